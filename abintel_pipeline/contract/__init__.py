@@ -1,0 +1,26 @@
+"""The tables of the contract: request tables and result tables, each one Pandera model."""
+
+from abintel_pipeline.contract.columns import Table
+from abintel_pipeline.contract.customers import RAW_CUSTOMERS, REJECTED_CUSTOMERS
+from abintel_pipeline.contract.features import CUSTOMER_FEATURES
+from abintel_pipeline.contract.loyalty import CUSTOMER_LOYALTY, LOYALTY_SUMMARY
+from abintel_pipeline.contract.rfm import CUSTOMER_RFM, RFM_THRESHOLDS
+from abintel_pipeline.contract.transactions import RAW_TRANSACTIONS, REJECTED_TRANSACTIONS
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        RAW_TRANSACTIONS,
+        REJECTED_TRANSACTIONS,
+        RAW_CUSTOMERS,
+        REJECTED_CUSTOMERS,
+        CUSTOMER_FEATURES,
+        CUSTOMER_LOYALTY,
+        LOYALTY_SUMMARY,
+        CUSTOMER_RFM,
+        RFM_THRESHOLDS,
+    )
+}
+"""Every table the pipeline publishes, by name, in the order in which a day's run makes them."""
+
+__all__ = ["TABLES", "Table"]

@@ -1,0 +1,60 @@
+"""Column types of the contract, and what can be read off a Pandera model.
+
+The models are the one source of truth: the Arrow schema a file is written with, and later the column
+schema shown in the Dagster UI, are derived here and written nowhere else.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import pandas as pd
+import pandera.pandas as pa
+import pyarrow
+
+Text = Annotated[pd.ArrowDtype, pyarrow.string()]
+Texts = Annotated[pd.ArrowDtype, pyarrow.list_(pyarrow.string())]
+Day = Annotated[pd.ArrowDtype, pyarrow.date32()]
+Money = Annotated[pd.ArrowDtype, pyarrow.decimal128(18, 2)]
+Float = Annotated[pd.ArrowDtype, pyarrow.float64()]
+Whole = Annotated[pd.ArrowDtype, pyarrow.int64()]
+SmallWhole = Annotated[pd.ArrowDtype, pyarrow.int32()]
+
+MONEY_DIGITS = 18
+"""Digits of a delivered amount: at the default two decimals, 16 before the point."""
+
+NOT_BLANK = {"error": "blank"}
+
+
+def not_blank(texts: Any) -> Any:
+    """True where a text holds more than white space."""
+    return texts.str.strip().str.len() > 0
+
+
+@dataclass(frozen=True)
+class Table:
+    """One published table: its model, the column its folders are named after, and its row order."""
+
+    name: str
+    model: type[pa.DataFrameModel]
+    partition_column: str
+    order: tuple[str, ...]
+    version: int = 1
+
+    @property
+    def schema(self) -> pyarrow.Schema:
+        """Arrow schema of the table's rows, partition column included, in the model's order."""
+        return arrow_schema(self.model.to_schema())
+
+    @property
+    def description(self) -> str:
+        return (self.model.__doc__ or "").strip()
+
+
+def arrow_schema(schema: pa.DataFrameSchema) -> pyarrow.Schema:
+    """Arrow schema of a Pandera schema whose columns all have Arrow types."""
+    return pyarrow.schema(
+        [
+            pyarrow.field(name, column.dtype.type.pyarrow_dtype, nullable=column.nullable)
+            for name, column in schema.columns.items()
+        ]
+    )

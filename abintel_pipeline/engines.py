@@ -1,0 +1,42 @@
+"""The engine that runs the formulas: DuckDB, embedded, through Ibis.
+
+Nothing here knows what is computed. Another engine that Ibis speaks can run the same expressions.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+import ibis
+from ibis.backends.duckdb import Backend
+
+from abintel_pipeline.settings import Settings
+
+
+@contextmanager
+def engine(settings: Settings) -> Iterator[Backend]:
+    """An embedded engine within the settings' memory limit, closed at the end.
+
+    The session's time zone is UTC and insertion order is kept, so that neither the machine's zone
+    nor the number of threads can change a result.
+    """
+    settings.spill.mkdir(parents=True, exist_ok=True)
+    options = {
+        "memory_limit": settings.memory_limit,
+        "temp_directory": str(settings.spill),
+        "preserve_insertion_order": True,
+        "TimeZone": "UTC",
+    }
+    if settings.threads:
+        options["threads"] = settings.threads
+    connection = ibis.duckdb.connect(**options)
+    try:
+        yield connection
+    finally:
+        connection.disconnect()
+
+
+def native(connection: Backend) -> duckdb.DuckDBPyConnection:
+    """The DuckDB connection under an Ibis one, for what Ibis has no words for (COPY, read_csv)."""
+    raw: duckdb.DuckDBPyConnection = connection.con
+    return raw

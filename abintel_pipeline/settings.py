@@ -1,0 +1,245 @@
+"""What can be set, and the only place that reads the environment.
+
+`Rules` are the settings that decide numbers: they travel with every snapshot. `Settings` adds where
+things lie and how much of the machine may be used. Both are frozen and validated once, at the edge.
+"""
+
+import json
+import math
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ENV_PREFIX = "ABINTEL_"
+
+METRICS = (
+    "purchase_total",
+    "visit_frequency",
+    "avg_ticket",
+    "product_diversity",
+    "recency_days",
+)
+"""The metrics a loyalty score is made of, in the order in which they are added up."""
+
+DEFAULT_WEIGHTS = {
+    "purchase_total": 0.25,
+    "visit_frequency": 0.30,
+    "avg_ticket": 0.10,
+    "product_diversity": 0.15,
+    "recency_days": 0.20,
+}
+DEFAULT_SEGMENT_THRESHOLDS = {
+    "Platinum": 0.85,
+    "Gold": 0.70,
+    "Silver": 0.50,
+    "Bronze": 0.30,
+    "At-Risk": 0.0,
+}
+
+
+def _known_metrics(named: dict[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(named) - set(METRICS))
+    if unknown:
+        raise ValueError(f"unknown metric {unknown[0]!r}: the metrics are {', '.join(METRICS)}")
+    return named
+
+
+def _usable_weights(weights: dict[str, float]) -> dict[str, float]:
+    _known_metrics(weights)
+    for metric, weight in weights.items():
+        if not math.isfinite(weight) or weight < 0:
+            raise ValueError(f"the weight of {metric} is {weight}: it must be a finite number >= 0")
+    if not any(weights.values()):
+        raise ValueError("all weights are zero: at least one metric must count")
+    return weights
+
+
+def _falling_thresholds(thresholds: dict[str, float]) -> dict[str, float]:
+    if not thresholds:
+        raise ValueError("name at least one segment")
+    above = None
+    for name, bound in thresholds.items():
+        if not name.strip():
+            raise ValueError("a segment needs a name")
+        if not 0 <= bound <= 1:
+            raise ValueError(f"segment {name!r} starts at {bound}: scores lie in 0..1")
+        if above is not None and bound >= above:
+            raise ValueError(
+                f"segment {name!r} starts at {bound}, which is not below the segment before it"
+                f" ({above}): list the segments from the highest to the lowest"
+            )
+        above = bound
+    if above != 0:
+        raise ValueError(
+            f"the lowest segment starts at {above}: start it at 0, so that every score has one"
+        )
+    return thresholds
+
+
+def _time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is no IANA time zone such as 'Europe/Berlin' or 'UTC'")
+    return name
+
+
+TimeZoneName = Annotated[str, AfterValidator(_time_zone)]
+Weights = Annotated[dict[str, float], AfterValidator(_usable_weights)]
+SegmentThresholds = Annotated[dict[str, float], AfterValidator(_falling_thresholds)]
+
+
+class Bounds(BaseModel):
+    """Between which values a metric is scaled to 0..1; a value beyond a bound is clipped to it.
+
+    - `cohort`: the cohort's smallest and largest value (the documents' min-max);
+    - `percentiles`: two percentiles of the cohort, so that a few whales don't flatten the rest;
+    - `reference`: fixed values per metric, so that scores compare across days.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["cohort", "percentiles", "reference"] = "cohort"
+    percentiles: tuple[float, float] = (1.0, 99.0)
+    reference: Annotated[dict[str, tuple[float, float]], AfterValidator(_known_metrics)] = {}
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high = self.percentiles
+        if not 0 <= low < high <= 100:
+            raise ValueError(f"percentiles {low} and {high}: want 0 <= low < high <= 100")
+        for metric, (lower, upper) in self.reference.items():
+            if not (math.isfinite(lower) and math.isfinite(upper) and lower < upper):
+                raise ValueError(f"reference bounds of {metric}: {lower} is not below {upper}")
+        if self.reference and self.kind != "reference":
+            raise ValueError("reference bounds are given: set kind to 'reference' as well")
+        return self
+
+
+class Rules(BaseModel):
+    """The settings that decide numbers. The same deliveries under the same rules give the same rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    history_days: int = Field(540, ge=1, le=3660, description="Days in a snapshot's trailing window.")
+    currency_decimals: int = Field(
+        2, ge=0, le=4, description="Decimals of the currency; amounts are rounded half up to them."
+    )
+    weights: Weights = Field(
+        DEFAULT_WEIGHTS,
+        description="Weight of each metric in the loyalty score; a metric not named weighs 0.",
+    )
+    segment_thresholds: SegmentThresholds = Field(
+        DEFAULT_SEGMENT_THRESHOLDS,
+        description="Each segment's lowest score, from the highest segment to the lowest.",
+    )
+    bounds: Bounds = Field(
+        Bounds(), description="Between which values the loyalty metrics are scaled."
+    )
+    bins: int = Field(5, ge=2, le=10, description="Number of scores per RFM metric.")
+
+    @model_validator(mode="after")
+    def _reference_bounds_cover_the_weights(self) -> Self:
+        if self.bounds.kind == "reference":
+            for metric in METRICS:
+                if self.weights.get(metric, 0) and metric not in self.bounds.reference:
+                    raise ValueError(f"{metric} has a weight but no reference bounds")
+        return self
+
+    def as_json(self) -> str:
+        """These rules as one line of JSON with sorted keys: the form stored with a snapshot."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=False, ensure_ascii=False)
+
+
+class Settings(Rules, BaseSettings):
+    """Everything that can be set, read from `ABINTEL_*` variables and a `.env` file.
+
+    Lists and objects are written as JSON: `ABINTEL_WEIGHTS='{"purchase_total": 1}'`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_file=".env", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    data_dir: Path = Field(
+        Path("data"), description="Folder of everything the pipeline keeps or waits for."
+    )
+    landing_dir: Path | None = Field(
+        None, description="Where deliveries arrive; unset: <data_dir>/landing."
+    )
+    store_dir: Path | None = Field(
+        None, description="Where the published tables lie; unset: <data_dir>/store."
+    )
+    first_day: date = Field(
+        date(2017, 1, 1), description="First day that can have a delivery or a snapshot."
+    )
+    timezone: TimeZoneName = Field(
+        "UTC", description="Time zone in which a business day begins and ends."
+    )
+    source_timezone: TimeZoneName | None = Field(
+        None,
+        description="Time zone into which delivered timestamps are turned before their day is taken;"
+        " unset: a timestamp in place of a date is refused.",
+    )
+    transaction_columns: dict[str, str] = Field(
+        {}, description="The source's names of transaction columns: {contract name: source name}."
+    )
+    customer_columns: dict[str, str] = Field(
+        {}, description="The source's names of customer columns: {contract name: source name}."
+    )
+    csv_delimiter: str = Field(
+        ",", min_length=1, max_length=1, description="What separates the fields of a CSV file."
+    )
+    max_refused_share: float = Field(
+        0.05, ge=0, le=1, description="Above this share of refused rows a delivery fails as a whole."
+    )
+    sql_url: SecretStr | None = Field(
+        None, description="SQLAlchemy URL of a source database; set: deliveries come from it."
+    )
+    transactions_query: str | None = Field(
+        None, description="SELECT of the transaction lines with :start <= day < :end."
+    )
+    customers_query: str | None = Field(
+        None, description="SELECT of the customers with :start <= day < :end; unset: none."
+    )
+    memory_limit: str = Field(
+        "4GB", pattern=r"^\d+(\.\d+)?\s*(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$",
+        description="Memory the engine may use before it spills to disk.",
+    )
+    threads: int | None = Field(None, ge=1, description="Engine threads; unset: one per core.")
+    spill_dir: Path | None = Field(
+        None, description="Where the engine spills; unset: <data_dir>/spill."
+    )
+
+    @model_validator(mode="after")
+    def _sql_source_is_whole(self) -> Self:
+        if self.sql_url is not None and self.transactions_query is None:
+            raise ValueError("sql_url is set but transactions_query is not")
+        return self
+
+    @property
+    def landing(self) -> Path:
+        return self.landing_dir or self.data_dir / "landing"
+
+    @property
+    def store(self) -> Path:
+        return self.store_dir or self.data_dir / "store"
+
+    @property
+    def spill(self) -> Path:
+        return self.spill_dir or self.data_dir / "spill"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.data_dir / "dagster"
+
+    @property
+    def rules(self) -> Rules:
+        """The part of these settings that decides numbers."""
+        return Rules(**{name: getattr(self, name) for name in Rules.model_fields})
+
+    @property
+    def source_zone(self) -> ZoneInfo | None:
+        return ZoneInfo(self.source_timezone) if self.source_timezone else None

@@ -1,0 +1,252 @@
+"""The snapshot store: one Parquet file per table and day, replaced whole or not at all.
+
+    <root>/<table>/<partition column>=YYYY-MM-DD/data.parquet
+
+A file is written beside its place, flushed to disk and renamed into it, so a reader sees the old
+file or the new one. Rows are written in the contract's column order, types and row order; the
+partition column stands in the folder's name alone, where every reader of hive-style Parquet finds
+it (pyarrow and pandas refuse it in both places).
+"""
+
+import json
+import os
+import re
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ibis.backends.duckdb import Backend
+
+from abintel_pipeline.contract import TABLES, Table
+from abintel_pipeline.engines import engine, native
+from abintel_pipeline.settings import Rules, Settings
+
+FILE_NAME = "data.parquet"
+STAGING = ".staging"
+ABANDONED_AFTER_SECONDS = 24 * 3600
+ROW_GROUP_SIZE = 122_880
+
+
+class SnapshotMissing(LookupError):
+    """A day was asked for that isn't published."""
+
+    def __init__(self, table: str, missing: list[date], published: list[date]) -> None:
+        self.missing = missing
+        days = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
+        have = f"published are {published[0]} to {published[-1]}" if published else "none is published"
+        super().__init__(f"{table}: {len(missing)} of the days asked for missing ({days}); {have}")
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A whole file beside its place, not yet visible to any reader."""
+
+    table: Table
+    day: date
+    path: Path
+    rows: int
+
+
+class SnapshotStore:
+    """Reads and writes partitions of the contract's tables under one folder."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    def path(self, table: Table, day: date) -> Path:
+        """Where the table's file of that day lies, published or not."""
+        return self.root / table.name / f"{table.partition_column}={day.isoformat()}" / FILE_NAME
+
+    def days(self, table: Table, start: date = date.min, end: date = date.max) -> list[date]:
+        """The table's published days from start to end, both included, in order."""
+        folder = self.root / table.name
+        pattern = re.compile(rf"{table.partition_column}=(\d{{4}}-\d\d-\d\d)")
+        names = os.listdir(folder) if folder.is_dir() else []
+        found = (date.fromisoformat(m[1]) for name in names if (m := pattern.fullmatch(name)))
+        return sorted(d for d in found if start <= d <= end and self.path(table, d).is_file())
+
+    def rows(self, table: Table, day: date) -> int:
+        """Row count of a published day, from the file's footer."""
+        return int(pq.read_metadata(self.path(table, day)).num_rows)
+
+    # ── writing ──────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A private folder on the store's own file system, gone at the end whatever happens."""
+        root = self.root / STAGING
+        root.mkdir(parents=True, exist_ok=True)
+        sweep(root, ABANDONED_AFTER_SECONDS)
+        folder = root / uuid.uuid4().hex
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            remove_tree(folder)
+
+    def stage(
+        self, folder: Path, table: Table, day: date, rows: ir.Table, connection: Backend, rules: Rules
+    ) -> Staged:
+        """Write `rows` (the table's columns, in any order and any castable type) into `folder`."""
+        schema = {f.name: f.type for f in table.schema if f.name != table.partition_column}
+        typed = rows.select(
+            **{name: rows[name].cast(ibis.dtype(dtype)) for name, dtype in _ibis_types(schema).items()}
+        )
+        if table.order:
+            typed = typed.order_by(list(table.order))
+        path = folder / f"{table.name}-{day}.parquet"
+        copy_to_parquet(connection, connection.compile(typed), path, _file_metadata(table, rules))
+        return Staged(table, day, path, int(pq.read_metadata(path).num_rows))
+
+    def publish(self, *staged: Staged) -> None:
+        """Make staged files the published ones, each atomically, in the order given."""
+        for one in staged:
+            place = self.path(one.table, one.day)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _flush(one.path)
+            os.replace(one.path, place)
+            _flush(place.parent)
+            _flush(place.parent.parent)
+
+    # ── reading ──────────────────────────────────────────────────────────────
+
+    def read(self, connection: Backend, table: Table, days: Iterable[date]) -> ir.Table:
+        """The rows of the given days, partition column included, in the contract's order.
+
+        No day at all gives an empty table of the same schema.
+
+        Raises SnapshotMissing when one of the days isn't published.
+        """
+        wanted = list(days)
+        paths = [self.path(table, day) for day in wanted]
+        missing = [day for day, path in zip(wanted, paths, strict=True) if not path.is_file()]
+        if missing:
+            raise SnapshotMissing(table.name, missing, self.days(table))
+        return scan(connection, table, paths)
+
+
+def scan(connection: Backend, table: Table, paths: list[Path]) -> ir.Table:
+    """Rows of Parquet files laid out as the store lays them out."""
+    if not paths:
+        return connection.create_table(
+            f"empty_{uuid.uuid4().hex}", schema=ibis.schema(table.schema), temp=True
+        )
+    rows = connection.read_parquet(
+        [str(path) for path in paths], table_name=f"scan_{uuid.uuid4().hex}", hive_partitioning=True
+    )
+    return rows.select(*table.schema.names)
+
+
+def copy_to_parquet(connection: Backend, query: str, path: Path, metadata: dict[str, str]) -> None:
+    """Stream a query into one Parquet file whose bytes depend on its rows and metadata alone."""
+    pairs = ", ".join(f"{key}: {_quoted(value)}" for key, value in metadata.items())
+    native(connection).execute(
+        f"COPY ({query}) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd,"
+        f" ROW_GROUP_SIZE {ROW_GROUP_SIZE}, KV_METADATA {{{pairs}}})"
+    )
+
+
+def sweep(folder: Path, age_seconds: float) -> None:
+    """Remove what killed runs left in a staging folder."""
+    oldest = time.time() - age_seconds
+    for entry in folder.iterdir():
+        if entry.stat().st_mtime < oldest:
+            remove_tree(entry)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a staging folder and the files in it."""
+    for file in folder.glob("*"):
+        file.unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _file_metadata(table: Table, rules: Rules) -> dict[str, str]:
+    return {
+        "abintel_table": table.name,
+        "abintel_schema_version": str(table.version),
+        "abintel_rules": rules.as_json(),
+    }
+
+
+def _ibis_types(schema: dict[str, pa.DataType]) -> dict[str, str]:
+    return {n: str(t) for n, t in ibis.schema(pa.schema(list(schema.items()))).items()}
+
+
+# ── for notebooks: no Dagster, no connection to keep ─────────────────────────
+
+
+def list_snapshots(table: str, *, settings: Settings | None = None) -> list[date]:
+    """The published days of a table, in order."""
+    return SnapshotStore((settings or Settings()).store).days(_table(table))
+
+
+def read_snapshot(
+    table: str, day: date | str, *, settings: Settings | None = None
+) -> pd.DataFrame:
+    """One published day of a table as a pandas frame with Arrow-backed columns.
+
+    One row per row of the table, in the published order, `snapshot_date` (or `delivered_on`) first
+    as in the contract. Raises SnapshotMissing when the day isn't published.
+    """
+    wanted = _day(day)
+    return _read(table, [wanted], settings or Settings())
+
+
+def read_snapshots(
+    table: str, start: date | str, end: date | str, *, settings: Settings | None = None
+) -> pd.DataFrame:
+    """The published days of a table from start to end, both included, as one pandas frame.
+
+    Raises SnapshotMissing when a day between them isn't published.
+    """
+    first, last = _day(start), _day(end)
+    if last < first:
+        raise ValueError(f"the range ends ({last}) before it starts ({first})")
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    return _read(table, days, settings or Settings())
+
+
+def _read(name: str, days: list[date], settings: Settings) -> pd.DataFrame:
+    table = _table(name)
+    with engine(settings) as connection:
+        rows = SnapshotStore(settings.store).read(connection, table, days).to_pyarrow()
+    return rows.cast(table.schema).to_pandas(types_mapper=pd.ArrowDtype)
+
+
+def _table(name: str) -> Table:
+    if name not in TABLES:
+        raise ValueError(f"no table {name!r}: the tables are {', '.join(TABLES)}")
+    return TABLES[name]
+
+
+def _day(day: date | str) -> date:
+    return day if isinstance(day, date) else date.fromisoformat(day)
+
+
+def stored_rules(path: Path) -> dict[str, object]:
+    """The rules a published file was computed by."""
+    metadata = pq.read_metadata(path).metadata or {}
+    rules: dict[str, object] = json.loads(metadata.get(b"abintel_rules", b"{}"))
+    return rules
