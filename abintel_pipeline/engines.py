@@ -25,11 +25,11 @@ def engine(settings: Settings) -> Iterator[Backend]:
         "memory_limit": settings.memory_limit,
         "temp_directory": str(settings.spill),
         "preserve_insertion_order": True,
-        "TimeZone": "UTC",
     }
     if settings.threads:
         options["threads"] = settings.threads
     connection = ibis.duckdb.connect(**options)
+    native(connection).execute("SET TimeZone = 'UTC'")
     try:
         yield connection
     finally:

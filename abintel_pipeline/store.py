@@ -104,7 +104,7 @@ class SnapshotStore:
         if table.order:
             typed = typed.order_by(list(table.order))
         path = folder / f"{table.name}-{day}.parquet"
-        copy_to_parquet(connection, connection.compile(typed), path, _file_metadata(table, rules))
+        copy_to_parquet(connection, connection.compile(typed), path, file_metadata(table, rules))
         return Staged(table, day, path, int(pq.read_metadata(path).num_rows))
 
     def publish(self, *staged: Staged) -> None:
@@ -182,7 +182,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _file_metadata(table: Table, rules: Rules) -> dict[str, str]:
+def file_metadata(table: Table, rules: Rules) -> dict[str, str]:
     return {
         "abintel_table": table.name,
         "abintel_schema_version": str(table.version),

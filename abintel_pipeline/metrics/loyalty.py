@@ -1,0 +1,158 @@
+"""Loyalty score, segment, and the summary of a cohort.
+
+Every function takes the features of one snapshot or of many and treats each snapshot as a cohort
+of its own.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import cast
+
+import ibis
+import ibis.expr.types as ir
+
+from abintel_pipeline.metrics.rounding import half_up, quantile_of_whole, ratio_half_up
+from abintel_pipeline.settings import METRICS, Rules
+
+SCORE_PLACES = 4
+SUMMARY_PLACES = 6
+"""Medians and deciles of four-decimal scores have at most five decimals: six hold them exactly."""
+
+UNDECIDED = 0.5
+"""Score of everybody where no metric separates anybody."""
+
+
+def customer_loyalty(features: ir.Table, rules: Rules) -> ir.Table:
+    """One row per (snapshot_date, customer_id): the `customer_loyalty` table.
+
+    score = Σ w·s / Σ w over the metrics that vary, s = (x − lower) / (upper − lower) clipped to
+    0..1 and inverted for `recency_days`; half up to four decimals. A metric that is constant over
+    the cohort separates nobody and is left out; if all are, the score is 0.5.
+
+    Source: customer_loyalty document, "Min-max weighted loyalty index".
+    """
+    bounds = _bounds(features, rules)
+    rows = features.join(bounds, "snapshot_date")
+    weighted = _sum(_weight(rows, m, rules) * _scaled(rows, m) for m in METRICS)
+    weights = _sum(_weight(rows, m, rules) for m in METRICS)
+    score = ibis.ifelse(weights > 0, weighted / weights.nullif(0.0), UNDECIDED)
+    points = half_up(score, SCORE_PLACES)
+    scored = rows.select("snapshot_date", "customer_id", points=points)
+    return scored.select(
+        snapshot_date=scored.snapshot_date,
+        customer_id=scored.customer_id,
+        loyalty_score=scored.points / 10.0**SCORE_PLACES,
+        segment=segment_of(scored.points / 10.0**SCORE_PLACES, rules.segment_thresholds),
+    )
+
+
+def segment_of(score: ir.FloatingValue, thresholds: Mapping[str, float]) -> ir.StringValue:
+    """The highest segment whose lower bound the score reaches: segments are half open.
+
+    0.85 is Platinum and 0.8499 Gold under the default thresholds.
+    """
+    *upper, lowest = thresholds
+    cases = [(score >= thresholds[name], ibis.literal(name)) for name in upper]
+    return ibis.cases(*cases, else_=ibis.literal(lowest)) if cases else ibis.literal(lowest)
+
+
+def loyalty_summary(features: ir.Table, loyalty: ir.Table, rules: Rules) -> ir.Table:
+    """One row per snapshot_date: the `loyalty_summary` table.
+
+    Mean, median and 90th percentile (linear-interpolated) of the score, half up to six decimals;
+    customers per segment; the weights and bounds in force.
+
+    Source: customer_loyalty document, "summary".
+    """
+    spread = _spread(loyalty, rules)
+    rows = spread.join(_bounds(features, rules), "snapshot_date")
+    weights = {m: _weight(rows, m, rules) for m in METRICS}
+    total = _sum(weights.values()).nullif(0.0)
+    in_force = {m: weight > 0 for m, weight in weights.items()}
+    return rows.select(
+        *spread.columns,
+        **{f"weight_{m}": (weights[m] / total).fill_null(0.0) for m in METRICS},
+        **{f"lower_{m}": ibis.ifelse(in_force[m], rows[f"lower_{m}"], None) for m in METRICS},
+        **{f"upper_{m}": ibis.ifelse(in_force[m], rows[f"upper_{m}"], None) for m in METRICS},
+        segment_thresholds=ibis.literal(_json(rules.segment_thresholds)),
+        rules=ibis.literal(rules.as_json()),
+    )
+
+
+def _spread(loyalty: ir.Table, rules: Rules) -> ir.Table:
+    points = half_up(loyalty.loyalty_score, SCORE_PLACES)
+    scored = loyalty.select("snapshot_date", "segment", points=points)
+    finer = 10 ** (SUMMARY_PLACES - SCORE_PLACES)
+    counts = {name: (scored.segment == name).sum() for name in rules.segment_thresholds}
+    return scored.group_by("snapshot_date").agg(
+        customers=scored.count(),
+        mean_score=ratio_half_up(scored.points.sum() * finer, scored.count())
+        / 10.0**SUMMARY_PLACES,
+        median_score=_score_quantile(scored.points, 0.5),
+        top_decile_threshold=_score_quantile(scored.points, 0.9),
+        segment_counts=_json_object(counts),
+    )
+
+
+def _score_quantile(points: ir.IntegerColumn, share: float) -> ir.FloatingValue:
+    return quantile_of_whole(points.quantile(share).cast("float64"), SCORE_PLACES, SUMMARY_PLACES)
+
+
+def _bounds(features: ir.Table, rules: Rules) -> ir.Table:
+    """One row per snapshot_date: `lower_<metric>` and `upper_<metric>` of every metric."""
+    bounds = rules.bounds
+    columns: dict[str, ir.Value] = {}
+    for metric in METRICS:
+        values = features[metric].cast("float64")
+        if bounds.kind == "reference":
+            pair = bounds.reference.get(metric, (0.0, 0.0))
+            low, high = ibis.literal(pair[0], "float64"), ibis.literal(pair[1], "float64")
+        elif bounds.kind == "percentiles":
+            low, high = (_percentile(values, share) for share in bounds.percentiles)
+        else:
+            low, high = values.min(), values.max()
+        columns |= {f"lower_{metric}": low, f"upper_{metric}": high}
+    if bounds.kind == "reference":
+        return features.select("snapshot_date").distinct().mutate(**columns)
+    return features.group_by("snapshot_date").agg(**columns)
+
+
+def _percentile(values: ir.FloatingColumn, percent: float) -> ir.FloatingValue:
+    return quantile_of_whole(values.quantile(percent / 100), 0, SUMMARY_PLACES)
+
+
+def _weight(rows: ir.Table, metric: str, rules: Rules) -> ir.FloatingValue:
+    weight = float(rules.weights.get(metric, 0.0))
+    varies = rows[f"upper_{metric}"] > rows[f"lower_{metric}"]
+    return ibis.ifelse(varies, ibis.literal(weight, "float64"), ibis.literal(0.0, "float64"))
+
+
+def _scaled(rows: ir.Table, metric: str) -> ir.FloatingValue:
+    """The metric scaled to 0..1 between its bounds, 1 = best; 0 where the bounds are one value."""
+    low, high = rows[f"lower_{metric}"], rows[f"upper_{metric}"]
+    value = ibis.least(ibis.greatest(rows[metric].cast("float64"), low), high)
+    distance = high - value if metric == "recency_days" else value - low
+    return cast(ir.FloatingValue, (distance / (high - low).nullif(0.0)).fill_null(0.0))
+
+
+def _sum(values: object) -> ir.FloatingValue:
+    first, *rest = values  # type: ignore[misc]
+    for value in rest:
+        first = first + value
+    return first
+
+
+def _json(pairs: Mapping[str, object]) -> str:
+    return json.dumps(pairs, ensure_ascii=False)
+
+
+def _json_object(counts: Mapping[str, ir.IntegerValue]) -> ir.StringValue:
+    text: ir.StringValue = ibis.literal("{")
+    for place, (name, count) in enumerate(counts.items()):
+        text = text + ibis.literal((", " if place else "") + _json_key(name))
+        text = text + count.cast("string")
+    return text + ibis.literal("}")
+
+
+def _json_key(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False) + ": "

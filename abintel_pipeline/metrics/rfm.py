@@ -1,0 +1,195 @@
+"""RFM scores, classes and lifecycle tiers, and the thresholds they come from.
+
+Every function takes the features of one snapshot or of many and treats each snapshot as a cohort
+of its own.
+"""
+
+from typing import cast
+
+import ibis
+import ibis.expr.types as ir
+
+from abintel_pipeline.contract.rfm import RFM_METRICS, TIERS
+from abintel_pipeline.metrics.rounding import quantile_of_whole
+from abintel_pipeline.settings import Rules
+
+THRESHOLD_PLACES = 6
+TOTAL_CUTS = {"p70": 0.70, "p45": 0.45, "p20": 0.20}
+"""Cuts of the totals between Loyal, Potential, Promising and At-Risk."""
+
+
+def customer_rfm(features: ir.Table, loyalty: ir.Table, rules: Rules) -> ir.Table:
+    """One row per (snapshot_date, customer_id): the `customer_rfm` table.
+
+    Frequency and monetary score 1 + #(threshold < x), recency 1 + #(threshold >= x): equal
+    customers get equal scores, and nobody passes a threshold by being on it.
+
+    Source: customer_rfm document, "Calculated Metrics" and "Tier Mapping".
+    """
+    scored = _scored(features, rules)
+    rows = scored.join(_total_cuts(scored), "snapshot_date")
+    tier = tier_of(rows, rules.bins)
+    rows = rows.mutate(rfm_tier=tier)
+    joined = rows.join(loyalty, ["snapshot_date", "customer_id"])
+    return joined.select(
+        "snapshot_date",
+        "customer_id",
+        "recency_days",
+        "frequency",
+        "monetary_total",
+        "recency_score",
+        "frequency_score",
+        "monetary_score",
+        rfm_class=_rfm_class(joined, rules.bins),
+        rfm_total=joined.rfm_total,
+        rfm_tier=joined.rfm_tier,
+        interpretation=joined.rfm_tier.cases(*TIERS.items()),
+        loyalty_score=joined.loyalty_score,
+        segment=joined.segment,
+    )
+
+
+def tier_of(rows: ir.Table, bins: int) -> ir.StringValue:
+    """The lifecycle tier of `rfm_total` against the cuts p70, p45 and p20; the first that fits.
+
+    Champion, Loyal (top 30 %), At-Risk (bottom 20 %), Potential, Promising, in this order.
+    """
+    total = rows.rfm_total
+    return cast(
+        ir.StringValue,
+        ibis.cases(
+            (total >= champion_total(bins), "Champion"),
+            (total >= rows.p70, "Loyal"),
+            (total <= rows.p20, "At-Risk"),
+            (total >= rows.p45, "Potential"),
+            else_="Promising",
+        ),
+    )
+
+
+def champion_total(bins: int) -> int:
+    """The lowest total of a Champion.
+
+    >>> champion_total(5)
+    13
+    """
+    return 3 * bins - 2
+
+
+def rfm_thresholds(features: ir.Table, rfm: ir.Table, rules: Rules) -> ir.Table:
+    """One row per (snapshot_date, metric, cut): the `rfm_thresholds` table.
+
+    Linear-interpolated quantiles at k/bins, half up to six decimals. Recency's are listed in
+    descending order (position 1 is the largest), as in the document.
+    """
+    cuts = _metric_cuts(features, rules)
+    totals = _total_cuts(rfm)
+    long = [
+        _cut_row(cuts, metric, position, f"{_step(metric, position, rules.bins)}/{rules.bins}",
+                 cuts[_cut_name(metric, _step(metric, position, rules.bins))])
+        for metric in RFM_METRICS
+        for position in range(1, rules.bins)
+    ]
+    champion = ibis.literal(float(champion_total(rules.bins)))
+    long.append(_cut_row(totals, "rfm_total", 1, "champion", champion))
+    long += [
+        _cut_row(totals, "rfm_total", position, name, totals[name])
+        for position, name in enumerate(TOTAL_CUTS, start=2)
+    ]
+    return ibis.union(*long)
+
+
+def _cut_row(
+    source: ir.Table, metric: str, position: int, cut: str, threshold: ir.FloatingValue
+) -> ir.Table:
+    return source.select(
+        snapshot_date=source.snapshot_date,
+        metric=ibis.literal(metric),
+        position=ibis.literal(position, "int32"),
+        cut=ibis.literal(cut),
+        threshold=threshold.cast("float64"),
+    )
+
+
+def _step(metric: str, position: int, bins: int) -> int:
+    return bins - position if metric == "recency" else position
+
+
+def _cut_name(metric: str, step: int) -> str:
+    return f"{metric}_{step}"
+
+
+def _whole_metrics(features: ir.Table, rules: Rules) -> dict[str, tuple[ir.IntegerValue, int]]:
+    """Each RFM metric as whole numbers, and the decimals such a number stands for."""
+    unit = 10.0**rules.currency_decimals
+    minor_units = (features.purchase_total * unit + 0.5).floor().cast("int64")
+    return {
+        "recency": (features.recency_days.cast("int64"), 0),
+        "frequency": (features.visit_frequency, 0),
+        "monetary": (minor_units, rules.currency_decimals),
+    }
+
+
+def _metric_cuts(features: ir.Table, rules: Rules) -> ir.Table:
+    """One row per snapshot_date: `<metric>_<k>`, the threshold at k/bins."""
+    shares = [k / rules.bins for k in range(1, rules.bins)]
+    metrics = _whole_metrics(features, rules)
+    quantiles = features.group_by("snapshot_date").agg(
+        **{name: whole.quantile(shares) for name, (whole, _) in metrics.items()}
+    )
+    return quantiles.select(
+        "snapshot_date",
+        **{
+            _cut_name(name, k): quantile_of_whole(
+                quantiles[name][k - 1].cast("float64"), decimals, THRESHOLD_PLACES
+            )
+            for name, (_, decimals) in metrics.items()
+            for k in range(1, rules.bins)
+        },
+    )
+
+
+def _scored(features: ir.Table, rules: Rules) -> ir.Table:
+    """The three metrics, their scores and their total, per customer."""
+    rows = features.join(_metric_cuts(features, rules), "snapshot_date")
+    steps = range(1, rules.bins)
+
+    def passed(metric: str, value: ir.NumericValue) -> ir.IntegerValue:
+        cuts = [rows[_cut_name(metric, k)] for k in steps]
+        tests = [cut >= value if metric == "recency" else cut < value for cut in cuts]
+        score: ir.IntegerValue = ibis.literal(1, "int32")
+        for test in tests:
+            score = score + test.cast("int32")
+        return score.cast("int32")
+
+    scored = rows.select(
+        "snapshot_date",
+        "customer_id",
+        "recency_days",
+        frequency=rows.visit_frequency,
+        monetary_total=rows.purchase_total,
+        recency_score=passed("recency", rows.recency_days),
+        frequency_score=passed("frequency", rows.visit_frequency),
+        monetary_score=passed("monetary", rows.purchase_total),
+    )
+    total = scored.recency_score + scored.frequency_score + scored.monetary_score
+    return scored.mutate(rfm_total=total.cast("int32"))
+
+
+def _total_cuts(scored: ir.Table) -> ir.Table:
+    """One row per snapshot_date: the totals at p70, p45 and p20, half up to six decimals."""
+    shares = list(TOTAL_CUTS.values())
+    quantiles = scored.group_by("snapshot_date").agg(cuts=scored.rfm_total.quantile(shares))
+    return quantiles.select(
+        "snapshot_date",
+        **{
+            name: quantile_of_whole(quantiles.cuts[n].cast("float64"), 0, THRESHOLD_PLACES)
+            for n, name in enumerate(TOTAL_CUTS)
+        },
+    )
+
+
+def _rfm_class(rows: ir.Table, bins: int) -> ir.StringValue:
+    between = "-" if bins == 10 else ""
+    scores = (rows.recency_score, rows.frequency_score, rows.monetary_score)
+    return cast(ir.StringValue, ibis.literal(between).join([s.cast("string") for s in scores]))
