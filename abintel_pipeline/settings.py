@@ -6,12 +6,14 @@ things lie and how much of the machine may be used. Both are frozen and validate
 
 import json
 import math
+import os
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from dotenv import dotenv_values
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "ABINTEL_"
@@ -160,7 +162,8 @@ class Settings(Rules, BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_file=".env", frozen=True, extra="ignore", hide_input_in_errors=True
+        env_prefix=ENV_PREFIX, env_file=".env", frozen=True, extra="ignore", hide_input_in_errors=True,
+        populate_by_name=True
     )
 
     data_dir: Path = Field(
@@ -171,6 +174,11 @@ class Settings(Rules, BaseSettings):
     )
     store_dir: Path | None = Field(
         None, description="Where the published tables lie; unset: <data_dir>/store."
+    )
+    dagster_home: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("ABINTEL_DAGSTER_HOME", "DAGSTER_HOME"),
+        description="Where Dagster keeps its history; unset: <data_dir>/dagster.",
     )
     first_day: date = Field(
         date(2017, 1, 1), description="First day that can have a delivery or a snapshot."
@@ -204,6 +212,9 @@ class Settings(Rules, BaseSettings):
     customers_query: str | None = Field(
         None, description="SELECT of the customers with :start <= day < :end; unset: none."
     )
+    owners: tuple[str, ...] = Field(
+        (), description="Owners shown with every asset: e-mail addresses or team:names."
+    )
     memory_limit: str = Field(
         "4GB", pattern=r"^\d+(\.\d+)?\s*(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$",
         description="Memory the engine may use before it spills to disk.",
@@ -232,8 +243,8 @@ class Settings(Rules, BaseSettings):
         return self.spill_dir or self.data_dir / "spill"
 
     @property
-    def dagster_home(self) -> Path:
-        return self.data_dir / "dagster"
+    def history(self) -> Path:
+        return self.dagster_home or self.data_dir / "dagster"
 
     @property
     def rules(self) -> Rules:
@@ -243,3 +254,18 @@ class Settings(Rules, BaseSettings):
     @property
     def source_zone(self) -> ZoneInfo | None:
         return ZoneInfo(self.source_timezone) if self.source_timezone else None
+
+
+def origins() -> dict[str, str]:
+    """Where each setting's value comes from: an environment variable, `.env`, or the default."""
+    file = Settings.model_config["env_file"]
+    in_file = {key.upper() for key in dotenv_values(str(file))}
+    found = {}
+    for name, field in Settings.model_fields.items():
+        alias = field.validation_alias
+        names = [str(c) for c in alias.choices] if isinstance(alias, AliasChoices) else []
+        names = names or [(ENV_PREFIX + name).upper()]
+        set_as = next((n for n in names if n in os.environ), None)
+        in_env_file = next((n for n in names if n in in_file), None)
+        found[name] = set_as or (f"{file}: {in_env_file}" if in_env_file else "default")
+    return found

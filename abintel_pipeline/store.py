@@ -8,9 +8,9 @@ partition column stands in the folder's name alone, where every reader of hive-s
 it (pyarrow and pandas refuse it in both places).
 """
 
-import json
 import os
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -32,6 +32,7 @@ from abintel_pipeline.settings import Rules, Settings
 
 FILE_NAME = "data.parquet"
 STAGING = ".staging"
+RULES_KEY = "abintel_rules"
 ABANDONED_AFTER_SECONDS = 24 * 3600
 ROW_GROUP_SIZE = 122_880
 
@@ -78,6 +79,15 @@ class SnapshotStore:
         """Row count of a published day, from the file's footer."""
         return int(pq.read_metadata(self.path(table, day)).num_rows)
 
+    def late_days(self, days: Iterable[date]) -> list[date]:
+        """Those delivery days among `days` that brought a line dated before them.
+
+        Read off the smallest `date` in each file's footer, so that lines that came on their day
+        cost no scan. A file whose footer has no such statistics counts as late.
+        """
+        raw = TABLES["raw_transactions"]
+        return [day for day in days if _smallest(self.path(raw, day), "date", day) < day]
+
     # ── writing ──────────────────────────────────────────────────────────────
 
     @contextmanager
@@ -91,7 +101,7 @@ class SnapshotStore:
         try:
             yield folder
         finally:
-            remove_tree(folder)
+            shutil.rmtree(folder)
 
     def stage(
         self, folder: Path, table: Table, day: date, rows: ir.Table, connection: Backend, rules: Rules
@@ -103,7 +113,8 @@ class SnapshotStore:
         )
         if table.order:
             typed = typed.order_by(list(table.order))
-        path = folder / f"{table.name}-{day}.parquet"
+        path = SnapshotStore(folder).path(table, day)
+        path.parent.mkdir(parents=True)
         copy_to_parquet(connection, connection.compile(typed), path, file_metadata(table, rules))
         return Staged(table, day, path, int(pq.read_metadata(path).num_rows))
 
@@ -160,14 +171,17 @@ def sweep(folder: Path, age_seconds: float) -> None:
     oldest = time.time() - age_seconds
     for entry in folder.iterdir():
         if entry.stat().st_mtime < oldest:
-            remove_tree(entry)
+            shutil.rmtree(entry, ignore_errors=True)
 
 
-def remove_tree(folder: Path) -> None:
-    """Remove a staging folder and the files in it."""
-    for file in folder.glob("*"):
-        file.unlink(missing_ok=True)
-    folder.rmdir()
+def _smallest(path: Path, column: str, empty: date) -> date:
+    """The smallest value of a date column by the file's footer; `empty` for a file without rows."""
+    footer = pq.read_metadata(path)
+    place = footer.schema.to_arrow_schema().get_field_index(column)
+    groups = [footer.row_group(g).column(place).statistics for g in range(footer.num_row_groups)]
+    if any(group is None or not group.has_min_max for group in groups):
+        return date.min
+    return min((group.min for group in groups), default=empty)
 
 
 def _flush(path: Path) -> None:
@@ -186,7 +200,7 @@ def file_metadata(table: Table, rules: Rules) -> dict[str, str]:
     return {
         "abintel_table": table.name,
         "abintel_schema_version": str(table.version),
-        "abintel_rules": rules.as_json(),
+        RULES_KEY: rules.as_json(),
     }
 
 
@@ -245,8 +259,7 @@ def _day(day: date | str) -> date:
     return day if isinstance(day, date) else date.fromisoformat(day)
 
 
-def stored_rules(path: Path) -> dict[str, object]:
+def stored_rules(path: Path) -> Rules:
     """The rules a published file was computed by."""
     metadata = pq.read_metadata(path).metadata or {}
-    rules: dict[str, object] = json.loads(metadata.get(b"abintel_rules", b"{}"))
-    return rules
+    return Rules.model_validate_json(metadata[RULES_KEY.encode()])

@@ -21,7 +21,7 @@ class CustomerLoyalty(pa.DataFrameModel):
 
 
 class LoyaltySummary(pa.DataFrameModel):
-    """One row per snapshot: how loyalty is spread, and the rules it was computed by.
+    """One row per snapshot (none if nobody bought in the window): how loyalty is spread, and the rules it was computed by.
 
     `weight_*` are the weights in force (0 for a metric that was constant; the rest add up to 1);
     `lower_*` and `upper_*` the bounds between which that metric was scaled (null where its weight
@@ -29,11 +29,11 @@ class LoyaltySummary(pa.DataFrameModel):
     """
 
     snapshot_date: Day = pa.Field(description="Day at whose end the snapshot was taken.")
-    customers: Whole = pa.Field(ge=0, description="Customers in the snapshot.")
-    mean_score: Float = pa.Field(nullable=True, ge=0, le=1, description="Mean loyalty score.")
-    median_score: Float = pa.Field(nullable=True, ge=0, le=1, description="Median loyalty score.")
+    customers: Whole = pa.Field(ge=1, description="Customers in the snapshot.")
+    mean_score: Float = pa.Field(ge=0, le=1, description="Mean loyalty score.")
+    median_score: Float = pa.Field(ge=0, le=1, description="Median loyalty score.")
     top_decile_threshold: Float = pa.Field(
-        nullable=True, ge=0, le=1, description="90th percentile of the loyalty score."
+        ge=0, le=1, description="90th percentile of the loyalty score."
     )
     segment_counts: Text = pa.Field(description="Customers per segment, as a JSON object.")
     segment_thresholds: Text = pa.Field(description="Lowest score per segment, as a JSON object.")

@@ -16,6 +16,12 @@ def window_start(today: date, history_days: int) -> date:
     return today - timedelta(days=history_days - 1)
 
 
+def lines_in_window(lines: ir.Table, today: date, history_days: int) -> ir.Table:
+    """The lines delivered by `today` whose date lies in the trailing window: same columns."""
+    start = window_start(today, history_days)
+    return lines.filter(lines.delivered_on <= today, lines.date >= start)
+
+
 def lines_in_force(
     lines: ir.Table, today: date, history_days: int, *, late_lines: ir.Table | None = None
 ) -> ir.Table:
@@ -26,13 +32,13 @@ def lines_in_force(
     identity (customer, transaction, date, product).
 
     Only a line that came late (`date < delivered_on`) can replace another one, so only those are
-    looked up. A caller who knows where they stand passes them as `late_lines` and spares a scan;
-    they are `lines` itself otherwise.
+    looked up, in `lines` unless the caller knows better where they stand: see
+    `SnapshotStore.late_days`. Where there are none, `lines_in_window` is the same at less cost.
     """
-    start = window_start(today, history_days)
-    lines = lines.filter(lines.delivered_on <= today, lines.date >= start)
-    late = lines if late_lines is None else late_lines
-    late = late.filter(late.date < late.delivered_on, late.delivered_on <= today, late.date >= start)
+    present = lines_in_window(lines, today, history_days)
+    candidates = lines if late_lines is None else late_lines
+    late = lines_in_window(candidates, today, history_days)
+    late = late.filter(late.date < late.delivered_on)
     newest = late.group_by(list(LINE_IDENTITY)).agg(newest_delivery=late.delivered_on.max())
-    newer = [lines[key] == newest[key] for key in LINE_IDENTITY]
-    return lines.anti_join(newest, [*newer, lines.delivered_on < newest.newest_delivery])
+    same_line = [present[key] == newest[key] for key in LINE_IDENTITY]
+    return present.anti_join(newest, [*same_line, present.delivered_on < newest.newest_delivery])

@@ -1,0 +1,25 @@
+"""The assets, one file per step: glue between a day and a function of `snapshots`."""
+
+import dagster as dg
+
+from abintel_pipeline.assets.customer_features import CUSTOMER_FEATURES_STEP
+from abintel_pipeline.assets.customer_loyalty import CUSTOMER_LOYALTY_STEP
+from abintel_pipeline.assets.customer_rfm import CUSTOMER_RFM_STEP
+from abintel_pipeline.assets.raw_customers import RAW_CUSTOMERS_STEP
+from abintel_pipeline.assets.raw_transactions import RAW_TRANSACTIONS_STEP
+from abintel_pipeline.assets.steps import step_assets
+from abintel_pipeline.settings import Settings
+
+STEPS = (
+    RAW_TRANSACTIONS_STEP,
+    RAW_CUSTOMERS_STEP,
+    CUSTOMER_FEATURES_STEP,
+    CUSTOMER_LOYALTY_STEP,
+    CUSTOMER_RFM_STEP,
+)
+"""Every step, in the order in which a day's run makes them."""
+
+
+def build_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Every asset of the pipeline."""
+    return [step_assets(step, settings) for step in STEPS]

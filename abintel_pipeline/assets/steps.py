@@ -1,0 +1,83 @@
+"""What a step is, and how it becomes partitioned assets.
+
+A step writes one or two tables per day. In a run over a range its days are made one by one, each
+its own partition with its own file and metadata.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import dagster as dg
+
+from abintel_pipeline.contract import Table
+from abintel_pipeline.metadata import Metadata, table_spec
+from abintel_pipeline.partitions import daily_partitions, days_of
+from abintel_pipeline.resources import Progress, RulesResource, step_context
+from abintel_pipeline.settings import Settings
+from abintel_pipeline.snapshots import StepContext
+
+DayMetadata = dict[str, Metadata]
+"""What is to be told of one day, per table."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the chain: the tables it writes, what they are made from, and how."""
+
+    name: str
+    group: str
+    tables: tuple[Table, ...]
+    deps: tuple[str, ...]
+    make_day: Callable[[StepContext, date], DayMetadata]
+
+
+def step_assets(step: Step, settings: Settings) -> dg.AssetsDefinition:
+    """One asset per table of the step, partitioned by day, made together."""
+
+    @dg.multi_asset(
+        name=step.name,
+        specs=[table_spec(t, settings, group=step.group, deps=step.deps) for t in step.tables],
+        partitions_def=daily_partitions(settings),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def made(
+        context: dg.AssetExecutionContext,
+        settings: dg.ResourceParam[Settings],
+        rules: RulesResource,
+        progress: dg.ResourceParam[Progress],
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        with step_context(settings, rules) as opened:
+            make_days(context, step, opened, progress)
+        yield from (dg.MaterializeResult(asset_key=table.name) for table in step.tables)
+
+    return made
+
+
+def make_days(
+    context: dg.AssetExecutionContext, step: Step, opened: StepContext, progress: Progress
+) -> None:
+    """Make each day of the run and put its metadata on its partition.
+
+    Dagster marks the partitions of a range when its step ends. If the step fails half way, the
+    days published by then are marked here: what the store holds and what the UI shows stay one.
+    """
+    done: dict[date, DayMetadata] = {}
+    try:
+        for day in days_of(context):
+            done[day] = step.make_day(opened, day)
+            progress(step.name, day)
+    except BaseException:
+        for day, table, metadata in _each(done):
+            context.log_event(
+                dg.AssetMaterialization(table, partition=day.isoformat(), metadata=metadata)
+            )
+        raise
+    for day, table, metadata in _each(done):
+        context.add_asset_metadata(metadata, asset_key=table, partition_key=day.isoformat())
+
+
+def _each(done: dict[date, DayMetadata]) -> list[tuple[date, str, Metadata]]:
+    return [
+        (day, table, metadata) for day, tables in done.items() for table, metadata in tables.items()
+    ]

@@ -1,0 +1,229 @@
+"""abintel: the pipeline from the command line.
+
+Exit codes: 0 done, 1 it couldn't be done (the message says why), 2 the call or a setting is wrong.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from abintel_pipeline import demo as demo_data
+from abintel_pipeline.engines import engine
+from abintel_pipeline.running import GROUPS, RunFailed, Selection, run_days
+from abintel_pipeline.settings import ENV_PREFIX, Settings, origins
+from abintel_pipeline.showing import Overview, Share, overview, refusals
+from abintel_pipeline.snapshots import NothingDelivered
+from abintel_pipeline.store import SnapshotMissing, SnapshotStore
+from abintel_pipeline.ui import PortTaken, serve
+
+app = typer.Typer(
+    help="Raw transactions in, a daily snapshot of every customer out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+SHOWN_REFUSALS = 50
+UI_PORT = 3000
+
+
+def _parse_day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no date: write YYYY-MM-DD") from error
+
+
+Day = Annotated[Any, typer.Argument(parser=_parse_day, metavar="DATE", help="A day, YYYY-MM-DD.")]
+
+
+@contextmanager
+def _telling() -> Iterator[Settings]:
+    """The settings, and errors as sentences with their exit codes."""
+    try:
+        yield Settings()
+    except ValidationError as error:
+        for fault in error.errors():
+            name = ENV_PREFIX + "_".join(str(part) for part in fault["loc"][:1]).upper()
+            told = fault["msg"].removeprefix("Value error, ")
+            err.print(f"{name if fault['loc'] else 'settings'}: {told}", style="red", markup=False)
+        raise typer.Exit(2) from error
+    except (
+        RunFailed,
+        NothingDelivered,
+        SnapshotMissing,
+        PortTaken,
+        demo_data.DemoDataMissing,
+    ) as error:
+        err.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from error
+
+
+@app.command()
+def run(
+    start: Annotated[Any, typer.Argument(parser=_parse_day, metavar="FROM", help="First day.")],
+    end: Annotated[
+        Any,
+        typer.Argument(parser=_parse_day, metavar="[TO]", help="Last day; left out: FROM alone."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(help=f"Only these steps: {' or '.join(GROUPS)}.", metavar="GROUP")
+    ] = None,
+) -> None:
+    """Take in the deliveries of the days FROM to TO and publish their snapshots, in one run."""
+    last = end or start
+    if last < start:
+        raise typer.BadParameter(f"TO ({last}) is before FROM ({start})")
+    if only is not None and only not in GROUPS:
+        raise typer.BadParameter(f"--only {only}: choose {' or '.join(GROUPS)}")
+    with _telling() as settings:
+        _not_before(settings, start)
+        _run(settings, start, last, Selection(only))
+        out.print(f"Published under {settings.store}", markup=False)
+
+
+def _not_before(settings: Settings, start: date) -> None:
+    if start < settings.first_day:
+        raise typer.BadParameter(
+            f"{start} is before the first day {settings.first_day}: set {ENV_PREFIX}FIRST_DAY"
+        )
+
+
+def _run(settings: Settings, start: date, end: date, selection: Selection) -> None:
+    days = (end - start).days + 1
+    with _bar() as bar:
+        tasks = {name: bar.add_task(name, total=days) for name in selection.steps}
+        run_days(
+            settings,
+            start,
+            end,
+            selection=selection,
+            progress=lambda name, _: bar.advance(tasks[name]),
+        )
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description:<20}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=out,
+    )
+
+
+@app.command()
+def show(day: Day) -> None:
+    """Show the snapshot of DATE: its segments and tiers, and what it was made from."""
+    with _telling() as settings:
+        _show(settings, day)
+
+
+def _show(settings: Settings, day: date) -> None:
+    with engine(settings) as connection:
+        seen = overview(connection, SnapshotStore(settings.store), day)
+    out.print(f"Snapshot of {day}: {seen.customers:,} customers")
+    out.print(_shares_table("Segment", seen.segments))
+    out.print(_shares_table("Tier", seen.tiers))
+    _print_deliveries(seen)
+
+
+def _shares_table(title: str, shares: list[Share]) -> Table:
+    table = Table(title, show_edge=False)
+    for heading in ("customers", "share", "mean spend", "mean recency"):
+        table.add_column(heading, justify="right")
+    for one in shares:
+        spend = "–" if one.mean_spend is None else f"{one.mean_spend:,.2f}"
+        recency = "–" if one.mean_recency_days is None else f"{one.mean_recency_days:.1f} days"
+        table.add_row(one.name, f"{one.customers:,}", f"{one.share:.1%}", spend, recency)
+    return table
+
+
+def _print_deliveries(seen: Overview) -> None:
+    window = seen.window
+    out.print(
+        f"Deliveries in the window: {len(window.delivered)} days"
+        f" ({window.delivered[0]} to {window.delivered[-1]})"
+    )
+    missing = ", ".join(map(str, window.missing[:10])) + (", …" if len(window.missing) > 10 else "")
+    out.print(f"Missing delivery days: {len(window.missing)}" + (f" ({missing})" if missing else ""))
+    out.print(f"Refused rows: {seen.refused:,} of {seen.received:,}")
+
+
+@app.command()
+def rejected(
+    day: Day,
+    limit: Annotated[int, typer.Option(help="How many rows to show.", min=1)] = SHOWN_REFUSALS,
+) -> None:
+    """Show the rows that were refused in the deliveries of DATE, with every reason."""
+    with _telling() as settings:
+        with engine(settings) as connection:
+            rows = refusals(connection, SnapshotStore(settings.store), day)
+        if rows is None:
+            err.print(f"no delivery of {day} has been taken in", style="red")
+            raise typer.Exit(1)
+        for row in rows[:limit]:
+            out.print(f"{row.file}, row {row.row}: {'; '.join(row.reasons)}", markup=False)
+            out.print(f"    {row.raw}", style="dim", markup=False, highlight=False)
+        if len(rows) > limit:
+            out.print(f"… and {len(rows) - limit:,} more (--limit)")
+        reasons = Counter(reason for row in rows for reason in row.reasons)
+        out.print(f"{len(rows):,} rows refused on {day}")
+        for reason, count in reasons.most_common():
+            out.print(f"  {count:>8,}  {reason}", markup=False)
+
+
+@app.command("settings")
+def show_settings() -> None:
+    """Show every setting: its value in force, where that came from, and what it is for."""
+    with _telling() as settings:
+        table = Table("setting", "value", "from", "meaning", show_edge=False)
+        sources = origins()
+        for name, field in Settings.model_fields.items():
+            value = getattr(settings, name)
+            shown = value.model_dump() if hasattr(value, "model_dump") else value
+            table.add_row(name, str(shown), sources[name], field.description)
+        Console(width=None if out.is_terminal else 200).print(table, markup=False)
+
+
+@app.command()
+def demo() -> None:
+    """Write a year of real grocery transactions, publish December's snapshots, show the last."""
+    with _telling() as settings:
+        journey = settings.model_copy(update={"first_day": demo_data.FIRST_DAY})
+        with _bar() as bar:
+            task = bar.add_task("landing folder", total=None)
+            lines = demo_data.write_deliveries(
+                journey.landing, lambda done, total: bar.update(task, completed=done, total=total)
+            )
+        out.print(f"{lines:,} lines written to {journey.landing}", markup=False)
+        _run(journey, demo_data.FIRST_DAY, demo_data.LAST_DAY, Selection("deliveries"))
+        december = demo_data.LAST_DAY.replace(day=1)
+        _run(journey, december, demo_data.LAST_DAY, Selection("snapshots"))
+        out.print()
+        _show(journey, demo_data.LAST_DAY)
+        out.print(f"Parquet files: {journey.store}", markup=False)
+        out.print("Now open the UI: make ui")
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port on loopback.", min=1, max=65535)] = UI_PORT,
+) -> None:
+    """Open the Dagster UI on loopback, its history kept under the data folder."""
+    with _telling() as settings:
+        out.print(f"Dagster UI: http://127.0.0.1:{port} (Ctrl-C stops it)")
+        raise typer.Exit(serve(settings, port))
+
+

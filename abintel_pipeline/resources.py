@@ -1,0 +1,85 @@
+"""What assets are given: the settings, the rules of this run, and who hears of progress."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+import dagster as dg
+from pydantic import Field, ValidationError
+
+from abintel_pipeline.engines import engine
+from abintel_pipeline.intake import DeliveryError
+from abintel_pipeline.settings import Bounds, Rules, Settings
+from abintel_pipeline.snapshots import NothingDelivered, StepContext
+from abintel_pipeline.store import SnapshotMissing
+
+Progress = Callable[[str, date], None]
+"""Called with an asset's name and a day each time a day of it is done."""
+
+
+def no_progress(asset: str, day: date) -> None:
+    """For runs that nobody watches."""
+
+
+class RulesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The rules of this run: the settings', unless the Launchpad says otherwise.
+
+    `bounds` is `{"kind": "cohort"}`, `{"kind": "percentiles", "percentiles": [1, 99]}` or
+    `{"kind": "reference", "reference": {"purchase_total": [0, 5000], …}}`.
+    """
+
+    history_days: int = Field(description="Days in a snapshot's trailing window, 1 to 3660.")
+    weights: dict[str, float] = Field(description="Weight of each metric in the loyalty score.")
+    segment_thresholds: dict[str, float] = Field(
+        description="Each segment's lowest score, from the highest segment to the lowest."
+    )
+    bounds: dict[str, Any] = Field(description="Between which values metrics are scaled.")
+    bins: int = Field(description="Number of scores per RFM metric, 2 to 10.")
+
+    def over(self, settings: Settings) -> Rules:
+        """These rules on top of the settings. Raises dagster.Failure naming what is wrong."""
+        named = {name: getattr(self, name) for name in type(self).model_fields}
+        try:
+            return Rules(currency_decimals=settings.currency_decimals, **named)
+        except ValidationError as error:
+            raise dg.Failure(
+                f"resources.rules.config: {in_words(error)}", allow_retries=False
+            ) from error
+
+
+def rules_resource(settings: Settings) -> Any:
+    """The rules resource with the settings' rules as what the Launchpad starts from."""
+    rules = settings.rules
+    return RulesResource.configure_at_launch(
+        history_days=rules.history_days,
+        weights=dict(rules.weights),
+        segment_thresholds=dict(rules.segment_thresholds),
+        bounds=bounds_config(rules.bounds),
+        bins=rules.bins,
+    )
+
+
+def bounds_config(bounds: Bounds) -> dict[str, Any]:
+    """Bounds as Launchpad config."""
+    return bounds.model_dump(mode="json")
+
+
+def in_words(error: ValidationError) -> str:
+    """A validation error as `field: what is wrong`, one sentence per field."""
+    faults = (
+        f"{'.'.join(map(str, fault['loc'])) or 'rules'}: {fault['msg'].removeprefix('Value error, ')}"
+        for fault in error.errors()
+    )
+    return "; ".join(faults)
+
+
+@contextmanager
+def step_context(settings: Settings, rules: RulesResource) -> Iterator[StepContext]:
+    """An engine for one asset's run. Bad data and bad rules fail the step and are not retried."""
+    in_force = rules.over(settings)
+    try:
+        with engine(settings) as connection:
+            yield StepContext(connection, settings, in_force)
+    except (DeliveryError, NothingDelivered, SnapshotMissing) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error

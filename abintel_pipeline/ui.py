@@ -1,0 +1,60 @@
+"""The Dagster UI of this project on loopback: webserver and daemon, stopped together."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from abintel_pipeline.running import prepare_history
+from abintel_pipeline.settings import Settings
+
+LOOPBACK = "127.0.0.1"
+MODULE = "abintel_pipeline.definitions"
+STOP_SECONDS = 20
+
+
+class PortTaken(OSError):
+    """Something else listens where the UI should."""
+
+
+def serve(settings: Settings, port: int) -> int:
+    """Run webserver and daemon until one of them ends or Ctrl-C; returns an exit code.
+
+    Raises PortTaken when something else listens on the port.
+    """
+    _free(port)
+    environment = os.environ | {"DAGSTER_HOME": prepare_history(settings)}
+    commands = [
+        [_script("dagster-webserver"), "-m", MODULE, "-h", LOOPBACK, "-p", str(port)],
+        [_script("dagster-daemon"), "run", "-m", MODULE],
+    ]
+    running = [subprocess.Popen(command, env=environment) for command in commands]
+    try:
+        while all(process.poll() is None for process in running):
+            time.sleep(0.5)
+        return next(process.returncode for process in running if process.poll() is not None)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait(STOP_SECONDS)
+
+
+def _free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise PortTaken(f"port {port} on {LOOPBACK} is taken: choose another") from error
+
+
+def _script(name: str) -> str:
+    """The command installed beside this Python, before any other on the path."""
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.exists() else (shutil.which(name) or name)
