@@ -18,7 +18,7 @@ from rich.table import Table
 from abintel_pipeline import demo as demo_data
 from abintel_pipeline.engines import engine
 from abintel_pipeline.running import GROUPS, RunFailed, Selection, run_days
-from abintel_pipeline.settings import ENV_PREFIX, Settings, origins
+from abintel_pipeline.settings import ENV_PREFIX, Settings, faults, origins
 from abintel_pipeline.showing import Overview, Share, overview, refusals
 from abintel_pipeline.snapshots import NothingDelivered
 from abintel_pipeline.store import SnapshotMissing, SnapshotStore
@@ -54,10 +54,8 @@ def _telling() -> Iterator[Settings]:
     try:
         yield Settings()
     except ValidationError as error:
-        for fault in error.errors():
-            name = ENV_PREFIX + "_".join(str(part) for part in fault["loc"][:1]).upper()
-            told = fault["msg"].removeprefix("Value error, ")
-            err.print(f"{name if fault['loc'] else 'settings'}: {told}", style="red", markup=False)
+        for fault in faults(error):
+            err.print(f"setting {fault}", style="red", markup=False)
         raise typer.Exit(2) from error
     except (
         RunFailed,
@@ -157,7 +155,9 @@ def _print_deliveries(seen: Overview) -> None:
         f" ({window.delivered[0]} to {window.delivered[-1]})"
     )
     missing = ", ".join(map(str, window.missing[:10])) + (", …" if len(window.missing) > 10 else "")
-    out.print(f"Missing delivery days: {len(window.missing)}" + (f" ({missing})" if missing else ""))
+    out.print(
+        f"Missing delivery days: {len(window.missing)}" + (f" ({missing})" if missing else "")
+    )
     out.print(f"Refused rows: {seen.refused:,} of {seen.received:,}")
 
 
@@ -225,5 +225,3 @@ def ui(
     with _telling() as settings:
         out.print(f"Dagster UI: http://127.0.0.1:{port} (Ctrl-C stops it)")
         raise typer.Exit(serve(settings, port))
-
-

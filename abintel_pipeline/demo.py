@@ -13,8 +13,8 @@ import pandas as pd
 FIRST_DAY = date(2017, 1, 1)
 LAST_DAY = date(2017, 12, 31)
 SHOP_TIMEZONE = "America/New_York"
-"""The package's timestamps are UTC. In this zone all of them lie in 2017 and the shops are busiest
-at five in the afternoon; in UTC the year spills into 2018 and the rush comes at ten at night."""
+"""The package's timestamps are UTC. In this zone all lie in 2017 and the shops are
+busiest at five in the afternoon; in UTC the year spills into 2018 and the rush comes at ten at night."""
 
 
 class DemoDataMissing(ImportError):
@@ -22,7 +22,7 @@ class DemoDataMissing(ImportError):
 
 
 def complete_journey() -> pd.DataFrame:
-    """One row per line: the contract's transaction columns, all text, `date` in the shops' own days.
+    """One row per line: the contract's transaction columns, all text, shop-local dates.
 
     Raises DemoDataMissing when the extra `demo` isn't installed.
     """
@@ -45,9 +45,7 @@ def complete_journey() -> pd.DataFrame:
     )
 
 
-def write_deliveries(
-    landing: Path, progress: Callable[[int, int], None] = lambda done, total: None
-) -> int:
+def write_deliveries(landing: Path, progress: Callable[[int, int], None] | None = None) -> int:
     """Write each day's lines as that day's CSV delivery; returns the number of lines written.
 
     `progress(done, total)` is called after each day.
@@ -58,5 +56,6 @@ def write_deliveries(
     days = list(lines.groupby("date"))
     for done, (day, delivered) in enumerate(days, start=1):
         delivered.to_csv(folder / f"{day}.csv", index=False, lineterminator="\n")
-        progress(done, len(days))
+        if progress:
+            progress(done, len(days))
     return len(lines)

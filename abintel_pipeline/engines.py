@@ -13,9 +13,8 @@ from ibis.backends.duckdb import Backend
 from abintel_pipeline.settings import Settings
 
 
-@contextmanager
-def engine(settings: Settings) -> Iterator[Backend]:
-    """An embedded engine within the settings' memory limit, closed at the end.
+def open_engine(settings: Settings) -> Backend:
+    """An embedded engine within the settings' memory limit.
 
     The session's time zone is UTC and insertion order is kept, so that neither the machine's zone
     nor the number of threads can change a result.
@@ -30,6 +29,13 @@ def engine(settings: Settings) -> Iterator[Backend]:
         options["threads"] = settings.threads
     connection = ibis.duckdb.connect(**options)
     native(connection).execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+@contextmanager
+def engine(settings: Settings) -> Iterator[Backend]:
+    """An embedded engine, closed at the end."""
+    connection = open_engine(settings)
     try:
         yield connection
     finally:

@@ -142,4 +142,3 @@ def window_metadata(window: Window) -> Metadata:
 
 def _days(days: Iterable[date]) -> list[str]:
     return [day.isoformat() for day in days]
-

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from abintel_pipeline.engines import engine
 from abintel_pipeline.intake import DeliveryError
-from abintel_pipeline.settings import Bounds, Rules, Settings
+from abintel_pipeline.settings import Rules, Settings, faults
 from abintel_pipeline.snapshots import NothingDelivered, StepContext
 from abintel_pipeline.store import SnapshotMissing
 
@@ -44,7 +44,7 @@ class RulesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             return Rules(currency_decimals=settings.currency_decimals, **named)
         except ValidationError as error:
             raise dg.Failure(
-                f"resources.rules.config: {in_words(error)}", allow_retries=False
+                f"resources.rules.config: {'; '.join(faults(error))}", allow_retries=False
             ) from error
 
 
@@ -55,28 +55,14 @@ def rules_resource(settings: Settings) -> Any:
         history_days=rules.history_days,
         weights=dict(rules.weights),
         segment_thresholds=dict(rules.segment_thresholds),
-        bounds=bounds_config(rules.bounds),
+        bounds=rules.bounds.model_dump(mode="json"),
         bins=rules.bins,
     )
 
 
-def bounds_config(bounds: Bounds) -> dict[str, Any]:
-    """Bounds as Launchpad config."""
-    return bounds.model_dump(mode="json")
-
-
-def in_words(error: ValidationError) -> str:
-    """A validation error as `field: what is wrong`, one sentence per field."""
-    faults = (
-        f"{'.'.join(map(str, fault['loc'])) or 'rules'}: {fault['msg'].removeprefix('Value error, ')}"
-        for fault in error.errors()
-    )
-    return "; ".join(faults)
-
-
 @contextmanager
 def step_context(settings: Settings, rules: RulesResource) -> Iterator[StepContext]:
-    """An engine for one asset's run. Bad data and bad rules fail the step and are not retried."""
+    """An engine for one step's run. Bad data and bad rules fail it for good: no retry."""
     in_force = rules.over(settings)
     try:
         with engine(settings) as connection:

@@ -1,4 +1,4 @@
-"""Runs of the chain from the command line: real Dagster runs in this process, with their history."""
+"""Runs of the chain from the command line: real Dagster runs, in this process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ class RunFailed(Exception):
 
 
 def prepare_history(settings: Settings) -> str:
-    """The folder of Dagster's history, with telemetry off unless its `dagster.yaml` says otherwise."""
+    """The folder of Dagster's history, made with telemetry off if it isn't there yet."""
     home = settings.history.resolve()
     home.mkdir(parents=True, exist_ok=True)
     config = home / "dagster.yaml"

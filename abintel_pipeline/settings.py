@@ -13,7 +13,16 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "ABINTEL_"
@@ -121,11 +130,13 @@ class Bounds(BaseModel):
 
 
 class Rules(BaseModel):
-    """The settings that decide numbers. The same deliveries under the same rules give the same rows."""
+    """The settings that decide numbers: same deliveries, same rules, same rows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    history_days: int = Field(540, ge=1, le=3660, description="Days in a snapshot's trailing window.")
+    history_days: int = Field(
+        540, ge=1, le=3660, description="Days in a snapshot's trailing window."
+    )
     currency_decimals: int = Field(
         2, ge=0, le=4, description="Decimals of the currency; amounts are rounded half up to them."
     )
@@ -162,8 +173,12 @@ class Settings(Rules, BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_file=".env", frozen=True, extra="ignore", hide_input_in_errors=True,
-        populate_by_name=True
+        env_prefix=ENV_PREFIX,
+        env_file=".env",
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        populate_by_name=True,
     )
 
     data_dir: Path = Field(
@@ -188,7 +203,7 @@ class Settings(Rules, BaseSettings):
     )
     source_timezone: TimeZoneName | None = Field(
         None,
-        description="Time zone into which delivered timestamps are turned before their day is taken;"
+        description="Time zone into which a delivered timestamp is turned before its day is taken;"
         " unset: a timestamp in place of a date is refused.",
     )
     transaction_columns: dict[str, str] = Field(
@@ -201,7 +216,10 @@ class Settings(Rules, BaseSettings):
         ",", min_length=1, max_length=1, description="What separates the fields of a CSV file."
     )
     max_refused_share: float = Field(
-        0.05, ge=0, le=1, description="Above this share of refused rows a delivery fails as a whole."
+        0.05,
+        ge=0,
+        le=1,
+        description="Above this share of refused rows a delivery fails as a whole.",
     )
     sql_url: SecretStr | None = Field(
         None, description="SQLAlchemy URL of a source database; set: deliveries come from it."
@@ -216,7 +234,8 @@ class Settings(Rules, BaseSettings):
         (), description="Owners shown with every asset: e-mail addresses or team:names."
     )
     memory_limit: str = Field(
-        "4GB", pattern=r"^\d+(\.\d+)?\s*(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$",
+        "4GB",
+        pattern=r"^\d+(\.\d+)?\s*(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$",
         description="Memory the engine may use before it spills to disk.",
     )
     threads: int | None = Field(None, ge=1, description="Engine threads; unset: one per core.")
@@ -254,6 +273,15 @@ class Settings(Rules, BaseSettings):
     @property
     def source_zone(self) -> ZoneInfo | None:
         return ZoneInfo(self.source_timezone) if self.source_timezone else None
+
+
+def faults(error: ValidationError) -> list[str]:
+    """What a validation error says, as `field: what is wrong`."""
+    return [
+        f"{'.'.join(map(str, fault['loc'])) or 'settings'}: "
+        + fault["msg"].removeprefix("Value error, ")
+        for fault in error.errors()
+    ]
 
 
 def origins() -> dict[str, str]:

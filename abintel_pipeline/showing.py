@@ -41,7 +41,7 @@ class Overview:
 
 
 def overview(connection: Backend, store: SnapshotStore, day: date) -> Overview:
-    """Segments, tiers and deliveries of one snapshot. Raises SnapshotMissing if it isn't published."""
+    """Segments, tiers and deliveries of one snapshot. Raises SnapshotMissing if there is none."""
     rfm = store.read(connection, CUSTOMER_RFM, [day])
     rules = stored_rules(store.path(CUSTOMER_RFM, day))
     segments = store.read(connection, LOYALTY_SUMMARY, [day]).segment_counts.execute().tolist()
@@ -92,7 +92,7 @@ class Refusal:
 
 
 def refusals(connection: Backend, store: SnapshotStore, day: date) -> list[Refusal] | None:
-    """Every refused row of a day's deliveries, in file order; None if none was taken in that day."""
+    """Every refused row of a day's deliveries, in file order; None if no delivery was taken in."""
     tables = [TABLES["rejected_transactions"], TABLES["rejected_customers"]]
     taken_in = [table for table in tables if store.path(table, day).is_file()]
     if not taken_in:

@@ -118,7 +118,7 @@ def features_snapshot(step: StepContext, day: date) -> tuple[Staged, Window]:
     customers = store.read(connection, RAW_CUSTOMERS, store.days(RAW_CUSTOMERS, end=day))
     features = customer_features(in_force, customers, day, rules)
     with store.staging() as folder:
-        staged = store.stage(folder, CUSTOMER_FEATURES, day, features, connection, rules)
+        staged = store.stage(folder, CUSTOMER_FEATURES, day, features, rules)
         store.publish(staged)
     return staged, window
 
@@ -129,9 +129,11 @@ def loyalty_snapshot(step: StepContext, day: date) -> tuple[Staged, Staged]:
     features = store.read(connection, CUSTOMER_FEATURES, [day])
     with store.staging() as folder:
         scored = customer_loyalty(features, rules)
-        loyalty = store.stage(folder, CUSTOMER_LOYALTY, day, scored, connection, rules)
-        summed = loyalty_summary(features, scan(connection, CUSTOMER_LOYALTY, [loyalty.path]), rules)
-        summary = store.stage(folder, LOYALTY_SUMMARY, day, summed, connection, rules)
+        loyalty = store.stage(folder, CUSTOMER_LOYALTY, day, scored, rules)
+        summed = loyalty_summary(
+            features, scan(connection, CUSTOMER_LOYALTY, [loyalty.path]), rules
+        )
+        summary = store.stage(folder, LOYALTY_SUMMARY, day, summed, rules)
         store.publish(loyalty, summary)
     return loyalty, summary
 
@@ -143,8 +145,8 @@ def rfm_snapshot(step: StepContext, day: date) -> tuple[Staged, Staged]:
     loyalty = store.read(connection, CUSTOMER_LOYALTY, [day])
     with store.staging() as folder:
         scored = customer_rfm(features, loyalty, rules)
-        rfm = store.stage(folder, CUSTOMER_RFM, day, scored, connection, rules)
+        rfm = store.stage(folder, CUSTOMER_RFM, day, scored, rules)
         cuts = rfm_thresholds(features, scan(connection, CUSTOMER_RFM, [rfm.path]), rules)
-        thresholds = store.stage(folder, RFM_THRESHOLDS, day, cuts, connection, rules)
+        thresholds = store.stage(folder, RFM_THRESHOLDS, day, cuts, rules)
         store.publish(rfm, thresholds)
     return rfm, thresholds

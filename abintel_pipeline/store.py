@@ -16,19 +16,18 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract import TABLES, Table
-from abintel_pipeline.engines import engine, native
-from abintel_pipeline.settings import Rules, Settings
+from abintel_pipeline.engines import native
+from abintel_pipeline.settings import Rules
 
 FILE_NAME = "data.parquet"
 STAGING = ".staging"
@@ -43,7 +42,9 @@ class SnapshotMissing(LookupError):
     def __init__(self, table: str, missing: list[date], published: list[date]) -> None:
         self.missing = missing
         days = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
-        have = f"published are {published[0]} to {published[-1]}" if published else "none is published"
+        have = (
+            f"published are {published[0]} to {published[-1]}" if published else "none is published"
+        )
         super().__init__(f"{table}: {len(missing)} of the days asked for missing ({days}); {have}")
 
 
@@ -71,7 +72,7 @@ class SnapshotStore:
         """The table's published days from start to end, both included, in order."""
         folder = self.root / table.name
         pattern = re.compile(rf"{table.partition_column}=(\d{{4}}-\d\d-\d\d)")
-        names = os.listdir(folder) if folder.is_dir() else []
+        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
         found = (date.fromisoformat(m[1]) for name in names if (m := pattern.fullmatch(name)))
         return sorted(d for d in found if start <= d <= end and self.path(table, d).is_file())
 
@@ -103,18 +104,20 @@ class SnapshotStore:
         finally:
             shutil.rmtree(folder)
 
-    def stage(
-        self, folder: Path, table: Table, day: date, rows: ir.Table, connection: Backend, rules: Rules
-    ) -> Staged:
+    def stage(self, folder: Path, table: Table, day: date, rows: ir.Table, rules: Rules) -> Staged:
         """Write `rows` (the table's columns, in any order and any castable type) into `folder`."""
         schema = {f.name: f.type for f in table.schema if f.name != table.partition_column}
         typed = rows.select(
-            **{name: rows[name].cast(ibis.dtype(dtype)) for name, dtype in _ibis_types(schema).items()}
+            **{
+                name: rows[name].cast(ibis.dtype(dtype))
+                for name, dtype in _ibis_types(schema).items()
+            }
         )
         if table.order:
             typed = typed.order_by(list(table.order))
         path = SnapshotStore(folder).path(table, day)
         path.parent.mkdir(parents=True)
+        connection = rows.get_backend()
         copy_to_parquet(connection, connection.compile(typed), path, file_metadata(table, rules))
         return Staged(table, day, path, int(pq.read_metadata(path).num_rows))
 
@@ -124,7 +127,7 @@ class SnapshotStore:
             place = self.path(one.table, one.day)
             place.parent.mkdir(parents=True, exist_ok=True)
             _flush(one.path)
-            os.replace(one.path, place)
+            one.path.replace(place)
             _flush(place.parent)
             _flush(place.parent.parent)
 
@@ -137,12 +140,19 @@ class SnapshotStore:
 
         Raises SnapshotMissing when one of the days isn't published.
         """
+        return scan(connection, table, self.paths(table, days))
+
+    def paths(self, table: Table, days: Iterable[date]) -> list[Path]:
+        """The files of the given days, in their order.
+
+        Raises SnapshotMissing when one of the days isn't published.
+        """
         wanted = list(days)
         paths = [self.path(table, day) for day in wanted]
         missing = [day for day, path in zip(wanted, paths, strict=True) if not path.is_file()]
         if missing:
             raise SnapshotMissing(table.name, missing, self.days(table))
-        return scan(connection, table, paths)
+        return paths
 
 
 def scan(connection: Backend, table: Table, paths: list[Path]) -> ir.Table:
@@ -206,57 +216,6 @@ def file_metadata(table: Table, rules: Rules) -> dict[str, str]:
 
 def _ibis_types(schema: dict[str, pa.DataType]) -> dict[str, str]:
     return {n: str(t) for n, t in ibis.schema(pa.schema(list(schema.items()))).items()}
-
-
-# ── for notebooks: no Dagster, no connection to keep ─────────────────────────
-
-
-def list_snapshots(table: str, *, settings: Settings | None = None) -> list[date]:
-    """The published days of a table, in order."""
-    return SnapshotStore((settings or Settings()).store).days(_table(table))
-
-
-def read_snapshot(
-    table: str, day: date | str, *, settings: Settings | None = None
-) -> pd.DataFrame:
-    """One published day of a table as a pandas frame with Arrow-backed columns.
-
-    One row per row of the table, in the published order, `snapshot_date` (or `delivered_on`) first
-    as in the contract. Raises SnapshotMissing when the day isn't published.
-    """
-    wanted = _day(day)
-    return _read(table, [wanted], settings or Settings())
-
-
-def read_snapshots(
-    table: str, start: date | str, end: date | str, *, settings: Settings | None = None
-) -> pd.DataFrame:
-    """The published days of a table from start to end, both included, as one pandas frame.
-
-    Raises SnapshotMissing when a day between them isn't published.
-    """
-    first, last = _day(start), _day(end)
-    if last < first:
-        raise ValueError(f"the range ends ({last}) before it starts ({first})")
-    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    return _read(table, days, settings or Settings())
-
-
-def _read(name: str, days: list[date], settings: Settings) -> pd.DataFrame:
-    table = _table(name)
-    with engine(settings) as connection:
-        rows = SnapshotStore(settings.store).read(connection, table, days).to_pyarrow()
-    return rows.cast(table.schema).to_pandas(types_mapper=pd.ArrowDtype)
-
-
-def _table(name: str) -> Table:
-    if name not in TABLES:
-        raise ValueError(f"no table {name!r}: the tables are {', '.join(TABLES)}")
-    return TABLES[name]
-
-
-def _day(day: date | str) -> date:
-    return day if isinstance(day, date) else date.fromisoformat(day)
 
 
 def stored_rules(path: Path) -> Rules:

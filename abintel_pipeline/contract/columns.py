@@ -1,7 +1,7 @@
 """Column types of the contract, and what can be read off a Pandera model.
 
-The models are the one source of truth: the Arrow schema a file is written with, and later the column
-schema shown in the Dagster UI, are derived here and written nowhere else.
+The models are the one source of truth: the Arrow schema a file is written with is derived here,
+the column schema shown in the Dagster UI in `metadata`, and neither is written anywhere else.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,6 @@ SmallWhole = Annotated[pd.ArrowDtype, pyarrow.int32()]
 
 MONEY_DIGITS = 18
 """Digits of a delivered amount: at the default two decimals, 16 before the point."""
-
-NOT_BLANK = {"error": "blank"}
 
 
 def not_blank(texts: Any) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandera.pandas as pa
 
-from abintel_pipeline.contract.columns import NOT_BLANK, Day, Float, Table, Text, not_blank
+from abintel_pipeline.contract.columns import Day, Float, Table, Text, not_blank
 from abintel_pipeline.contract.transactions import RejectedTransactions
 
 CUSTOMER_IDENTITY = ("customer_id",)
@@ -19,7 +19,7 @@ class RawCustomers(pa.DataFrameModel):
     )
     delivered_on: Day = pa.Field(description="Day whose delivery brought the row.")
 
-    @pa.check("customer_id", name="blank", **NOT_BLANK)
+    @pa.check("customer_id", name="blank", error="blank")
     @classmethod
     def _not_blank(cls, texts: Any) -> Any:
         return not_blank(texts)

@@ -13,7 +13,9 @@ class CustomerLoyalty(pa.DataFrameModel):
     loyalty_score: Float = pa.Field(
         ge=0, le=1, description="Weighted min-max loyalty index, 0..1 (1 = best), four decimals."
     )
-    segment: Text = pa.Field(description="Segment of the score, by the segment thresholds in force.")
+    segment: Text = pa.Field(
+        description="Segment of the score, by the segment thresholds in force."
+    )
 
     class Config:
         strict = True
@@ -21,7 +23,7 @@ class CustomerLoyalty(pa.DataFrameModel):
 
 
 class LoyaltySummary(pa.DataFrameModel):
-    """One row per snapshot (none if nobody bought in the window): how loyalty is spread, and the rules it was computed by.
+    """One row per snapshot (none if nobody bought): the spread of loyalty, and its rules.
 
     `weight_*` are the weights in force (0 for a metric that was constant; the rest add up to 1);
     `lower_*` and `upper_*` the bounds between which that metric was scaled (null where its weight

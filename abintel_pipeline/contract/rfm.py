@@ -17,7 +17,7 @@ RFM_METRICS = ("recency", "frequency", "monetary")
 
 
 class CustomerRfm(pa.DataFrameModel):
-    """One row per (snapshot_date, customer_id); with loyalty joined in, so that it serves an export."""
+    """One row per (snapshot_date, customer_id), loyalty joined in: one table serves an export."""
 
     snapshot_date: Day = pa.Field(description="Day at whose end the snapshot was taken.")
     customer_id: Text = pa.Field(unique=True, description="CRM/ERP key of the customer.")
@@ -52,7 +52,9 @@ class RfmThresholds(pa.DataFrameModel):
         isin=[*RFM_METRICS, "rfm_total"], description="recency, frequency, monetary or rfm_total."
     )
     position: SmallWhole = pa.Field(ge=1, description="The cut's place in the documents' order.")
-    cut: Text = pa.Field(description="k/bins for a metric; champion, p70, p45 or p20 for rfm_total.")
+    cut: Text = pa.Field(
+        description="k/bins for a metric; champion, p70, p45 or p20 for rfm_total."
+    )
     threshold: Float = pa.Field(
         description="Linear-interpolated quantile, six decimals, in the metric's unit."
     )

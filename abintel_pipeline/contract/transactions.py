@@ -8,7 +8,6 @@ import pyarrow
 
 from abintel_pipeline.contract.columns import (
     MONEY_DIGITS,
-    NOT_BLANK,
     Day,
     Money,
     Table,
@@ -32,7 +31,7 @@ class RawTransactions(pa.DataFrameModel):
     product_id: Text = pa.Field(description="SKU or category of the line.")
     delivered_on: Day = pa.Field(description="Day whose delivery brought the line.")
 
-    @pa.check("customer_id", "transaction_id", "product_id", name="blank", **NOT_BLANK)
+    @pa.check("customer_id", "transaction_id", "product_id", name="blank", error="blank")
     @classmethod
     def _not_blank(cls, texts: Any) -> Any:
         return not_blank(texts)
@@ -64,7 +63,8 @@ class RejectedTransactions(pa.DataFrameModel):
     delivered_on: Day = pa.Field(description="Day whose delivery brought the row.")
     file: Text = pa.Field(description="File, relative to the landing folder, or `sql`.")
     row: Whole = pa.Field(
-        ge=1, description="Line in a text file (the header is line 1), else the row's number from 1."
+        ge=1,
+        description="Line in a text file (the header is line 1), else the row's number from 1.",
     )
     reasons: Texts = pa.Field(description="Every reason, each as `column: reason`.")
     raw: Text = pa.Field(description="The row as it came, as JSON.")

@@ -9,7 +9,9 @@ from abintel_pipeline.metrics.rounding import ratio_half_up
 from abintel_pipeline.settings import Rules
 
 
-def customer_features(in_force: ir.Table, customers: ir.Table, today: date, rules: Rules) -> ir.Table:
+def customer_features(
+    in_force: ir.Table, customers: ir.Table, today: date, rules: Rules
+) -> ir.Table:
     """One row per customer with a line in force: the `customer_features` table of one snapshot.
 
     - `purchase_total` = SUM(amount), summed as decimal
@@ -44,9 +46,7 @@ def latest_loyalty_scores(customers: ir.Table, today: date) -> ir.Table:
     A later delivery without a score (null) says nothing and replaces nothing.
     """
     known = customers.filter(customers.delivered_on <= today, customers.loyalty_score.notnull())
-    return known.group_by("customer_id").agg(
-        score=known.loyalty_score.argmax(known.delivered_on)
-    )
+    return known.group_by("customer_id").agg(score=known.loyalty_score.argmax(known.delivered_on))
 
 
 def _totals(in_force: ir.Table, currency_decimals: int) -> ir.Table:

@@ -4,8 +4,10 @@ Every function takes the features of one snapshot or of many and treats each sna
 of its own.
 """
 
+import functools
 import json
-from collections.abc import Mapping
+import operator
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 import ibis
@@ -135,11 +137,8 @@ def _scaled(rows: ir.Table, metric: str) -> ir.FloatingValue:
     return cast(ir.FloatingValue, (distance / (high - low).nullif(0.0)).fill_null(0.0))
 
 
-def _sum(values: object) -> ir.FloatingValue:
-    first, *rest = values  # type: ignore[misc]
-    for value in rest:
-        first = first + value
-    return first
+def _sum(values: Iterable[ir.FloatingValue]) -> ir.FloatingValue:
+    return functools.reduce(operator.add, values)
 
 
 def _json(pairs: Mapping[str, object]) -> str:

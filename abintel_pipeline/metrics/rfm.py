@@ -85,8 +85,13 @@ def rfm_thresholds(features: ir.Table, rfm: ir.Table, rules: Rules) -> ir.Table:
     cuts = _metric_cuts(features, rules)
     totals = _total_cuts(rfm)
     long = [
-        _cut_row(cuts, metric, position, f"{_step(metric, position, rules.bins)}/{rules.bins}",
-                 cuts[_cut_name(metric, _step(metric, position, rules.bins))])
+        _cut_row(
+            cuts,
+            metric,
+            position,
+            f"{_step(metric, position, rules.bins)}/{rules.bins}",
+            cuts[_cut_name(metric, _step(metric, position, rules.bins))],
+        )
         for metric in RFM_METRICS
         for position in range(1, rules.bins)
     ]

@@ -49,5 +49,7 @@ def quantile_of_whole(q: ir.FloatingValue, decimals: int, places: int) -> ir.Flo
     )
 
 
-def _whole_quotient(numerator: ir.IntegerValue, denominator: ir.IntegerValue | int) -> ir.IntegerValue:
+def _whole_quotient(
+    numerator: ir.IntegerValue, denominator: ir.IntegerValue | int
+) -> ir.IntegerValue:
     return (numerator // denominator).cast("int64")

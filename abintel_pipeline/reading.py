@@ -1,0 +1,115 @@
+"""Reading what was published, without Dagster: by name and day, as the frame one works with."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import ibis.expr.types as ir
+import pandas as pd
+import pyarrow as pa
+
+from abintel_pipeline.contract import TABLES, Table
+from abintel_pipeline.engines import open_engine
+from abintel_pipeline.settings import Settings
+from abintel_pipeline.store import SnapshotStore
+
+
+class UnknownFrame(TypeError):
+    """A table was asked for as something it can't be loaded as."""
+
+
+def list_snapshots(table: str, *, settings: Settings | None = None) -> list[date]:
+    """The published days of a table, in order."""
+    return SnapshotStore((settings or Settings()).store).days(table_named(table))
+
+
+def read_snapshot(table: str, day: date | str, *, settings: Settings | None = None) -> pd.DataFrame:
+    """One published day of a table as a pandas frame with Arrow-backed columns.
+
+    Rows in the published order; columns as in the contract, partition column included. Raises
+    SnapshotMissing when the day isn't published.
+    """
+    return _read(table, [_day(day)], settings or Settings())
+
+
+def read_snapshots(
+    table: str, start: date | str, end: date | str, *, settings: Settings | None = None
+) -> pd.DataFrame:
+    """The published days of a table from start to end, both included, as one pandas frame.
+
+    Raises SnapshotMissing when a day between them isn't published.
+    """
+    first, last = _day(start), _day(end)
+    if last < first:
+        raise ValueError(f"the range ends ({last}) before it starts ({first})")
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    return _read(table, days, settings or Settings())
+
+
+def table_named(name: str) -> Table:
+    """The contract's table of that name. Raises ValueError listing the tables there are."""
+    if name not in TABLES:
+        raise ValueError(f"no table {name!r}: the tables are {', '.join(TABLES)}")
+    return TABLES[name]
+
+
+def load(kind: Any, settings: Settings, table: Table, days: list[date]) -> Any:
+    """Days of a table as an `ibis.Table`, pandas, pyarrow or polars frame: the type `kind`.
+
+    The same type for one day, many, and none. Raises UnknownFrame, and SnapshotMissing when one of
+    the days isn't published.
+    """
+    loader = LOADERS.get(f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}")
+    if loader is None:
+        raise UnknownFrame(
+            f"{table.name} can't be loaded as {kind!r}: annotate it as one of {', '.join(LOADERS)}"
+        )
+    return loader(settings, table, days)
+
+
+def _read(name: str, days: list[date], settings: Settings) -> pd.DataFrame:
+    return _as_pandas(settings, table_named(name), days)
+
+
+def _as_ibis(settings: Settings, table: Table, days: list[date]) -> ir.Table:
+    """The engine stays open as long as somebody holds the table."""
+    return SnapshotStore(settings.store).read(open_engine(settings), table, days)
+
+
+def _as_arrow(settings: Settings, table: Table, days: list[date]) -> pa.Table:
+    return _as_ibis(settings, table, days).to_pyarrow().cast(table.schema)
+
+
+def _as_pandas(settings: Settings, table: Table, days: list[date]) -> pd.DataFrame:
+    frame: pd.DataFrame = _as_arrow(settings, table, days).to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
+
+
+def _as_polars(settings: Settings, table: Table, days: list[date]) -> Any:
+    return _as_polars_lazy(settings, table, days).collect()
+
+
+def _as_polars_lazy(settings: Settings, table: Table, days: list[date]) -> Any:
+    import polars as pl
+
+    paths = SnapshotStore(settings.store).paths(table, days)
+    if not paths:
+        return pl.LazyFrame(pl.from_arrow(table.schema.empty_table()))
+    rows = pl.scan_parquet(
+        paths, hive_partitioning=True, hive_schema={table.partition_column: pl.Date}
+    )
+    return rows.select(table.schema.names)
+
+
+LOADERS: dict[str, Callable[[Settings, Table, list[date]], Any]] = {
+    "ibis.Table": _as_ibis,
+    "pandas.DataFrame": _as_pandas,
+    "pyarrow.Table": _as_arrow,
+    "polars.DataFrame": _as_polars,
+    "polars.LazyFrame": _as_polars_lazy,
+}
+"""How each type of frame is loaded, by its public name."""
+
+
+def _day(day: date | str) -> date:
+    return day if isinstance(day, date) else date.fromisoformat(day)

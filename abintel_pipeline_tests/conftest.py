@@ -1,0 +1,30 @@
+"""What several test modules need: a small shop with deliveries, in a folder of its own."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from abintel_pipeline.settings import ENV_PREFIX, Settings
+from abintel_pipeline_tests.shop import Shop
+
+
+@pytest.fixture(autouse=True)
+def nothing_set_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable and no `.env` of the machine reaches a test."""
+    for name in os.environ:
+        if name.upper().startswith(ENV_PREFIX) or name == "DAGSTER_HOME":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data", first_day="2025-01-01", memory_limit="1GB")
+
+
+@pytest.fixture
+def shop(settings: Settings) -> Iterator[Shop]:
+    with Shop.open(settings) as opened:
+        yield opened

@@ -1,0 +1,82 @@
+"""A shop for tests: write deliveries, make snapshots, read them back."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pandas as pd
+
+from abintel_pipeline.engines import engine
+from abintel_pipeline.reading import read_snapshot
+from abintel_pipeline.settings import Rules, Settings
+from abintel_pipeline.snapshots import (
+    StepContext,
+    customers_intake,
+    features_snapshot,
+    loyalty_snapshot,
+    rfm_snapshot,
+    transactions_intake,
+)
+from abintel_pipeline.store import SnapshotStore
+
+HEADER = "customer_id,transaction_id,date,amount,product_id"
+
+
+def day(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+def days(start: str, end: str) -> list[date]:
+    first, last = day(start), day(end)
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+@dataclass
+class Shop:
+    """A StepContext with the handful of things that tests do with it."""
+
+    step: StepContext
+
+    @classmethod
+    @contextmanager
+    def open(cls, settings: Settings, rules: Rules | None = None) -> Iterator["Shop"]:
+        with engine(settings) as connection:
+            yield cls(StepContext(connection, settings, rules or settings.rules))
+
+    @property
+    def settings(self) -> Settings:
+        return self.step.settings
+
+    @property
+    def store(self) -> SnapshotStore:
+        return self.step.store
+
+    def deliver(self, on: str, *lines: str, header: str = HEADER) -> None:
+        """Write the day's transactions as a CSV delivery; a line is `customer,order,date,…`."""
+        folder = self.settings.landing / "transactions"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{on}.csv").write_text("\n".join([header, *lines]) + "\n")
+
+    def deliver_customers(self, on: str, *lines: str) -> None:
+        folder = self.settings.landing / "customers"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{on}.csv").write_text("\n".join(["customer_id,loyalty_score", *lines]) + "\n")
+
+    def take_in(self, *on: str) -> None:
+        for one in on:
+            transactions_intake(self.step, day(one))
+            customers_intake(self.step, day(one))
+
+    def snapshot(self, on: str) -> None:
+        features_snapshot(self.step, day(on))
+        loyalty_snapshot(self.step, day(on))
+        rfm_snapshot(self.step, day(on))
+
+    def read(self, table: str, on: str) -> pd.DataFrame:
+        return read_snapshot(table, on, settings=self.settings)
+
+    def bytes_of(self, table: str, on: str) -> bytes:
+        from abintel_pipeline.contract import TABLES
+
+        return self.store.path(TABLES[table], day(on)).read_bytes()

@@ -1,0 +1,176 @@
+"""The store: whole files or none, the same bytes for the same rows, days that can be listed."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from abintel_pipeline.contract import TABLES
+from abintel_pipeline.settings import Settings
+from abintel_pipeline.store import ABANDONED_AFTER_SECONDS, STAGING, SnapshotMissing, stored_rules
+from abintel_pipeline_tests.shop import Shop, day
+
+FEATURES = TABLES["customer_features"]
+
+
+@pytest.fixture
+def published(shop: Shop) -> Shop:
+    shop.deliver("2025-01-01", "001,T1,2025-01-01,10.00,P1", "002,T2,2025-01-01,20.00,P1")
+    shop.deliver("2025-01-02", "001,T3,2025-01-02,5.50,P2")
+    shop.take_in("2025-01-01", "2025-01-02")
+    for on in ("2025-01-01", "2025-01-02"):
+        shop.snapshot(on)
+    return shop
+
+
+def test_a_table_lies_in_one_file_per_day_named_after_its_partition_column(published: Shop):
+    root = published.store.root
+    assert (root / "customer_features" / "snapshot_date=2025-01-02" / "data.parquet").is_file()
+    assert (root / "raw_transactions" / "delivered_on=2025-01-02" / "data.parquet").is_file()
+    assert published.store.days(FEATURES) == [day("2025-01-01"), day("2025-01-02")]
+    assert published.store.days(FEATURES, start=day("2025-01-02")) == [day("2025-01-02")]
+
+
+def test_a_file_names_its_table_its_schema_version_and_the_rules_it_was_made_by(published: Shop):
+    path = published.store.path(FEATURES, day("2025-01-02"))
+    metadata = pq.read_metadata(path).metadata
+    assert metadata[b"abintel_table"] == b"customer_features"
+    assert metadata[b"abintel_schema_version"] == b"1"
+    assert stored_rules(path) == published.settings.rules
+
+
+@pytest.mark.parametrize("table", [t for t in TABLES if t != "rejected_transactions"])
+def test_a_file_has_the_contract_s_columns_and_types_in_order(published: Shop, table: str):
+    if table in ("raw_customers", "rejected_customers"):
+        published.deliver_customers("2025-01-02", "001,0.5")
+        published.take_in("2025-01-02")
+    contract = TABLES[table]
+    schema = pq.read_schema(published.store.path(contract, day("2025-01-02")))
+    wanted = [f for f in contract.schema if f.name != contract.partition_column]
+    assert [(f.name, str(f.type)) for f in schema] == [
+        (f.name, str(f.type).replace("item:", "element:")) for f in wanted
+    ]
+
+
+def test_making_a_snapshot_again_gives_the_same_bytes(published: Shop):
+    tables = [name for name in TABLES if not name.endswith("customers")]
+    before = {name: published.bytes_of(name, "2025-01-02") for name in tables}
+    published.take_in("2025-01-02")
+    published.snapshot("2025-01-02")
+    assert {name: published.bytes_of(name, "2025-01-02") for name in tables} == before
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_neither_row_order_nor_thread_count_changes_a_snapshot(tmp_path: Path, threads: int):
+    lines = [
+        f"{c:05},T{c}-{o},2025-01-01,{(c * 37 + o * 11) % 997 / 100:.2f},P{(c + o) % 13}"
+        for c in range(3000)
+        for o in range(c % 4 + 1)
+    ]
+    results = []
+    for name, ordered in (("a", lines), ("b", lines[::-1])):
+        settings = Settings(data_dir=tmp_path / name, threads=threads if name == "b" else 2)
+        with Shop.open(settings) as shop:
+            shop.deliver("2025-01-01", *ordered)
+            shop.take_in("2025-01-01")
+            shop.snapshot("2025-01-01")
+            results.append(
+                [shop.bytes_of(t, "2025-01-01") for t in ("customer_features", "customer_rfm")]
+            )
+    assert results[0] == results[1]
+
+
+def test_a_missing_day_is_named_and_so_is_what_there_is(published: Shop):
+    with pytest.raises(SnapshotMissing) as error:
+        published.store.read(published.step.connection, FEATURES, [day("2025-01-03")])
+    assert str(error.value) == (
+        "customer_features: 1 of the days asked for missing (2025-01-03);"
+        " published are 2025-01-01 to 2025-01-02"
+    )
+
+
+def test_a_step_that_fails_leaves_what_was_published_and_no_stage(
+    published: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    before = published.bytes_of("customer_loyalty", "2025-01-02")
+    monkeypatch.setattr("abintel_pipeline.snapshots.loyalty_summary", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        published.snapshot("2025-01-02")
+    assert published.bytes_of("customer_loyalty", "2025-01-02") == before
+    assert list((published.store.root / STAGING).iterdir()) == []
+
+
+def test_what_a_killed_run_staged_is_swept_once_it_is_old(published: Shop):
+    old, young = (published.store.root / STAGING / name for name in ("old", "young"))
+    for folder in (old, young):
+        folder.mkdir()
+        (folder / "half.parquet").write_bytes(b"PAR1")
+    long_ago = time.time() - ABANDONED_AFTER_SECONDS - 60
+    os.utime(old, (long_ago, long_ago))
+    with published.store.staging():
+        assert not old.exists()
+        assert young.exists()
+
+
+KILLED = textwrap.dedent("""
+    import sys
+    from abintel_pipeline.settings import Settings
+    from abintel_pipeline_tests.shop import Shop
+    with Shop.open(Settings(data_dir=sys.argv[1])) as shop:
+        print("ready", flush=True)
+        while True:
+            shop.snapshot("2025-01-01")
+""")
+
+
+def test_a_writer_killed_at_any_moment_leaves_whole_files(tmp_path: Path):
+    settings = Settings(data_dir=tmp_path / "data")
+    with Shop.open(settings) as shop:
+        shop.deliver("2025-01-01", *(f"{c:06},T{c},2025-01-01,{c}.10,P1" for c in range(20_000)))
+        shop.take_in("2025-01-01")
+        shop.snapshot("2025-01-01")
+        before = {t: shop.bytes_of(t, "2025-01-01") for t in ("customer_features", "customer_rfm")}
+        for attempt in range(6):
+            writer = subprocess.Popen(
+                [sys.executable, "-c", KILLED, str(settings.data_dir)],
+                stdout=subprocess.PIPE,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            )
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == b"ready\n"
+            time.sleep(0.05 + 0.07 * attempt)
+            writer.send_signal(signal.SIGKILL)
+            writer.wait()
+            writer.stdout.close()
+            after = {table: shop.bytes_of(table, "2025-01-01") for table in before}
+            assert after == before
+
+
+def test_every_common_reader_finds_the_partition_column(published: Shop):
+    root = published.store.root / "customer_features"
+    assert published.step.connection.con.sql(
+        f"SELECT DISTINCT snapshot_date FROM '{root}/*/*.parquet' ORDER BY 1"
+    ).fetchall() == [(day("2025-01-01"),), (day("2025-01-02"),)]
+    assert sorted(map(str, pd.read_parquet(root).snapshot_date.unique())) == [
+        "2025-01-01",
+        "2025-01-02",
+    ]
+    assert pl.read_parquet(root).schema["snapshot_date"] == pl.Date
+
+
+def test_only_days_with_late_lines_are_looked_through_for_them(shop: Shop):
+    shop.deliver("2025-01-01", "001,T1,2025-01-01,10.00,P1")
+    shop.deliver("2025-01-02", "001,T2,2025-01-02,10.00,P1", "001,T1,2025-01-01,11.00,P1")
+    shop.deliver("2025-01-03")
+    shop.take_in("2025-01-01", "2025-01-02", "2025-01-03")
+    raw = shop.store.days(TABLES["raw_transactions"])
+    assert [str(d) for d in raw] == ["2025-01-01", "2025-01-02", "2025-01-03"]
+    assert shop.store.late_days(raw) == [day("2025-01-02")]
