@@ -20,8 +20,8 @@ class SnapshotIOManager(dg.IOManager):
     An asset's input is loaded as its annotation says: `ibis.Table`, `pandas.DataFrame` (also where
     there is no annotation), `pyarrow.Table`, `polars.DataFrame` or `polars.LazyFrame`, the same for
     one day and for a range. Days that aren't published are named in the error, unless the input's
-    metadata has `allow_missing_partitions: True`: then they are left out and counted in the input's
-    metadata.
+    metadata has `allow_missing_partitions: True`: then they are left out, and the run's log says how
+    many and which.
 
         @dg.asset(ins={"customer_rfm": dg.AssetIn(input_manager_key="snapshots")}, …)
         def fell_to_at_risk(customer_rfm: pd.DataFrame) -> …
@@ -36,11 +36,12 @@ class SnapshotIOManager(dg.IOManager):
         wanted = sorted(date.fromisoformat(key) for key in context.asset_partition_keys)
         published = set(SnapshotStore(self._settings.store).days(table))
         missing = [day for day in wanted if day not in published]
-        context.add_input_metadata(
-            {"days": len(wanted) - len(missing), "missing_days": len(missing)}
-        )
         if missing and (context.definition_metadata or {}).get(ALLOW_MISSING):
             wanted = [day for day in wanted if day in published]
+            context.log.warning(
+                f"{table.name}: {len(missing)} of {len(wanted) + len(missing)} days are missing:"
+                f" {', '.join(map(str, missing))}"
+            )
         return load(_frame(context), self._settings, table, wanted)
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:  # noqa: ARG002

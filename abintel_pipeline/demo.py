@@ -13,8 +13,8 @@ import pandas as pd
 FIRST_DAY = date(2017, 1, 1)
 LAST_DAY = date(2017, 12, 31)
 SHOP_TIMEZONE = "America/New_York"
-"""The package's timestamps are UTC. In this zone all lie in 2017 and the shops are
-busiest at five in the afternoon; in UTC the year spills into 2018 and the rush comes at ten at night."""
+"""The package's timestamps are UTC. In this zone all lie in 2017 and the shops are busiest at five
+in the afternoon; in UTC the year spills into 2018 and the rush comes at ten at night."""
 
 
 class DemoDataMissing(ImportError):

@@ -165,13 +165,15 @@ def test_an_asset_that_asks_for_a_missing_day_is_told_which(published: Shop):
     assert "missing (2025-01-03); published are 2025-01-01 to 2025-01-04" in failure_of(result)
 
 
-def test_an_asset_may_do_without_missing_days_and_they_are_counted(published: Shop):
+def test_an_asset_may_do_without_missing_days_and_they_are_counted(
+    published: Shop, capfd: pytest.CaptureFixture[str]
+):
     run = consumer(published, pl.DataFrame, tolerant=True, days_back=3)
     frame, result = run("2025-01-04")
     assert frame["snapshot_date"].unique().sort().to_list() == [day(d) for d in DAYS]
-    (loaded,) = [e for e in result.all_events if e.event_type_value == "LOADED_INPUT"]
-    metadata = loaded.event_specific_data.metadata
-    assert (metadata["days"].value, metadata["missing_days"].value) == (3, 1)
+    assert result.success
+    told = capfd.readouterr().err
+    assert "customer_rfm: 1 of 4 days are missing: 2025-01-03" in told
 
 
 def test_the_io_manager_writes_nothing(published: Shop):

@@ -1,0 +1,34 @@
+# make demo | make test | make ui
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 3000
+
+.PHONY: demo test ui clean
+
+demo: $(VENV)/installed
+	@$(BIN)/abintel demo
+
+ui: $(VENV)/installed
+	@$(BIN)/abintel ui --port $(PORT)
+
+test: $(VENV)/installed
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m pytest --cov --cov-report=term
+
+# One environment for everything: the demo's data and the tests' tools are small.
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "python -m venv failed: install your system's venv package (python3-venv)" >&2; exit 1; }
+	@echo "Installing into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' || \
+	  { echo "The packages could not be installed: is there a network to a package registry?" >&2; exit 1; }
+	@touch $@
+
+clean:
+	rm -rf $(VENV)
