@@ -151,7 +151,7 @@ class _Locator:
 
     def __call__(self, wanted: str) -> str:
         found = self._reading.duckdb.execute(f"{wanted} ORDER BY ordinal").fetchnumpy()
-        ordinals = found["ordinal"]
+        ordinals = np.asarray(found["ordinal"], np.int64)
         path = self._reading.new_path(".parquet")
         rows = ParquetRows(path, text_schema(self._reading.table))
         for ordinal, line, fields in self._records(ordinals):

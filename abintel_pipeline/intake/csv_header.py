@@ -34,7 +34,7 @@ class Header:
 def read_header(path: Path, name: str, delimiter: str, needed: dict[str, str]) -> Header:
     """The header of a file; raises DeliveryError unless it holds each needed column once."""
     if not delimiter.isascii() or delimiter in '"\r\n':
-        raise DeliveryError(f"ABINTEL_CSV_DELIMITER is {delimiter!r}: it must be one ASCII character")
+        raise DeliveryError(f"ABINTEL_CSV_DELIMITER is {delimiter!r}: give one ASCII character")
     with path.open("rb") as file:
         start = file.read(LONGEST_HEADER)
     if start.startswith(_UTF16) or b"\x00" in start[:4096].split(b"\n")[0]:
@@ -90,7 +90,9 @@ def _check(header: Header, name: str, needed: dict[str, str]) -> None:
     missing = [column for column in needed.values() if column not in header.names]
     repeated = [column for column in needed.values() if header.names.count(column) > 1]
     if repeated:
-        raise DeliveryError(f"{line}: the header has {repeated[0]!r} twice: nobody can tell which counts")
+        raise DeliveryError(
+            f"{line}: the header has {repeated[0]!r} twice: nobody can tell which counts"
+        )
     if not missing:
         return
     advice = "name the source's columns in ABINTEL_TRANSACTION_COLUMNS or ABINTEL_CUSTOMER_COLUMNS"

@@ -84,9 +84,7 @@ def grammar(fields: int, delimiter: str) -> Grammar:
     loose = rb"(?:" + inside + rb"|" + free + rb")"
     rest = b"{%d}+" % (fields - 1)
     record = strict + rb"(?:" + d + strict + rb")" + rest + _LINE_END
-    one = re.compile(
-        rb'(?:"([^"]*+(?:""[^"]*+)*+)"|(' + free + rb"))(?:" + d + rb"|\r\n|\n|\r|\Z)"
-    )
+    one = re.compile(rb'(?:"([^"]*+(?:""[^"]*+)*+)"|(' + free + rb"))(?:" + d + rb"|\r\n|\n|\r|\Z)")
     return Grammar(
         fields,
         mark,
@@ -196,7 +194,7 @@ def _next(window: _Window, rules: Grammar, line: int) -> Iterator[Run | RefusedL
 def _good(data: bytes, rules: Grammar, line: int) -> Iterator[Run | RefusedLine]:
     """A run of strict records, less those that are not UTF-8."""
     if is_utf8(data):
-        yield _run(data, rules, line)
+        yield _run(data, line)
         return
     start = 0
     for found in rules.record.finditer(data):
@@ -204,16 +202,16 @@ def _good(data: bytes, rules: Grammar, line: int) -> Iterator[Run | RefusedLine]
             continue
         if found.start() > start:
             before = data[start : found.start()]
-            yield _run(before, rules, line)
+            yield _run(before, line)
             line += line_ends(before)
         yield RefusedLine(line, "not UTF-8", found[0])
         line += line_ends(found[0])
         start = found.end()
     if start < len(data):
-        yield _run(data[start:], rules, line)
+        yield _run(data[start:], line)
 
 
-def _run(data: bytes, rules: Grammar, line: int) -> Run:
+def _run(data: bytes, line: int) -> Run:
     if b'"' not in data:
         data = _with_lf(data)
         return Run(line, data, data.count(b"\n"))

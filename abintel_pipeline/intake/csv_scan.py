@@ -1,4 +1,4 @@
-"""Proves that a CSV file is plain enough for DuckDB's reader, and counts its records independently."""
+"""Proves that a CSV file is plain enough for DuckDB's reader, and counts its records."""
 
 import re
 from collections.abc import Iterator

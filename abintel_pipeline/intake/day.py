@@ -15,7 +15,7 @@ from abintel_pipeline.intake.parquet_files import read_parquet
 from abintel_pipeline.intake.reading import Part, Reading, file_literal, identifier, quoted
 from abintel_pipeline.intake.refusals import check_share, count_reasons, write_refused
 from abintel_pipeline.intake.request_documents import read_request
-from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS, RequestTable
+from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
 from abintel_pipeline.intake.sources import Source, day_sources
 from abintel_pipeline.intake.sql import read_sql
 from abintel_pipeline.intake.verdicts import Verdicts
@@ -112,7 +112,7 @@ def _screen(reading: Reading, parts: list[Part]) -> Intake:
 
 
 def _write_accepted(reading: Reading, parts: list[Part], verdicts: Verdicts) -> tuple[Path, int]:
-    """The accepted rows in the delivery's order. One part without refused rows is the file itself."""
+    """The accepted rows in the delivery's order; one part without refusals is the file itself."""
     path = reading.folder / f"{reading.table.raw.name}-{reading.day}.parquet"
     if len(parts) == 1 and not verdicts.refused(0):
         parts[0].typed.rename(path)

@@ -76,9 +76,7 @@ def _held(schema: pa_model.DataFrameSchema, frame: pd.DataFrame, start: int) -> 
     return BREACHES.empty_table()
 
 
-def _breaches(
-    schema: pa_model.DataFrameSchema, cases: pd.DataFrame, start: int
-) -> pa.Table:
+def _breaches(schema: pa_model.DataFrameSchema, cases: pd.DataFrame, start: int) -> pa.Table:
     """Pandera's failure cases as breaches. A check of whole rows is named after its column."""
     if cases["index"].isna().any():
         raise IntakeBroken(f"staged rows don't have the model's shape: {cases['check'].tolist()}")

@@ -10,4 +10,4 @@ class TooManyRefused(DeliveryError):
 
 
 class IntakeBroken(RuntimeError):
-    """Intake contradicts itself, rows would be lost: a defect of the pipeline, not of a delivery."""
+    """Intake contradicts itself, rows would be lost: a defect here, not in the delivery."""

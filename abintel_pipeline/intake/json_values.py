@@ -47,7 +47,8 @@ def as_json(value: Any) -> str:
         return "{" + ", ".join(f"{as_json(k)}: {as_json(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(as_json, value)) + "]"
-    return json.dumps(value, ensure_ascii=isinstance(value, str) and not is_utf8(value), default=str)
+    halved = isinstance(value, str) and not is_utf8(value)
+    return json.dumps(value, ensure_ascii=halved, default=str)
 
 
 def id_text(value: Any) -> tuple[str | None, str | None]:
@@ -60,7 +61,7 @@ def id_text(value: Any) -> tuple[str | None, str | None]:
 
 
 def value_text(value: Any) -> str | None:
-    """A date or a number as text; what is neither (`true`, a list) as JSON, for screening to refuse."""
+    """A date or a number as text; what is neither (`true`, a list) as JSON, which is refused."""
     if value is None:
         return None
     if isinstance(value, str):

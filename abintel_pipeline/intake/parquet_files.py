@@ -1,6 +1,5 @@
 """Reads `.parquet`: columns as text, by their shortest text where they are numbers."""
 
-
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,17 +12,22 @@ from abintel_pipeline.intake.sources import Source
 _WHOLE = {
     f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "", "BIG", "HUGE")
 } | {"INTEGER", "UINTEGER"}
-_IDS = {"VARCHAR", "UUID", "\"NULL\""} | _WHOLE
-_DATES = {"VARCHAR", "DATE", "\"NULL\""}
-_NUMBERS = {"VARCHAR", "FLOAT", "DOUBLE", "DECIMAL", "\"NULL\""} | _WHOLE
+_IDS = {"VARCHAR", "UUID", '"NULL"'} | _WHOLE
+_DATES = {"VARCHAR", "DATE", '"NULL"'}
+_NUMBERS = {"VARCHAR", "FLOAT", "DOUBLE", "DECIMAL", '"NULL"'} | _WHOLE
 
 
 def read_parquet(reading: Reading, source: Source) -> Part:
-    """One Parquet file as a part. Raises DeliveryError when it is torn or a column can't be text."""
+    """One Parquet file as a part.
+
+    Raises DeliveryError when the file is torn or a column is of a wrong type.
+    """
     names, kinds = _columns(reading, source)
     needed = reading.table.source_names(reading.settings)
     _check(source.name, names, needed)
-    file = f"read_parquet({file_literal(source.path)}, hive_partitioning=false, file_row_number=true)"
+    file = (
+        f"read_parquet({file_literal(source.path)}, hive_partitioning=false, file_row_number=true)"
+    )
     raw_columns = ", ".join(f"c{n}" for n in range(len(names)))
     rows = f"(SELECT * FROM {file} AS rows({raw_columns}, ordinal))"
     texts = []
@@ -37,7 +41,11 @@ def read_parquet(reading: Reading, source: Source) -> Part:
     try:
         expected = pq.read_metadata(source.path).num_rows
         typed, count = reading.stage(f"SELECT {', '.join(texts)} FROM {rows}")
-    except (duckdb.InvalidInputException, duckdb.SerializationException, duckdb.IOException) as error:
+    except (
+        duckdb.InvalidInputException,
+        duckdb.SerializationException,
+        duckdb.IOException,
+    ) as error:
         raise _torn(source.name, error) from None
     located = (
         f"SELECT ordinal, ordinal + 1 AS row, json_object({pairs})::VARCHAR AS raw,"
@@ -54,7 +62,7 @@ def _columns(reading: Reading, source: Source) -> tuple[list[str], list[str]]:
     try:
         names = list(pq.read_schema(source.path).names)
         described = reading.duckdb.execute(
-            f"DESCRIBE SELECT * FROM read_parquet({file_literal(source.path)}, hive_partitioning=false)"
+            f"DESCRIBE FROM read_parquet({file_literal(source.path)}, hive_partitioning=false)"
         ).fetchall()
     except (pa.ArrowException, OSError, duckdb.Error) as error:
         raise _torn(source.name, error) from None
@@ -71,8 +79,8 @@ def _check(name: str, names: list[str], needed: dict[str, str]) -> None:
     repeated = [column for column in needed.values() if names.count(column) > 1]
     if missing:
         raise DeliveryError(
-            f"{name}: no column {', '.join(map(repr, missing))}; it has {', '.join(names)}: name the"
-            " source's columns in ABINTEL_TRANSACTION_COLUMNS or ABINTEL_CUSTOMER_COLUMNS"
+            f"{name}: no column {', '.join(map(repr, missing))}; it has {', '.join(names)}:"
+            " name the source's columns in ABINTEL_TRANSACTION_COLUMNS or ABINTEL_CUSTOMER_COLUMNS"
         )
     if repeated:
         raise DeliveryError(f"{name}: column {repeated[0]!r} twice: nobody can tell which counts")
@@ -80,7 +88,7 @@ def _check(name: str, names: list[str], needed: dict[str, str]) -> None:
 
 def _check_kind(reading: Reading, file: str, column: str, name: str, kind: str) -> None:
     expected = reading.table.kind(column)
-    base = kind.split("(")[0]
+    base = kind.partition("(")[0]
     if pa.types.is_string(expected):
         fits, wanted = base in _IDS or base == "ENUM", "text or whole numbers"
     elif pa.types.is_date(expected):
@@ -97,5 +105,3 @@ def _text(column: str, kind: str) -> str:
         midnight = f"{column} = {column}::DATE::TIMESTAMP"
         return f"CASE WHEN {midnight} THEN {column}::DATE::VARCHAR ELSE {column}::VARCHAR END"
     return f"{column}::VARCHAR"
-
-

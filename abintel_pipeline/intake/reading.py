@@ -63,8 +63,8 @@ class Reading:
 class Part:
     """One source, read: its rows as typed Parquet, and the lines of it that are no row at all.
 
-    A row's ordinal is its place in `typed`, from 0. `located(wanted)`, given a SELECT of the ordinals
-    wanted, gives a SELECT of (at least) those rows as they came, in the columns of `text_schema`.
+    A row's ordinal is its place in `typed`, from 0. `located(wanted)`, given a SELECT of
+    ordinals, gives a SELECT of those rows as they came, in the columns of `text_schema`.
     """
 
     name: str

@@ -12,7 +12,7 @@ _SHOWN = 300
 
 
 def write_refused(reading: Reading, parts: list[Part], verdicts: Verdicts) -> tuple[Path, int]:
-    """The delivery's refused rows as a Parquet file of the rejected table: its path and row count."""
+    """The delivery's refused rows as a file of the rejected table: its path and row count."""
     selects = [_refused_lines(part) for part in parts if part.refused_rows and part.refused]
     for number, part in enumerate(parts):
         if verdicts.refused(number):
@@ -84,7 +84,7 @@ def check_share(reading: Reading, received: int, refused: int, rows: Path) -> No
         f" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {COMMONEST}"
     ).fetchall()
     lines = "".join(
-        f"\n  {count:,} × {reason}, as {file}, row {row}: {raw[:_SHOWN]}"
+        f"\n  {count:,} times {reason}, as {file}, row {row}: {raw[:_SHOWN]}"
         for reason, count, file, row, raw in examples
     )
     raise TooManyRefused(

@@ -1,4 +1,4 @@
-"""Reads request documents: `today`, `customers[]` and their `transactions[]`, as the contract has them.
+"""Reads request documents: `today`, `customers[]` and their `transactions[]`.
 
 Places in reasons are written as in the document, counted from 0: `customers[3].transactions[7]`.
 `row` is the number of the transaction (or customer) in the document, from 1. Documents are read

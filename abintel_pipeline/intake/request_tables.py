@@ -1,4 +1,4 @@
-"""The two request tables as intake sees them: where their rows come from and what identifies one."""
+"""The two request tables as intake sees them: where rows come from, what identifies one."""
 
 from dataclasses import dataclass
 

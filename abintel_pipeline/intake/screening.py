@@ -7,8 +7,8 @@ the Pandera model's. Ids stay exactly as they came. Spaces around a date or a nu
   the pattern comes before the cast. A timestamp counts only where a source time zone is set.
 - amount: digits with a point and perhaps an exponent, rounded half up to the currency's decimals.
   DuckDB rounds long fractions right but loses digits in front of an exponent
-  (`0.00000000000000000001e20` became 0), so exponents are written out first. A negative amount never
-  rounds to zero: it stays negative, so that the model refuses it.
+  (`0.00000000000000000001e20` became 0), so exponents are written out first. A negative amount
+  never rounds to zero: it stays negative, so that the model refuses it.
 - other numbers: a text that is no number becomes infinity, which the model refuses.
 """
 
@@ -43,13 +43,13 @@ def problem(table: RequestTable, settings: Settings, column: str, text: str) -> 
     if pa.types.is_date(kind):
         timestamp = f"{_is(text, LOCAL_TIMESTAMP)} OR {_is(text, ZONED_TIMESTAMP)}"
         if settings.source_timezone is None:
-            needs = "a timestamp; ABINTEL_SOURCE_TIMEZONE must say in which time zone its day is taken"
-            cases.append((timestamp, needs))
+            cases.append((timestamp, "a timestamp; set ABINTEL_SOURCE_TIMEZONE to take its day"))
         cases.append((f"{_date(text, settings)} IS NULL", "not an ISO calendar date"))
     elif pa.types.is_decimal(kind):
         digits = MONEY_DIGITS - settings.currency_decimals
         cases.append((f"NOT {_is(text, NUMBER)}", "not a number"))
-        cases.append((f"{_amount(text, settings)} IS NULL", f"more than {digits} digits before the point"))
+        too_long = f"more than {digits} digits before the point"
+        cases.append((f"{_amount(text, settings)} IS NULL", too_long))
     elif pa.types.is_floating(kind):
         cases.append((f"NOT {_is(text, NUMBER)}", "not a number"))
     whens = " ".join(f"WHEN {condition} THEN '{reason}'" for condition, reason in cases)
@@ -68,7 +68,7 @@ def _typed(kind: pa.DataType, text: str, settings: Settings) -> str:
 
 
 def _date(text: str, settings: Settings) -> str:
-    """The day of a date, or of a timestamp in the source's zone. Year 0 is no year of a calendar."""
+    """The day of a date, or of a timestamp in the source's zone. There was no year 0."""
     zone = settings.source_timezone
     plain = f"WHEN {_is(text, DATE)} THEN TRY_CAST({text} AS DATE)"
     if zone is not None:
@@ -107,7 +107,8 @@ def _written_out(text: str) -> str:
     point = f"(length({part[2]}) + TRY_CAST({part[4]} AS INTEGER))"
     return (
         f"({part[1]} || CASE WHEN {point} <= 0 THEN '0.' || repeat('0', -{point}) || {digits}"
-        f" WHEN {point} >= length({digits}) THEN {digits} || repeat('0', {point} - length({digits}))"
+        f" WHEN {point} >= length({digits})"
+        f" THEN {digits} || repeat('0', {point} - length({digits}))"
         f" ELSE {digits}[1:{point}] || '.' || {digits}[{point} + 1:] END)"
     )
 

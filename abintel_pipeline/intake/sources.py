@@ -5,8 +5,8 @@
     <landing>/customers/…                    likewise
     <landing>/requests/YYYY-MM-DD.json       feeds both tables
 
-All that exist for a day are one delivery, in the order of their paths. Or a SQL query is set for the
-table: then nothing may lie in the landing folder for it. Names that start with a dot or end in
+All that exist for a day are one delivery, in the order of their paths. Or a SQL query is set for
+the table: then nothing may lie in the landing folder for it. Names that start with a dot or end in
 `.tmp` or `.part` are files still being written: they are ignored.
 """
 
@@ -39,12 +39,15 @@ def day_sources(settings: Settings, day: date, table: RequestTable) -> list[Sour
 
     Raises DeliveryError on a file of no known format, and on files beside a SQL query.
     """
-    landed = [*_table_files(settings.landing, day, table), *_request_documents(settings.landing, day)]
+    landed = [
+        *_table_files(settings.landing, day, table),
+        *_request_documents(settings.landing, day),
+    ]
     if table.query(settings) is None:
         return landed
     if landed:
         raise DeliveryError(
-            f"{landed[0].name} was delivered, but {table.folder} of {day} come from the SQL database"
+            f"{landed[0].name} was delivered, but the {table.folder} come from the SQL database"
             f" (ABINTEL_{table.folder.upper()}_QUERY): take the file away or unset the query"
         )
     return [Source(SQL, "sql", Path(SQL))]
@@ -65,8 +68,8 @@ def _table_file(path: Path, landing: Path) -> Source:
     if kind is None or not path.is_file():
         what = "is not a file" if not path.is_file() else "has no known format"
         raise DeliveryError(
-            f"{name} {what}: a delivery is made of {', '.join(f'.{f}' for f in FORMATS)} files; take"
-            " it away, or rename it to end in .part while it is being written"
+            f"{name} {what}: a delivery is made of {', '.join(f'.{f}' for f in FORMATS)} files;"
+            " take it away, or rename it to end in .part while it is being written"
         )
     return Source(name, kind, path)
 

@@ -94,7 +94,7 @@ def plain_value(value: Any) -> Any:
 def _advice(reading: Reading, error: Exception) -> str:
     first = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     return (
-        f"sql: the {reading.table.folder} of {reading.day} can't be read from the database ({first}):"
+        f"sql: the {reading.table.folder} of {reading.day} can't be read ({first}):"
         f" check ABINTEL_SQL_URL, its driver, and ABINTEL_{reading.table.folder.upper()}_QUERY"
     )
 

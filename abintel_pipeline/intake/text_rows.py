@@ -1,8 +1,8 @@
 """Rows that Python reads (JSON lines, request documents, SQL): written as text, then screened.
 
 A text file has the contract's columns as text and, for what is refused later, where each row came
-from: `row`, `raw`, in request documents the `owner` of the customer's own columns and the `place` of
-the others, and `problems` {column: reason} that were found while reading.
+from: `row`, `raw`, in request documents the `owner` of the customer's own columns and the `place`
+of the others, and `problems` {column: reason} that were found while reading.
 """
 
 import pyarrow as pa
@@ -10,7 +10,6 @@ import pyarrow as pa
 from abintel_pipeline.intake.json_values import as_json, id_text, value_text
 from abintel_pipeline.intake.reading import (
     REFUSED_LINES,
-
     ParquetRows,
     Part,
     Reading,
@@ -81,6 +80,6 @@ class TextRows:
             lambda wanted: f"SELECT * FROM {rows} WHERE ordinal IN ({wanted})",
             self._refused.path,
             self._refused.rows,
-            f"SELECT ordinal, unnest(map_keys(problems)) AS \"column\","
+            f'SELECT ordinal, unnest(map_keys(problems)) AS "column",'
             f" unnest(map_values(problems)) AS reason FROM {rows} WHERE problems IS NOT NULL",
         ).check(self._rows.rows)

@@ -60,18 +60,19 @@ class Verdicts:
         )
         suspects = f"suspects_{self._reading.key}"
         self._execute(
-            f"CREATE TEMP TABLE {suspects} AS SELECT h FROM ({hashes}) GROUP BY h HAVING count(*) > 1"
+            f"CREATE TEMP TABLE {suspects} AS"
+            f" SELECT h FROM ({hashes}) GROUP BY h HAVING count(*) > 1"
         )
         if self._count(f"SELECT count(*) FROM {suspects}"):
             self._execute(self._repeated(parts, suspects, identity))
         self._execute(f"DROP TABLE {suspects}")
 
     def _repeated(self, parts: list[Part], suspects: str, identity: str) -> str:
-        """INSERT of `duplicate` for exact copies behind the first, `conflict` where values differ."""
+        """INSERT of `duplicate` for copies behind the first, `conflict` where values differ."""
         table = self._reading.table
         rows = " UNION ALL ".join(
-            f"SELECT {number} AS part, file_row_number AS ordinal, {identity}, {table.value} AS value"
-            f" FROM read_parquet({file_literal(part.typed)}, file_row_number=true)"
+            f"SELECT {number} AS part, file_row_number AS ordinal, {identity},"
+            f" {table.value} AS value FROM read_parquet({file_literal(part.typed)}, file_row_number=true)"
             f" WHERE hash({identity}) IN (SELECT h FROM {suspects})"
             for number, part in enumerate(parts)
         )
