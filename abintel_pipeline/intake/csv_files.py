@@ -1,0 +1,194 @@
+"""Reads `.csv` and `.csv.gz`: DuckDB where the file is proven plain, else over a repaired copy."""
+
+import gzip
+import json
+import shutil
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from abintel_pipeline.intake.csv_header import Header, read_header
+from abintel_pipeline.intake.csv_records import (
+    LONGEST,
+    RefusedLine,
+    Run,
+    grammar,
+    line_ends,
+    walk,
+)
+from abintel_pipeline.intake.csv_scan import plain_records
+from abintel_pipeline.intake.errors import DeliveryError, IntakeBroken
+from abintel_pipeline.intake.reading import (
+    REFUSED_LINES,
+    ParquetRows,
+    Part,
+    Reading,
+    file_literal,
+    identifier,
+    quoted,
+)
+from abintel_pipeline.intake.sources import Source
+from abintel_pipeline.intake.text_rows import text_schema
+
+BUFFER_BYTES = 32_000_000
+RAW_LIMIT = 10_000
+"""Characters kept of a refused line."""
+
+
+def read_csv(reading: Reading, source: Source) -> Part:
+    """One CSV file as a part. Raises DeliveryError when it has no usable header or gzip is torn."""
+    path = _unzipped(reading, source)
+    needed = reading.table.source_names(reading.settings)
+    header = read_header(path, source.name, reading.settings.csv_delimiter, needed)
+    return _plain(reading, source, path, header) or _repaired(reading, source, path, header)
+
+
+def _unzipped(reading: Reading, source: Source) -> Path:
+    if source.format == "csv":
+        return source.path
+    path = reading.new_path(".csv")
+    try:
+        with gzip.open(source.path) as zipped, path.open("wb") as plain:
+            shutil.copyfileobj(zipped, plain, 1 << 20)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DeliveryError(
+            f"{source.name}: the gzip file is torn ({error}): deliver it again"
+        ) from None
+    return path
+
+
+def _plain(reading: Reading, source: Source, path: Path, header: Header) -> Part | None:
+    """The part, if the file is plain and DuckDB read every record that was counted in it."""
+    expected = plain_records(path, header)
+    if expected is None:
+        return None
+    try:
+        typed, rows = _staged(reading, path, header)
+    except (duckdb.InvalidInputException, duckdb.ConversionException):
+        return None
+    if rows != expected or _rejects(reading):
+        typed.unlink()
+        return None
+    return Part(source.name, typed, rows, _Locator(reading, path, header))
+
+
+def _repaired(reading: Reading, source: Source, path: Path, header: Header) -> Part:
+    """The part by way of a copy that holds the good records alone; the others are refused lines."""
+    copy, refused = reading.new_path(".csv"), reading.new_path(".parquet")
+    lines, records = ParquetRows(refused, REFUSED_LINES), 0
+    plain = Header(header.names, header.delimiter, 0, 1, leading=True)
+    with copy.open("wb") as file:
+        rules = grammar(len(header.names), header.delimiter)
+        file.write(rules.join([name.encode() for name in header.names]))
+        for found in walk(path, header):
+            if isinstance(found, Run):
+                file.write(found.data)
+                records += found.records
+            else:
+                lines.add(found.line, [f"line: {found.reason}"], _raw_line(found))
+    lines.close()
+    typed, rows = _staged(reading, copy, plain)
+    if _rejects(reading):
+        raise IntakeBroken(f"{source.name}: a repaired copy was not read in full")
+    copy.unlink()
+    locator = _Locator(reading, path, header)
+    return Part(source.name, typed, rows, locator, refused, lines.rows).check(records)
+
+
+def _raw_line(found: RefusedLine) -> str:
+    text = found.data.rstrip(b"\r\n").decode(errors="backslashreplace")
+    shown = text if len(text) <= RAW_LIMIT else text[:RAW_LIMIT] + "…"
+    return json.dumps({"line": shown}, ensure_ascii=False)
+
+
+def _staged(reading: Reading, path: Path, header: Header) -> tuple[Path, int]:
+    for table in (_errors(reading), _scans(reading)):
+        reading.duckdb.execute(f"DROP TABLE IF EXISTS {table}")
+    columns = ", ".join(f"'c{n}': 'VARCHAR'" for n in range(len(header.names)))
+    needed = reading.table.source_names(reading.settings)
+    picked = ", ".join(
+        f"c{header.position(source)} AS {identifier(column)}" for column, source in needed.items()
+    )
+    return reading.stage(
+        f"SELECT {picked} FROM read_csv({file_literal(path)}, columns={{{columns}}}, header=true,"
+        f" auto_detect=false, delim={quoted(header.delimiter)}, quote='\"', escape='\"',"
+        f" nullstr='', strict_mode=true, compression='none', max_line_size={3 * LONGEST},"
+        f" buffer_size={BUFFER_BYTES},"
+        f" store_rejects=true, rejects_limit=0, rejects_table='{_errors(reading)}',"
+        f" rejects_scan='{_scans(reading)}')"
+    )
+
+
+def _errors(reading: Reading) -> str:
+    return f"reject_errors_{reading.key}"
+
+
+def _scans(reading: Reading) -> str:
+    return f"reject_scans_{reading.key}"
+
+
+def _rejects(reading: Reading) -> bool:
+    """Whether DuckDB's reader refused a line. Forgets what it noted."""
+    found = reading.duckdb.execute(f"SELECT count(*) FROM {_errors(reading)}").fetchone()
+    for table in (_errors(reading), _scans(reading)):
+        reading.duckdb.execute(f"DROP TABLE IF EXISTS {table}")
+    return bool(found and found[0])
+
+
+class _Locator:
+    """Finds the line and the fields of records by their ordinals, walking the file once."""
+
+    def __init__(self, reading: Reading, path: Path, header: Header) -> None:
+        self._reading, self._path, self._header = reading, path, header
+        self._rules = grammar(len(header.names), header.delimiter)
+        self._keys = unrepeated(header.names)
+        needed = reading.table.source_names(reading.settings)
+        self._positions = [header.position(name) for name in needed.values()]
+
+    def __call__(self, wanted: str) -> str:
+        found = self._reading.duckdb.execute(f"{wanted} ORDER BY ordinal").fetchnumpy()
+        ordinals = np.asarray(found["ordinal"], np.int64)
+        path = self._reading.new_path(".parquet")
+        rows = ParquetRows(path, text_schema(self._reading.table))
+        for ordinal, line, fields in self._records(ordinals):
+            raw = json.dumps(dict(zip(self._keys, fields, strict=True)), ensure_ascii=False)
+            texts = (fields[position] or None for position in self._positions)
+            rows.add(ordinal, line, raw, None, None, None, *texts)
+        rows.close()
+        return f"SELECT * FROM read_parquet({file_literal(path)})"
+
+    def _records(self, ordinals: npt.NDArray[np.int64]) -> Iterator[tuple[int, int, list[str]]]:
+        first = at = 0
+        for found in walk(self._path, self._header):
+            if not isinstance(found, Run):
+                continue
+            start = at
+            while at < len(ordinals) and ordinals[at] < first + found.records:
+                at += 1
+            if at > start:
+                wanted = (ordinals[start:at] - first).tolist()
+                for number, line, fields in self._in_run(found, wanted):
+                    yield first + number, line, fields
+            first += found.records
+            if at == len(ordinals):
+                return
+
+    def _in_run(self, run: Run, wanted: list[int]) -> Iterator[tuple[int, int, list[str]]]:
+        line, targets = run.line, iter(wanted)
+        target = next(targets, None)
+        for number, found in enumerate(self._rules.record.finditer(run.data)):
+            if number == target:
+                yield number, line, [f.decode() for f in self._rules.split(found[0])]
+                target = next(targets, None)
+                if target is None:
+                    return
+            line += line_ends(found[0])
+
+
+def unrepeated(names: tuple[str, ...]) -> list[str]:
+    """Names as the keys of one object: a name that was there before gets its position."""
+    return [n if n not in names[:i] else f"{n} ({i + 1})" for i, n in enumerate(names)]

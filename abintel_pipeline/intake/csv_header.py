@@ -1,0 +1,105 @@
+"""The header of a CSV file: read by hand, because DuckDB takes `columns=` by position and a swapped
+or repeated header would pass in silence."""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from abintel_pipeline.intake.errors import DeliveryError
+
+LONGEST_HEADER = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True)
+class Header:
+    """The column names of a CSV file, and where its records begin.
+
+    `lines` is the number of the header's last line; `end` the offset of the byte behind it.
+    `leading` tells whether the header is the very first thing in the file.
+    """
+
+    names: tuple[str, ...]
+    delimiter: str
+    end: int
+    lines: int
+    leading: bool
+
+    def position(self, column: str) -> int:
+        return self.names.index(column)
+
+
+def read_header(path: Path, name: str, delimiter: str, needed: dict[str, str]) -> Header:
+    """The header of a file; raises DeliveryError unless it holds each needed column once."""
+    if not delimiter.isascii() or delimiter in '"\r\n':
+        raise DeliveryError(f"ABINTEL_CSV_DELIMITER is {delimiter!r}: give one ASCII character")
+    with path.open("rb") as file:
+        start = file.read(LONGEST_HEADER)
+    if start.startswith(_UTF16) or b"\x00" in start[:4096].split(b"\n")[0]:
+        raise DeliveryError(f"{name}: is not UTF-8 (UTF-16?): deliver it as UTF-8")
+    body = start.removeprefix(_BOM)
+    offset = len(start) - len(body)
+    stripped = body.lstrip(b"\r\n")
+    record = _first_record(stripped)
+    if not record.strip():
+        raise DeliveryError(f"{name}: is empty: a file without rows still needs its header line")
+    before = body[: len(body) - len(stripped)]
+    header = Header(
+        tuple(_names(record, name, delimiter)),
+        delimiter,
+        offset + len(before) + len(record),
+        _lines(before) + max(1, _lines(record)),
+        not before,
+    )
+    _check(header, name, needed)
+    return header
+
+
+def _first_record(data: bytes) -> bytes:
+    """The bytes up to and with the first line end outside quotes."""
+    inside = False
+    for at, byte in enumerate(data):
+        if byte == 0x22:
+            inside = not inside
+        elif byte in b"\r\n" and not inside:
+            return data[: at + (2 if data[at : at + 2] == b"\r\n" else 1)]
+    return data
+
+
+def _lines(data: bytes) -> int:
+    return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+
+
+def _names(record: bytes, name: str, delimiter: str) -> list[str]:
+    try:
+        text = record.decode()
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except UnicodeDecodeError as error:
+        raise DeliveryError(
+            f"{name}, line 1, byte {error.start + 1}: the header is not UTF-8: deliver it as UTF-8"
+        ) from None
+    except csv.Error as error:
+        raise DeliveryError(f"{name}, line 1: the header can't be read ({error})") from None
+    return rows[0]
+
+
+def _check(header: Header, name: str, needed: dict[str, str]) -> None:
+    line = f"{name}, line {header.lines}"
+    missing = [column for column in needed.values() if column not in header.names]
+    repeated = [column for column in needed.values() if header.names.count(column) > 1]
+    if repeated:
+        raise DeliveryError(
+            f"{line}: the header has {repeated[0]!r} twice: nobody can tell which counts"
+        )
+    if not missing:
+        return
+    advice = "name the source's columns in ABINTEL_TRANSACTION_COLUMNS or ABINTEL_CUSTOMER_COLUMNS"
+    for other, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"), (",", "commas")):
+        if other != header.delimiter and set(needed.values()) <= set(header.names[0].split(other)):
+            advice = f"its columns are parted by {word}: set ABINTEL_CSV_DELIMITER to {other!r}"
+    raise DeliveryError(
+        f"{line}: no column {', '.join(map(repr, missing))} in the header"
+        f" {header.delimiter.join(header.names)[:200]!r}: {advice}"
+    )

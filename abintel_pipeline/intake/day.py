@@ -1,0 +1,150 @@
+"""Takes in one day's delivery of a request table: good rows go through, the others are named."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from ibis.backends.duckdb import Backend
+
+from abintel_pipeline.contract import Table
+from abintel_pipeline.intake.csv_files import read_csv
+from abintel_pipeline.intake.errors import IntakeBroken
+from abintel_pipeline.intake.json_lines import read_json_lines
+from abintel_pipeline.intake.parquet_files import read_parquet
+from abintel_pipeline.intake.reading import Part, Reading, file_literal, identifier, quoted
+from abintel_pipeline.intake.refusals import check_share, count_reasons, write_refused
+from abintel_pipeline.intake.request_documents import read_request
+from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
+from abintel_pipeline.intake.sources import Source, day_sources
+from abintel_pipeline.intake.sql import read_sql
+from abintel_pipeline.intake.verdicts import Verdicts
+from abintel_pipeline.settings import Settings
+from abintel_pipeline.store import Staged
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What one day's delivery of one request table came to.
+
+    received = accepted + refused. `late` counts accepted lines whose date is before the day (0 for
+    customers). `reasons` counts refused rows by reason, commonest first; a row with two reasons
+    counts in both. `refused_rows` is always written, with no rows when none were refused.
+    """
+
+    day: date
+    files: tuple[str, ...]
+    received: int
+    accepted: int
+    refused: int
+    late: int
+    reasons: dict[str, int]
+    accepted_rows: Staged
+    refused_rows: Staged
+
+
+def take_in_transactions(
+    connection: Backend, settings: Settings, day: date, folder: Path
+) -> Intake | None:
+    """One day's transaction lines, screened into files in `folder`; None: no delivery for the day.
+
+    `folder` is a private staging folder on the store's file system. Publishing is the caller's.
+    Raises DeliveryError when a source can't be read as a table, TooManyRefused above the cap.
+    """
+    return _take_in(Reading(connection, settings, TRANSACTIONS, day, folder))
+
+
+def take_in_customers(
+    connection: Backend, settings: Settings, day: date, folder: Path
+) -> Intake | None:
+    """One day's customers (loyalty metadata), as `take_in_transactions`."""
+    return _take_in(Reading(connection, settings, CUSTOMERS, day, folder))
+
+
+READERS: dict[str, Callable[[Reading, Source], Part | None]] = {
+    "csv": read_csv,
+    "csv.gz": read_csv,
+    "parquet": read_parquet,
+    "jsonl": read_json_lines,
+    "request": read_request,
+    "sql": lambda reading, _: read_sql(reading),
+}
+
+
+def _take_in(reading: Reading) -> Intake | None:
+    try:
+        reading.table.source_names(reading.settings)
+        sources = day_sources(reading.settings, reading.day, reading.table)
+        read = (READERS[source.format](reading, source) for source in sources)
+        parts = [part for part in read if part is not None]
+        return _screen(reading, parts) if parts else None
+    finally:
+        reading.clear()
+
+
+def _screen(reading: Reading, parts: list[Part]) -> Intake:
+    verdicts = Verdicts(reading)
+    try:
+        verdicts.judge(parts)
+        refused_path, refused = write_refused(reading, parts, verdicts)
+        received = sum(part.rows + part.refused_rows for part in parts)
+        check_share(reading, received, refused, refused_path)
+        accepted_path, accepted = _write_accepted(reading, parts, verdicts)
+    finally:
+        verdicts.drop()
+    if received != accepted + refused:
+        raise IntakeBroken(f"{received} rows received, {accepted} accepted and {refused} refused")
+
+    def staged(table: Table, path: Path, rows: int) -> Staged:
+        return Staged(table, reading.day, path, rows)
+
+    return Intake(
+        reading.day,
+        tuple(part.name for part in parts),
+        received,
+        accepted,
+        refused,
+        _late(reading, accepted_path),
+        count_reasons(reading, refused_path),
+        staged(reading.table.raw, accepted_path, accepted),
+        staged(reading.table.rejected, refused_path, refused),
+    )
+
+
+def _write_accepted(reading: Reading, parts: list[Part], verdicts: Verdicts) -> tuple[Path, int]:
+    """The accepted rows in the delivery's order; one part without refusals is the file itself."""
+    path = reading.folder / f"{reading.table.raw.name}-{reading.day}.parquet"
+    if len(parts) == 1 and not verdicts.refused(0):
+        parts[0].typed.rename(path)
+        return path, parts[0].rows
+    columns = ", ".join(map(identifier, reading.table.columns))
+    selects = (
+        f"SELECT {columns} FROM read_parquet({file_literal(part.typed)}, file_row_number=true)"
+        f" {_keeping(reading, part, number, verdicts)}"
+        for number, part in enumerate(parts)
+    )
+    return path, reading.write(" UNION ALL ".join(selects), path)
+
+
+def _keeping(reading: Reading, part: Part, number: int, verdicts: Verdicts) -> str:
+    """A filter that leaves a part's refused rows out.
+
+    One bit a row: a join would not keep the rows in their order.
+    """
+    if not verdicts.refused(number):
+        return ""
+    bits = f"refused_{reading.key}_{number}"
+    reading.duckdb.execute(
+        f"SET VARIABLE {bits} = (SELECT bitstring_agg(ordinal, 0, {max(part.rows - 1, 1)})"
+        f" FROM ({verdicts.of(number)}))"
+    )
+    return f"WHERE get_bit(getvariable({quoted(bits)}), file_row_number::INTEGER) = 0"
+
+
+def _late(reading: Reading, accepted: Path) -> int:
+    if reading.table is not TRANSACTIONS:
+        return 0
+    found = reading.duckdb.execute(
+        f"SELECT count(*) FROM read_parquet({file_literal(accepted)}) WHERE date < ?", [reading.day]
+    ).fetchone()
+    return int(found[0]) if found else 0

@@ -1,0 +1,13 @@
+"""What can go wrong with a delivery as a whole."""
+
+
+class DeliveryError(Exception):
+    """A delivery can't be read as a table. The message names the file, the place and what to do."""
+
+
+class TooManyRefused(DeliveryError):
+    """More of a delivery was refused than `max_refused_share` allows."""
+
+
+class IntakeBroken(RuntimeError):
+    """Intake contradicts itself, rows would be lost: a defect here, not in the delivery."""

@@ -1,0 +1,66 @@
+"""Reads `.jsonl`: one JSON object a line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from abintel_pipeline.intake.csv_records import LONGEST
+from abintel_pipeline.intake.errors import DeliveryError
+from abintel_pipeline.intake.json_values import Repeated, as_json, parse
+from abintel_pipeline.intake.reading import Part, Reading
+from abintel_pipeline.intake.sources import Source
+from abintel_pipeline.intake.text_rows import TextRows
+
+_BOM = b"\xef\xbb\xbf"
+_SHOWN = 10_000
+
+
+def read_json_lines(reading: Reading, source: Source) -> Part:
+    """One JSON-lines file as a part. A line that is no JSON object is a refused row."""
+    names = reading.table.source_names(reading.settings)
+    rows = TextRows(reading, source.name)
+    for number, line in _lines(source.path, source.name):
+        if not line.strip():
+            continue
+        text, value, reason = _parsed(line)
+        if reason:
+            rows.refuse(number, f"line: {reason}", {"line": text[:_SHOWN]})
+        else:
+            odd = "NaN" in text or "Infinity" in text
+            raw = as_json(value) if odd else text.strip()
+            rows.add(number, raw, {column: value.get(name) for column, name in names.items()})
+    return rows.part()
+
+
+def _lines(path: Path, name: str) -> Any:
+    """(number, bytes) of each line; of one longer than LONGEST only its beginning."""
+    with path.open("rb") as file:
+        start = file.read(4)
+        if start.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in start:
+            raise DeliveryError(f"{name}: is not UTF-8 (UTF-16?): deliver it as UTF-8")
+        file.seek(len(_BOM) if start.startswith(_BOM) else 0)
+        number = 0
+        while line := file.readline(LONGEST + 1):
+            number += 1
+            rest = line
+            while rest and not rest.endswith(b"\n") and len(rest) > LONGEST:
+                rest = file.readline(LONGEST + 1)
+            yield number, line
+
+
+def _parsed(line: bytes) -> tuple[str, Any, str | None]:
+    """A line's text and value, or why it is no row."""
+    text = line.decode(errors="backslashreplace")
+    if len(line) > LONGEST:
+        return text, None, f"longer than {LONGEST >> 20} MiB"
+    try:
+        value = parse(line.decode())
+    except UnicodeDecodeError:
+        return text, None, "not UTF-8"
+    except json.JSONDecodeError as error:
+        return text, None, f"not JSON (column {error.colno}: {error.msg})"
+    except RecursionError:
+        return text, None, "not a JSON object (nested too deep)"
+    if isinstance(value, Repeated):
+        return text, None, f"key {value.key!r} stands twice"
+    return text, value, None if isinstance(value, dict) else "not a JSON object"

@@ -1,0 +1,78 @@
+"""JSON read so that nothing is lost: numbers keep their text, repeated keys and NaN are noticed."""
+
+import json
+from typing import Any
+
+
+class Number(str):
+    """A JSON number, as its text."""
+
+
+class Constant(str):
+    """NaN, Infinity or -Infinity: Python reads them, JSON doesn't have them."""
+
+
+class Repeated(dict[str, Any]):
+    """A JSON object in which a key stands more than once."""
+
+    key: str
+
+
+def parse(text: str) -> Any:
+    """JSON text as Python values. Raises json.JSONDecodeError, or RecursionError when too deep."""
+    return json.loads(
+        text,
+        parse_float=Number,
+        parse_int=Number,
+        parse_constant=Constant,
+        object_pairs_hook=_object,
+    )
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    repeated = Repeated(found)
+    names = [name for name, _ in pairs]
+    repeated.key = next(name for name in names if names.count(name) > 1)
+    return repeated
+
+
+def as_json(value: Any) -> str:
+    """Values of `parse` as JSON again, numbers as they were written; NaN becomes a string."""
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{as_json(k)}: {as_json(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(as_json, value)) + "]"
+    halved = isinstance(value, str) and not is_utf8(value)
+    return json.dumps(value, ensure_ascii=halved, default=str)
+
+
+def id_text(value: Any) -> tuple[str | None, str | None]:
+    """An id as text, and why it isn't one: text stays as it is, a number is its own text."""
+    if value is None:
+        return None, None
+    if not isinstance(value, str) or isinstance(value, Constant):
+        return None, "not text"
+    return (str(value), None) if is_utf8(value) else (None, "not UTF-8 text")
+
+
+def value_text(value: Any) -> str | None:
+    """A date or a number as text; what is neither (`true`, a list) as JSON, which is refused."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return str(value) if is_utf8(value) else value.encode(errors="backslashreplace").decode()
+    return as_json(value)
+
+
+def is_utf8(text: str) -> bool:
+    r"""False for text with half a character in it, as JSON's `\ud800` makes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,107 @@
+"""Reads `.parquet`: columns as text, by their shortest text where they are numbers."""
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from abintel_pipeline.intake.csv_files import unrepeated
+from abintel_pipeline.intake.errors import DeliveryError
+from abintel_pipeline.intake.reading import Part, Reading, file_literal, identifier, quoted
+from abintel_pipeline.intake.sources import Source
+
+_WHOLE = {
+    f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "", "BIG", "HUGE")
+} | {"INTEGER", "UINTEGER"}
+_IDS = {"VARCHAR", "UUID", '"NULL"'} | _WHOLE
+_DATES = {"VARCHAR", "DATE", '"NULL"'}
+_NUMBERS = {"VARCHAR", "FLOAT", "DOUBLE", "DECIMAL", '"NULL"'} | _WHOLE
+
+
+def read_parquet(reading: Reading, source: Source) -> Part:
+    """One Parquet file as a part.
+
+    Raises DeliveryError when the file is torn or a column is of a wrong type.
+    """
+    names, kinds = _columns(reading, source)
+    needed = reading.table.source_names(reading.settings)
+    _check(source.name, names, needed)
+    file = (
+        f"read_parquet({file_literal(source.path)}, hive_partitioning=false, file_row_number=true)"
+    )
+    raw_columns = ", ".join(f"c{n}" for n in range(len(names)))
+    rows = f"(SELECT * FROM {file} AS rows({raw_columns}, ordinal))"
+    texts = []
+    for column, name in needed.items():
+        position = names.index(name)
+        kind = kinds[position]
+        _check_kind(reading, source.name, column, name, kind)
+        texts.append(f"{_text(f'c{position}', kind)} AS {identifier(column)}")
+    keys = unrepeated(tuple(names))
+    pairs = ", ".join(f"{quoted(key)}, c{n}::VARCHAR" for n, key in enumerate(keys))
+    try:
+        expected = pq.read_metadata(source.path).num_rows
+        typed, count = reading.stage(f"SELECT {', '.join(texts)} FROM {rows}")
+    except (
+        duckdb.InvalidInputException,
+        duckdb.SerializationException,
+        duckdb.IOException,
+    ) as error:
+        raise _torn(source.name, error) from None
+    located = (
+        f"SELECT ordinal, ordinal + 1 AS row, json_object({pairs})::VARCHAR AS raw,"
+        f" NULL::VARCHAR AS owner, NULL::VARCHAR AS place, NULL::MAP(VARCHAR, VARCHAR) AS problems,"
+        f" {', '.join(texts)} FROM {rows}"
+    )
+    return Part(
+        source.name, typed, count, lambda wanted: f"{located} WHERE ordinal IN ({wanted})"
+    ).check(expected)
+
+
+def _columns(reading: Reading, source: Source) -> tuple[list[str], list[str]]:
+    """The file's column names, as written in it, and DuckDB's types of them."""
+    try:
+        names = list(pq.read_schema(source.path).names)
+        described = reading.duckdb.execute(
+            f"DESCRIBE FROM read_parquet({file_literal(source.path)}, hive_partitioning=false)"
+        ).fetchall()
+    except (pa.ArrowException, OSError, duckdb.Error) as error:
+        raise _torn(source.name, error) from None
+    return names, [str(kind) for _, kind, *_ in described]
+
+
+def _torn(name: str, error: Exception) -> DeliveryError:
+    first = str(error).splitlines()[0]
+    return DeliveryError(f"{name}: can't be read as Parquet ({first}): deliver it again")
+
+
+def _check(name: str, names: list[str], needed: dict[str, str]) -> None:
+    missing = [column for column in needed.values() if column not in names]
+    repeated = [column for column in needed.values() if names.count(column) > 1]
+    if missing:
+        raise DeliveryError(
+            f"{name}: no column {', '.join(map(repr, missing))}; it has {', '.join(names)}:"
+            " name the source's columns in ABINTEL_TRANSACTION_COLUMNS or ABINTEL_CUSTOMER_COLUMNS"
+        )
+    if repeated:
+        raise DeliveryError(f"{name}: column {repeated[0]!r} twice: nobody can tell which counts")
+
+
+def _check_kind(reading: Reading, file: str, column: str, name: str, kind: str) -> None:
+    expected = reading.table.kind(column)
+    base = kind.partition("(")[0]
+    if pa.types.is_string(expected):
+        fits, wanted = base in _IDS or base == "ENUM", "text or whole numbers"
+    elif pa.types.is_date(expected):
+        fits, wanted = base in _DATES or base.startswith("TIMESTAMP"), "dates, timestamps or text"
+    else:
+        fits, wanted = base in _NUMBERS, "numbers or text"
+    if not fits:
+        raise DeliveryError(f"{file}: column {name!r} is {kind}: it must hold {wanted}")
+
+
+def _text(column: str, kind: str) -> str:
+    """A column as text. pandas writes dates as timestamps: at midnight, one is a date."""
+    if kind.startswith("TIMESTAMP") and "TIME ZONE" not in kind:
+        midnight = f"{column} = {column}::DATE::TIMESTAMP"
+        return f"CASE WHEN {midnight} THEN {column}::DATE::VARCHAR ELSE {column}::VARCHAR END"
+    return f"{column}::VARCHAR"

@@ -1,0 +1,131 @@
+"""What the readers of all formats share: a reader turns one source into one part of a delivery."""
+
+import itertools
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ibis.backends.duckdb import Backend
+
+from abintel_pipeline.engines import native
+from abintel_pipeline.intake.errors import IntakeBroken
+from abintel_pipeline.intake.request_tables import RequestTable
+from abintel_pipeline.intake.screening import screened
+from abintel_pipeline.settings import Settings
+from abintel_pipeline.store import copy_to_parquet, file_metadata
+
+BATCH_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One intake of one table and day: what a reader needs. Its files are named `<table>-<n>…`."""
+
+    connection: Backend
+    settings: Settings
+    table: RequestTable
+    day: date
+    folder: Path
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def duckdb(self) -> duckdb.DuckDBPyConnection:
+        return native(self.connection)
+
+    def new_path(self, ending: str) -> Path:
+        """A path in the staging folder that nobody has yet."""
+        return self.folder / f".{self.table.raw.name}-{next(self._numbers)}{ending}"
+
+    def write(self, query: str, path: Path, rejected: bool = False) -> int:
+        """Stream a query into a Parquet file of the store's making; how many rows it has."""
+        table = self.table.rejected if rejected else self.table.raw
+        copy_to_parquet(self.connection, query, path, file_metadata(table, self.settings.rules))
+        return int(pq.read_metadata(path).num_rows)
+
+    def stage(self, texts: str) -> tuple[Path, int]:
+        """Screen rows of text into a typed Parquet file, in their order: its path and row count."""
+        path = self.new_path(".parquet")
+        return path, self.write(screened(self.table, self.settings, texts), path)
+
+    def clear(self) -> None:
+        """Remove every temporary file of this reading."""
+        for path in self.folder.glob(f".{self.table.raw.name}-*"):
+            path.unlink()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One source, read: its rows as typed Parquet, and the lines of it that are no row at all.
+
+    A row's ordinal is its place in `typed`, from 0. `located(wanted)`, given a SELECT of
+    ordinals, gives a SELECT of those rows as they came, in the columns of `text_schema`.
+    """
+
+    name: str
+    typed: Path
+    rows: int
+    located: Callable[[str], str]
+    refused: Path | None = None
+    refused_rows: int = 0
+    problems: str | None = None
+    """SELECT of (ordinal, column, reason) that the reader found itself."""
+
+    def check(self, expected: int) -> "Part":
+        """This part, if it has as many rows as were counted in the source."""
+        if self.rows != expected:
+            raise IntakeBroken(f"{self.name}: {expected} rows were counted, {self.rows} were read")
+        return self
+
+
+def quoted(text: str) -> str:
+    """A SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """A SQL name."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def file_literal(path: Path) -> str:
+    """A path as a SQL string, with nothing in it that DuckDB takes for a pattern of names."""
+    return quoted("".join(f"[{c}]" if c in "[*?" else c for c in str(path)))
+
+
+class ParquetRows:
+    """Writes rows from Python to a Parquet file in batches, so that no file is held in memory."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path = path
+        self.rows = 0
+        self._schema = schema
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+        self._batch: list[tuple[object, ...]] = []
+
+    def add(self, *values: object) -> None:
+        self._batch.append(values)
+        self.rows += 1
+        if len(self._batch) >= BATCH_ROWS:
+            self._write()
+
+    def close(self) -> None:
+        self._write()
+        self._writer.close()
+
+    def _write(self) -> None:
+        if self._batch:
+            columns = zip(*self._batch, strict=True)
+            arrays = [pa.array(c, f.type) for c, f in zip(columns, self._schema, strict=True)]
+            self._writer.write_batch(pa.record_batch(arrays, schema=self._schema))
+            self._batch.clear()
+
+
+REFUSED_LINES = pa.schema(
+    [("row", pa.int64()), ("reasons", pa.list_(pa.string())), ("raw", pa.string())]
+)

@@ -1,0 +1,87 @@
+"""The two request tables as intake sees them: where rows come from, what identifies one."""
+
+from dataclasses import dataclass
+
+import pandera.pandas as pa
+import pyarrow
+
+from abintel_pipeline.contract import Table
+from abintel_pipeline.contract.customers import (
+    CUSTOMER_IDENTITY,
+    RAW_CUSTOMERS,
+    REJECTED_CUSTOMERS,
+    RawCustomers,
+)
+from abintel_pipeline.contract.transactions import (
+    LINE_IDENTITY,
+    RAW_TRANSACTIONS,
+    REJECTED_TRANSACTIONS,
+    transactions_schema,
+)
+from abintel_pipeline.intake.errors import DeliveryError
+from abintel_pipeline.settings import ENV_PREFIX, Settings
+
+
+@dataclass(frozen=True)
+class RequestTable:
+    """One request table; everything about its columns is read off its Pandera model."""
+
+    folder: str
+    raw: Table
+    rejected: Table
+    identity: tuple[str, ...]
+    value: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The contract's columns that a source has to bring, in the model's order."""
+        return tuple(name for name in self.raw.schema.names if name != self.raw.partition_column)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The columns that are text, ids all of them."""
+        return tuple(c for c in self.columns if pyarrow.types.is_string(self.kind(c)))
+
+    @property
+    def identity_label(self) -> str:
+        return ", ".join(self.identity)
+
+    def kind(self, column: str) -> pyarrow.DataType:
+        return self.raw.schema.field(column).type
+
+    def schema(self, settings: Settings) -> pa.DataFrameSchema:
+        """The Pandera schema in force."""
+        if self.raw is RAW_TRANSACTIONS:
+            return transactions_schema(settings.currency_decimals)
+        return RawCustomers.to_schema()
+
+    def query(self, settings: Settings) -> str | None:
+        """The query that brings the table from a SQL database, where one is set."""
+        if settings.sql_url is None:
+            return None
+        return getattr(settings, f"{self.folder}_query")  # type: ignore[no-any-return]
+
+    def source_names(self, settings: Settings) -> dict[str, str]:
+        """{contract name: source name} of every column; raises DeliveryError on a wrong mapping."""
+        setting = f"{self.folder.removesuffix('s')}_columns"
+        mapping: dict[str, str] = getattr(settings, setting)
+        names = {column: mapping.get(column, column) for column in self.columns}
+        variable = f"{ENV_PREFIX}{setting.upper()}"
+        if unknown := sorted(set(mapping) - set(self.columns)):
+            raise DeliveryError(
+                f"{variable} maps {unknown[0]!r}, which is no column of {self.raw.name}: write"
+                f" {{contract name: source name}} with the names {', '.join(self.columns)}"
+            )
+        if len(set(names.values())) < len(names):
+            raise DeliveryError(
+                f"{variable} takes two columns from one source column: {names}; give each its own"
+            )
+        return names
+
+
+TRANSACTIONS = RequestTable(
+    "transactions", RAW_TRANSACTIONS, REJECTED_TRANSACTIONS, LINE_IDENTITY, "amount"
+)
+CUSTOMERS = RequestTable(
+    "customers", RAW_CUSTOMERS, REJECTED_CUSTOMERS, CUSTOMER_IDENTITY, "loyalty_score"
+)

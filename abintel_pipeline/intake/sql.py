@@ -1,0 +1,112 @@
+"""Reads a SQL database: the table's query between two days, streamed, never held whole."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from abintel_pipeline.intake.errors import DeliveryError
+from abintel_pipeline.intake.json_values import Number, as_json
+from abintel_pipeline.intake.reading import Part, Reading
+from abintel_pipeline.intake.sources import SQL
+from abintel_pipeline.intake.text_rows import TextRows
+
+ROWS_AT_ONCE = 10_000
+
+
+def read_sql(reading: Reading) -> Part | None:
+    """The day's rows of the table's query as a part; None when there are none: no delivery.
+
+    Raises DeliveryError when the database can't be asked; its message never holds the password.
+    """
+    url = reading.settings.sql_url
+    query = reading.table.query(reading.settings)
+    if url is None or query is None:
+        return None
+    rows = TextRows(reading, SQL)
+    try:
+        for number, names, values in _rows(url, query, reading.day):
+            if number == 1:
+                _check(reading, names)
+            _add(reading, rows, number, names, values)
+    except (sa.exc.SQLAlchemyError, ImportError) as error:
+        raise DeliveryError(_masked(url, _advice(reading, error))) from None
+    return rows.part() if rows.received else None
+
+
+def _rows(url: SecretStr, query: str, day: date) -> Iterator[tuple[int, list[str], Sequence[Any]]]:
+    """(number from 1, column names, values) of each row of the query for that day."""
+    statement = sa.text(query)
+    bounds = {"start": day, "end": day + timedelta(days=1)}
+    if missing := sorted(set(bounds) - set(statement.compile().params)):
+        raise DeliveryError(
+            f"sql: the query doesn't use :{missing[0]}: without it each day would deliver all days;"
+            " write … WHERE day >= :start AND day < :end"
+        )
+    engine = sa.create_engine(url.get_secret_value(), poolclass=sa.NullPool)
+    options = {"stream_results": True, "yield_per": ROWS_AT_ONCE}
+    with engine.connect() as connection:
+        result = connection.execution_options(**options).execute(statement, bounds)
+        names = list(result.keys())
+        for number, row in enumerate(result, start=1):
+            yield number, names, tuple(row)
+
+
+def _check(reading: Reading, names: list[str]) -> None:
+    for name in reading.table.source_names(reading.settings).values():
+        if names.count(name) != 1:
+            times = "no column" if name not in names else "more than one column"
+            raise DeliveryError(
+                f"sql: the {reading.table.folder} query gives {times} {name!r} (it gives"
+                f" {', '.join(names)}): name it with AS, or map it in the settings"
+            )
+
+
+def _add(
+    reading: Reading, rows: TextRows, number: int, names: list[str], row: Sequence[Any]
+) -> None:
+    values = dict(zip(names, map(plain_value, row), strict=True))
+    wanted = reading.table.source_names(reading.settings)
+    picked = {column: values[name] for column, name in wanted.items()}
+    rows.add(number, as_json(values), picked)
+
+
+def plain_value(value: Any) -> Any:
+    """A driver's value as JSON would have it: numbers by their exact text, days and times ISO."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return Number(value)
+    if isinstance(value, Decimal):
+        return Number(format(value, "f"))
+    if isinstance(value, datetime):
+        midnight = value.tzinfo is None and value.time() == time.min
+        return (value.date() if midnight else value).isoformat()
+    if isinstance(value, date | uuid.UUID):
+        return str(value)
+    return value
+
+
+def _advice(reading: Reading, error: Exception) -> str:
+    first = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    return (
+        f"sql: the {reading.table.folder} of {reading.day} can't be read ({first}):"
+        f" check ABINTEL_SQL_URL, its driver, and ABINTEL_{reading.table.folder.upper()}_QUERY"
+    )
+
+
+def _masked(url: SecretStr, message: str) -> str:
+    """A message without the URL and without its password, however it is written."""
+    secrets = [url.get_secret_value()]
+    try:
+        parsed = sa.make_url(secrets[0])
+        secrets += [parsed.render_as_string(hide_password=False), parsed.password or ""]
+    except sa.exc.ArgumentError:
+        secrets.append(secrets[0].rpartition("@")[0].rpartition(":")[2])
+    for secret in filter(None, secrets):
+        message = message.replace(secret, "***")
+    return message

@@ -1,0 +1,85 @@
+"""Rows that Python reads (JSON lines, request documents, SQL): written as text, then screened.
+
+A text file has the contract's columns as text and, for what is refused later, where each row came
+from: `row`, `raw`, in request documents the `owner` of the customer's own columns and the `place`
+of the others, and `problems` {column: reason} that were found while reading.
+"""
+
+import pyarrow as pa
+
+from abintel_pipeline.intake.json_values import as_json, id_text, value_text
+from abintel_pipeline.intake.reading import (
+    REFUSED_LINES,
+    ParquetRows,
+    Part,
+    Reading,
+    file_literal,
+)
+from abintel_pipeline.intake.request_tables import RequestTable
+
+_PLACE = ("ordinal", "row", "raw", "owner", "place", "problems")
+
+
+def text_schema(table: RequestTable) -> pa.Schema:
+    """Arrow schema of rows as they came."""
+    whole, text = pa.int64(), pa.string()
+    kinds = (whole, whole, text, text, text, pa.map_(text, text))
+    names = (*_PLACE, *table.columns)
+    return pa.schema(list(zip(names, (*kinds, *[text] * len(table.columns)), strict=True)))
+
+
+class TextRows:
+    """Collects the rows of one source, good and bad, into files in the staging folder."""
+
+    def __init__(self, reading: Reading, name: str) -> None:
+        self._reading, self._name = reading, name
+        self._rows = ParquetRows(reading.new_path(".parquet"), text_schema(reading.table))
+        self._refused = ParquetRows(reading.new_path(".parquet"), REFUSED_LINES)
+
+    @property
+    def received(self) -> int:
+        return self._rows.rows + self._refused.rows
+
+    def add(
+        self,
+        row: int,
+        raw: str,
+        values: dict[str, object],
+        *,
+        owner: str | None = None,
+        place: str | None = None,
+        problems: dict[str, str] | None = None,
+    ) -> None:
+        """One row: values by contract name, as `parse` gives them; a value not there is missing."""
+        named, texts = dict(problems or {}), []
+        for column in self._reading.table.columns:
+            value = values.get(column)
+            if column in self._reading.table.texts:
+                text, reason = id_text(value)
+                named |= {column: reason} if reason else {}
+            else:
+                text = value_text(value)
+            texts.append(text)
+        noted = list(named.items()) or None
+        self._rows.add(self._rows.rows, row, raw, owner, place, noted, *texts)
+
+    def refuse(self, row: int, reason: str, raw: object) -> None:
+        """One row that can't be read as a row at all."""
+        self._refused.add(row, [reason], as_json(raw))
+
+    def part(self) -> Part:
+        """All that was collected, screened."""
+        self._rows.close()
+        self._refused.close()
+        rows = f"read_parquet({file_literal(self._rows.path)})"
+        typed, count = self._reading.stage(f"SELECT * FROM {rows}")
+        return Part(
+            self._name,
+            typed,
+            count,
+            lambda wanted: f"SELECT * FROM {rows} WHERE ordinal IN ({wanted})",
+            self._refused.path,
+            self._refused.rows,
+            f'SELECT ordinal, unnest(map_keys(problems)) AS "column",'
+            f" unnest(map_values(problems)) AS reason FROM {rows} WHERE problems IS NOT NULL",
+        ).check(self._rows.rows)
