@@ -175,8 +175,9 @@ def summary(cohort: list[Row], scored: list[Row], rules: Rules) -> Row:
 
 
 def cuts(numbers: list[Fraction], bins: int) -> list[Fraction]:
-    """The thresholds at 1/bins, 2/bins, …, ascending."""
-    return [half_up(quantile(numbers, Fraction(k, bins)), 6) for k in range(1, bins)]
+    """The thresholds at 1/bins, 2/bins, …, ascending; none without a cohort."""
+    steps = range(1, bins) if numbers else ()
+    return [half_up(quantile(numbers, Fraction(k, bins)), 6) for k in steps]
 
 
 def rfm(cohort: list[Row], scored: list[Row], rules: Rules) -> list[Row]:
@@ -207,7 +208,7 @@ def rfm(cohort: list[Row], scored: list[Row], rules: Rules) -> list[Row]:
                 "segment": loyalties[row["customer_id"]]["segment"],
             }
         )
-    p = total_percentiles(rows)
+    p = total_percentiles(rows) if rows else {}
     for row in rows:
         row["rfm_tier"] = tier(Fraction(row["rfm_total"]), bins, p["p70"], p["p45"], p["p20"])
         row["interpretation"] = INTERPRETATIONS[row["rfm_tier"]]

@@ -9,6 +9,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 import pyarrow
+from hypothesis import HealthCheck, settings
 from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract.columns import MONEY_DIGITS, Table
@@ -34,6 +35,18 @@ DEFAULTS: Row = {
     "loyalty_score": 0.0,
     "recency_days": 0,
 }
+
+
+def reproducible(max_examples: int) -> settings:
+    """Hypothesis settings of a test that runs an engine: the same examples in every run."""
+    slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
+    return settings(
+        max_examples=max_examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=slow,
+    )
 
 
 def feature_row(customer_id: str, **values: Any) -> Row:
