@@ -33,7 +33,7 @@ def in_order(lines: list[Row]) -> list[tuple[Any, ...]]:
     return sorted(tuple(line[name] for name in sorted(line)) for line in lines)
 
 
-@settings(150)
+@settings(120)
 @given(strategies.deliveries(), strategies.snapshot_days, strategies.windows)
 def test_the_lines_in_force_are_the_oracles(
     formulas: Formulas, lines: list[Row], today: date, history_days: int
@@ -42,7 +42,7 @@ def test_the_lines_in_force_are_the_oracles(
     assert in_order(counted) == in_order(oracle.in_force(lines, today, history_days))
 
 
-@settings(150)
+@settings(100)
 @given(worlds(), strategies.snapshot_days)
 def test_the_features_are_the_oracles(formulas: Formulas, world: Worlds, today: date) -> None:
     rules, lines, customers = world
@@ -50,7 +50,7 @@ def test_the_features_are_the_oracles(formulas: Formulas, world: Worlds, today: 
     assert formulas.features(lines, customers, today, rules) == expected
 
 
-@settings(120)
+@settings(90)
 @given(histories())
 def test_the_loyalty_and_its_summary_are_the_oracles(
     formulas: Formulas, history: Histories
@@ -70,11 +70,9 @@ def test_the_loyalty_and_its_summary_are_the_oracles(
         assert row == expected
 
 
-@settings(120)
+@settings(50)
 @given(histories())
-def test_the_rfm_and_its_thresholds_are_the_oracles(
-    formulas: Formulas, history: Histories
-) -> None:
+def test_the_rfm_and_its_thresholds_are_the_oracles(formulas: Formulas, history: Histories) -> None:
     rules, cohorts = history
     scored = [oracle.loyalty(cohort, rules) for cohort in cohorts]
     features = [row for cohort in cohorts for row in cohort]
@@ -90,7 +88,7 @@ def test_the_rfm_and_its_thresholds_are_the_oracles(
     assert formulas.thresholds(features, rfm, rules) == oracle.published(thresholds)
 
 
-@settings(40)
+@settings(20)
 @given(worlds(), strategies.snapshot_days)
 def test_the_whole_chain_over_deliveries_is_the_oracles(
     formulas: Formulas, world: Worlds, today: date

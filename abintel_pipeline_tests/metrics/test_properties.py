@@ -13,7 +13,7 @@ from abintel_pipeline_tests.metrics.running import Formulas, Row
 from abintel_pipeline_tests.metrics.running import reproducible as settings
 from abintel_pipeline_tests.oracle import IDENTITY
 
-EXAMPLES = 25
+EXAMPLES = 15
 SCORES = ("recency_score", "frequency_score", "monetary_score")
 
 
@@ -95,9 +95,7 @@ def test_redelivering_everything_unchanged_changes_nothing(
         tuple(line[name] for name in IDENTITY): line
         for line in sorted(lines, key=lambda line: line["delivered_on"])
     }
-    again = [
-        line | {"delivered_on": last + timedelta(days=1)} for line in newest.values()
-    ]
+    again = [line | {"delivered_on": last + timedelta(days=1)} for line in newest.values()]
     later = last + timedelta(days=1)
     rules = Rules(history_days=3660)
     assert formulas.features(lines + again, [], later, rules) == formulas.features(
@@ -182,7 +180,7 @@ def test_renaming_the_customers_only_permutes_the_rows(
     assert by_id(formulas.scored(others, rules)) == by_id(expected)
 
 
-@settings(EXAMPLES)
+@settings(6)
 @given(strategies.rules(decimals=2), strategies.histories())
 def test_several_snapshots_at_once_are_each_snapshot_on_its_own(
     formulas: Formulas, rules: Rules, cohorts: list[list[Row]]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abintel_pipeline.settings import Bounds, Rules
-from abintel_pipeline_tests import oracle
+from abintel_pipeline_tests import oracle, strategies
 from abintel_pipeline_tests.metrics.running import Formulas, Row, feature_row
 from abintel_pipeline_tests.metrics.running import reproducible as settings
 
@@ -79,9 +79,7 @@ def test_a_tie_of_many_weights_is_rounded_up(formulas: Formulas) -> None:
 def test_an_average_in_the_middle_of_two_coins_is_rounded_up(
     formulas: Formulas, decimals: int, amounts: tuple[str, ...], average: float
 ) -> None:
-    lines = [
-        line("a", f"T{n}", amount) for n, amount in enumerate(amounts)
-    ]
+    lines = [line("a", f"T{n}", amount) for n, amount in enumerate(amounts)]
     [row] = formulas.features(lines, [], TODAY, Rules(currency_decimals=decimals))
     assert row["avg_ticket"] == average
 
@@ -161,14 +159,16 @@ def test_an_empty_cohort_gives_no_customers_and_no_error(formulas: Formulas) -> 
 values = st.lists(st.integers(0, 10**7), min_size=1, max_size=12)
 
 
-@settings(60)
-@given(values, st.integers(2, 10))
+@settings(20)
+@given(values, strategies.bins)
 def test_the_thresholds_are_numpys_quantiles(
     formulas: Formulas, cents: list[int], bins: int
 ) -> None:
     rules = Rules(bins=bins)
     cohort = [
-        feature_row(f"{n:03}", purchase_total=c / 100, visit_frequency=1 + c % 9, recency_days=c % 7)
+        feature_row(
+            f"{n:03}", purchase_total=c / 100, visit_frequency=1 + c % 9, recency_days=c % 7
+        )
         for n, c in enumerate(cents)
     ]
     listed = formulas.thresholds(cohort, formulas.scored(cohort, rules), rules)
