@@ -1,0 +1,166 @@
+"""Hypothesis strategies: deliveries, cohorts and rules, small enough that everything collides."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import strategies as st
+
+from abintel_pipeline.settings import METRICS, Bounds, Rules
+from abintel_pipeline_tests.oracle import IDENTITY, half_up
+
+Row = dict[str, Any]
+
+FIRST_DAY = date(2024, 2, 26)  # a leap day and a month's end lie in every window
+DAYS = 12
+SNAPSHOT = date(2024, 3, 9)
+
+customer_ids = st.sampled_from(["1", "001", "01", "a", "A", "é", "10", "9"])
+days = st.integers(0, DAYS - 1).map(lambda n: FIRST_DAY + timedelta(days=n))
+snapshot_days = st.integers(-1, DAYS + 6).map(lambda n: FIRST_DAY + timedelta(days=n))
+latenesses = st.sampled_from([0, 0, 0, 1, 2, 5])
+windows = st.sampled_from([1, 2, 3, 5, 8, 540, 3660])
+bins = st.sampled_from([2, 3, 2, 3, 4, 5, 4, 3, 6, 7, 8, 9, 10])  # many bins are slow to query
+
+
+def amounts(decimals: int = 2) -> st.SearchStrategy[Decimal]:
+    """Amounts: nothing at all, the smallest coin, odd ones that make averages tie, and large ones."""
+    coins = st.one_of(
+        st.sampled_from([0, 0, 1, 5, 15, 100, 9995]),
+        st.integers(0, 10**5),
+        st.integers(10**8, 10**11),
+    )
+    return coins.map(lambda n: Decimal(n).scaleb(-decimals))
+
+
+@st.composite
+def deliveries(draw: st.DrawFn, decimals: int = 2) -> list[Row]:
+    """Transaction lines as delivered: late ones, corrections, redeliveries; in any order.
+
+    No identity stands twice in one delivery: intake refuses that.
+    """
+    lines = {}
+    for _ in range(draw(st.integers(0, 14))):
+        line = {
+            "customer_id": draw(customer_ids),
+            "transaction_id": draw(st.sampled_from(["T1", "T2", "t1"])),
+            "date": draw(days),
+            "amount": draw(amounts(decimals)),
+            "product_id": draw(st.sampled_from(["P1", "p1", "P2", "001"])),
+        }
+        delivered = line["date"] + timedelta(days=draw(latenesses))
+        for again in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
+            if again:  # the same line once more: as it was, or corrected
+                delivered += timedelta(days=draw(st.integers(1, 4)))
+                line = line | {"amount": draw(st.just(line["amount"]) | amounts(decimals))}
+            key = (*(line[name] for name in IDENTITY), delivered)
+            lines[key] = line | {"delivered_on": delivered}
+    return draw(st.permutations(list(lines.values())))
+
+
+@st.composite
+def customers(draw: st.DrawFn) -> list[Row]:
+    """Customers as delivered, with a score or without, at most once a delivery."""
+    scores = st.sampled_from([None, 0.0, 0.25, 0.97, 1.0])
+    row = st.fixed_dictionaries(
+        {"customer_id": customer_ids, "loyalty_score": scores, "delivered_on": days}
+    )
+    return draw(
+        st.lists(row, max_size=8, unique_by=lambda row: (row["customer_id"], row["delivered_on"]))
+    )
+
+
+def _money(values: list[int], decimals: int) -> st.SearchStrategy[Fraction]:
+    """Few values, so that they tie; round ones, so that a score falls in the middle of two."""
+    return st.sampled_from(values).map(lambda n: Fraction(n, 10**decimals))
+
+
+@st.composite
+def cohorts(draw: st.DrawFn, decimals: int = 2, snapshot: date = SNAPSHOT) -> list[Row]:
+    """Features of one snapshot, at least one customer; metrics are constant now and then."""
+    ids = draw(st.lists(customer_ids, min_size=1, max_size=8, unique=True))
+    columns = {
+        "purchase_total": draw(
+            st.sampled_from(
+                [
+                    st.just(Fraction(1999, 10**decimals)),
+                    _money([0, 100, 500, 1250, 3200, 32000], decimals),
+                    st.integers(0, 10**6).map(lambda n: Fraction(n, 10**decimals)),
+                ]
+            )
+        ),
+        "visit_frequency": draw(
+            st.sampled_from([st.just(2), st.sampled_from([1, 2, 17, 33]), st.integers(1, 60)])
+        ),
+        "product_diversity": draw(st.sampled_from([st.just(1), st.integers(1, 9)])),
+        "recency_days": draw(st.sampled_from([st.just(0), st.sampled_from([0, 1, 16, 32, 539])])),
+    }
+    rows = []
+    for customer_id in sorted(ids):
+        row = {name: draw(values) for name, values in columns.items()}
+        ticket = half_up(Fraction(row["purchase_total"]) / row["visit_frequency"], decimals)
+        rows.append(
+            {"snapshot_date": snapshot, "customer_id": customer_id, "loyalty_score": 0.0}
+            | row
+            | {"avg_ticket": ticket}
+        )
+    return rows
+
+
+@st.composite
+def histories(draw: st.DrawFn, decimals: int = 2) -> list[list[Row]]:
+    """Cohorts of one to three snapshots."""
+    return [
+        draw(cohorts(decimals, SNAPSHOT + timedelta(days=day)))
+        for day in range(draw(st.integers(1, 3)))
+    ]
+
+
+def weights() -> st.SearchStrategy[dict[str, float]]:
+    """Some metrics, some of them weighing nothing, the sum seldom 1; written as people write them."""
+    weight = st.sampled_from([0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.333, 1.0, 3.0, 70.0])
+    return st.dictionaries(st.sampled_from(METRICS), weight, min_size=1).filter(
+        lambda named: any(named.values())
+    )
+
+
+@st.composite
+def segment_thresholds(draw: st.DrawFn) -> dict[str, float]:
+    """One to five segments, named by whoever likes quotes and braces, down to 0."""
+    names = draw(
+        st.lists(
+            st.sampled_from(["VIP", 'the "best"', "Größte", "{0}", "a\\b", "it's", "At-Risk"]),
+            min_size=1,
+            max_size=5,
+            unique=True,
+        )
+    )
+    cuts = st.sampled_from([0.9, 0.85, 0.7, 0.6667, 0.5, 0.3333, 0.33333, 0.3, 0.0313, 0.0001, 1.0])
+    above = draw(st.lists(cuts, min_size=len(names) - 1, max_size=len(names) - 1, unique=True))
+    return dict(zip(names, [*sorted(above, reverse=True), 0.0], strict=True))
+
+
+@st.composite
+def bounds(draw: st.DrawFn) -> Bounds:
+    kind = draw(st.sampled_from(["cohort", "percentiles", "reference"]))
+    if kind == "percentiles":
+        low, high = draw(st.sampled_from([(1, 99), (0, 100), (2.5, 97.5), (25, 75), (33.3, 50)]))
+        return Bounds(kind=kind, percentiles=(low, high))
+    if kind == "reference":
+        spans = st.sampled_from([(0, 1), (0, 100), (-5.5, 26.5), (1, 33), (0.1, 0.3), (7, 1000)])
+        return Bounds(kind=kind, reference={metric: draw(spans) for metric in METRICS})
+    return Bounds()
+
+
+@st.composite
+def rules(draw: st.DrawFn, decimals: int | None = None) -> Rules:
+    """Any rules a retailer could set."""
+    return Rules(
+        history_days=draw(windows),
+        currency_decimals=draw(st.integers(0, 4)) if decimals is None else decimals,
+        weights=draw(weights()),
+        segment_thresholds=draw(segment_thresholds()),
+        bounds=draw(bounds()),
+        bins=draw(bins),
+    )
