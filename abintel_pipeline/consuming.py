@@ -20,8 +20,8 @@ class SnapshotIOManager(dg.IOManager):
     An asset's input is loaded as its annotation says: `ibis.Table`, `pandas.DataFrame` (also where
     there is no annotation), `pyarrow.Table`, `polars.DataFrame` or `polars.LazyFrame`, the same for
     one day and for a range. Days that aren't published are named in the error, unless the input's
-    metadata has `allow_missing_partitions: True`: then they are left out, and the run's log says how
-    many and which.
+    metadata has `allow_missing_partitions: True`: then they are left out, and the run's log
+    says how many and which.
 
         @dg.asset(ins={"customer_rfm": dg.AssetIn(input_manager_key="snapshots")}, …)
         def fell_to_at_risk(customer_rfm: pd.DataFrame) -> …

@@ -119,6 +119,7 @@ class SnapshotStore:
         path.parent.mkdir(parents=True)
         connection = rows.get_backend()
         copy_to_parquet(connection, connection.compile(typed), path, file_metadata(table, rules))
+        _of_contract(table, pq.read_schema(path))
         return Staged(table, day, path, int(pq.read_metadata(path).num_rows))
 
     def publish(self, *staged: Staged) -> None:
@@ -182,6 +183,13 @@ def sweep(folder: Path, age_seconds: float) -> None:
     for entry in folder.iterdir():
         if entry.stat().st_mtime < oldest:
             shutil.rmtree(entry, ignore_errors=True)
+
+
+def _of_contract(table: Table, written: pa.Schema) -> None:
+    """Refuse a file whose columns or types aren't the contract's, before anybody can see it."""
+    wanted = {f.name: f.type for f in table.schema if f.name != table.partition_column}
+    if {field.name: field.type for field in written} != wanted:
+        raise TypeError(f"{table.name}: wrote {written.to_string()}, the contract has {wanted}")
 
 
 def _smallest(path: Path, column: str, empty: date) -> date:

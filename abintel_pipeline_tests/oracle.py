@@ -1,6 +1,6 @@
 """The rules of docs/method.md once more, in plain Python: slow, short and independent.
 
-No dataframe, no engine and no floating point: rows are dicts, money is `Decimal`, every other number
+No dataframe, no engine and no floating point: rows are dicts, money is `Decimal`, other numbers
 is an exact `Fraction`, so that a tie is a tie. Each function handles one snapshot and looks at
 everything. It is written from the rules, never from `abintel_pipeline.metrics`.
 """

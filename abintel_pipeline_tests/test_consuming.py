@@ -88,7 +88,7 @@ def test_a_notebook_is_told_what_is_wrong(published: Shop):
     settings = published.settings
     with pytest.raises(abintel_pipeline.SnapshotMissing, match=r"missing \(2025-01-03\)"):
         abintel_pipeline.read_snapshots("customer_rfm", DAYS[0], DAYS[-1], settings=settings)
-    with pytest.raises(ValueError, match="ends .* before it starts"):
+    with pytest.raises(ValueError, match=r"ends .* before it starts"):
         abintel_pipeline.read_snapshots("customer_rfm", DAYS[1], DAYS[0], settings=settings)
     with pytest.raises(ValueError, match="the tables are raw_transactions"):
         abintel_pipeline.read_snapshot("rfm", DAYS[0], settings=settings)

@@ -5,7 +5,7 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
-from abintel_pipeline.metrics.rounding import ratio_half_up
+from abintel_pipeline.metrics.rounding import float64, ratio_half_up
 from abintel_pipeline.settings import Rules
 
 
@@ -35,7 +35,7 @@ def customer_features(
         visit_frequency=rows.visits,
         avg_ticket=ratio_half_up(rows.minor_units, rows.visits) / unit,
         product_diversity=rows.products,
-        loyalty_score=rows.score.fill_null(0.0),
+        loyalty_score=rows.score.fill_null(float64(0.0)),
         recency_days=ibis.literal(today).delta(rows.latest, unit="day").cast("int32"),
     )
 

@@ -13,7 +13,7 @@ from typing import cast
 import ibis
 import ibis.expr.types as ir
 
-from abintel_pipeline.metrics.rounding import half_up, quantile_of_whole, ratio_half_up
+from abintel_pipeline.metrics.rounding import float64, half_up, quantile_of_whole, ratio_half_up
 from abintel_pipeline.settings import METRICS, Rules
 
 SCORE_PLACES = 4
@@ -37,7 +37,7 @@ def customer_loyalty(features: ir.Table, rules: Rules) -> ir.Table:
     rows = features.join(bounds, "snapshot_date")
     weighted = _sum(_weight(rows, m, rules) * _scaled(rows, m) for m in METRICS)
     weights = _sum(_weight(rows, m, rules) for m in METRICS)
-    score = ibis.ifelse(weights > 0, weighted / weights.nullif(0.0), UNDECIDED)
+    score = ibis.ifelse(weights > 0, weighted / weights.nullif(float64(0.0)), float64(UNDECIDED))
     points = half_up(score, SCORE_PLACES)
     scored = rows.select("snapshot_date", "customer_id", points=points)
     return scored.select(
@@ -54,7 +54,7 @@ def segment_of(score: ir.FloatingValue, thresholds: Mapping[str, float]) -> ir.S
     0.85 is Platinum and 0.8499 Gold under the default thresholds.
     """
     *upper, lowest = thresholds
-    cases = [(score >= thresholds[name], ibis.literal(name)) for name in upper]
+    cases = [(score >= float64(thresholds[name]), ibis.literal(name)) for name in upper]
     return ibis.cases(*cases, else_=ibis.literal(lowest)) if cases else ibis.literal(lowest)
 
 
@@ -69,11 +69,11 @@ def loyalty_summary(features: ir.Table, loyalty: ir.Table, rules: Rules) -> ir.T
     spread = _spread(loyalty, rules)
     rows = spread.join(_bounds(features, rules), "snapshot_date")
     weights = {m: _weight(rows, m, rules) for m in METRICS}
-    total = _sum(weights.values()).nullif(0.0)
+    total = _sum(weights.values()).nullif(float64(0.0))
     in_force = {m: weight > 0 for m, weight in weights.items()}
     return rows.select(
         *spread.columns,
-        **{f"weight_{m}": (weights[m] / total).fill_null(0.0) for m in METRICS},
+        **{f"weight_{m}": (weights[m] / total).fill_null(float64(0.0)) for m in METRICS},
         **{f"lower_{m}": ibis.ifelse(in_force[m], rows[f"lower_{m}"], None) for m in METRICS},
         **{f"upper_{m}": ibis.ifelse(in_force[m], rows[f"upper_{m}"], None) for m in METRICS},
         segment_thresholds=ibis.literal(_json(rules.segment_thresholds)),
@@ -108,7 +108,7 @@ def _bounds(features: ir.Table, rules: Rules) -> ir.Table:
         values = features[metric].cast("float64")
         if bounds.kind == "reference":
             pair = bounds.reference.get(metric, (0.0, 0.0))
-            low, high = ibis.literal(pair[0], "float64"), ibis.literal(pair[1], "float64")
+            low, high = float64(pair[0]), float64(pair[1])
         elif bounds.kind == "percentiles":
             low, high = (_percentile(values, share) for share in bounds.percentiles)
         else:
@@ -126,7 +126,7 @@ def _percentile(values: ir.FloatingColumn, percent: float) -> ir.FloatingValue:
 def _weight(rows: ir.Table, metric: str, rules: Rules) -> ir.FloatingValue:
     weight = float(rules.weights.get(metric, 0.0))
     varies = rows[f"upper_{metric}"] > rows[f"lower_{metric}"]
-    return ibis.ifelse(varies, ibis.literal(weight, "float64"), ibis.literal(0.0, "float64"))
+    return ibis.ifelse(varies, float64(weight), float64(0.0))
 
 
 def _scaled(rows: ir.Table, metric: str) -> ir.FloatingValue:
@@ -134,7 +134,9 @@ def _scaled(rows: ir.Table, metric: str) -> ir.FloatingValue:
     low, high = rows[f"lower_{metric}"], rows[f"upper_{metric}"]
     value = ibis.least(ibis.greatest(rows[metric].cast("float64"), low), high)
     distance = high - value if metric == "recency_days" else value - low
-    return cast(ir.FloatingValue, (distance / (high - low).nullif(0.0)).fill_null(0.0))
+    return cast(
+        ir.FloatingValue, (distance / (high - low).nullif(float64(0.0))).fill_null(float64(0.0))
+    )
 
 
 def _sum(values: Iterable[ir.FloatingValue]) -> ir.FloatingValue:

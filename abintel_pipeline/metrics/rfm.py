@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from abintel_pipeline.contract.rfm import RFM_METRICS, TIERS
-from abintel_pipeline.metrics.rounding import quantile_of_whole
+from abintel_pipeline.metrics.rounding import float64, quantile_of_whole
 from abintel_pipeline.settings import Rules
 
 THRESHOLD_PLACES = 6
@@ -95,7 +95,7 @@ def rfm_thresholds(features: ir.Table, rfm: ir.Table, rules: Rules) -> ir.Table:
         for metric in RFM_METRICS
         for position in range(1, rules.bins)
     ]
-    champion = ibis.literal(float(champion_total(rules.bins)))
+    champion = float64(champion_total(rules.bins))
     long.append(_cut_row(totals, "rfm_total", 1, "champion", champion))
     long += [
         _cut_row(totals, "rfm_total", position, name, totals[name])

@@ -11,6 +11,15 @@ EXACT_WHOLE = 2.0**53
 """Below it every whole number is a float64."""
 
 
+def float64(x: float) -> ir.FloatingScalar:
+    """x as a 64-bit float in every engine.
+
+    Ibis writes a float literal as plain digits, which DuckDB reads as DECIMAL: a column of 0.3
+    would be published as decimal, or as 0.30000000000000004 once Arrow has converted it.
+    """
+    return ibis.literal(repr(float(x))).cast("float64")
+
+
 def half_up(x: ir.NumericValue, places: int) -> ir.IntegerValue:
     """x rounded half up, as a whole number of its `places`-th decimal.
 
