@@ -1,8 +1,8 @@
 """The rules of docs/method.md once more, in plain Python: slow, short and independent.
 
-No dataframe, no engine and no floating point: rows are dicts, money is `Decimal`, other numbers
-is an exact `Fraction`, so that a tie is a tie. Each function handles one snapshot and looks at
-everything. It is written from the rules, never from `abintel_pipeline.metrics`.
+No dataframe, no engine and no floating point: rows are dicts, money is `Decimal`, every other
+number is an exact `Fraction`, so that a tie is a tie. Each function handles one snapshot and looks
+at everything. It is written from the rules, never from `abintel_pipeline.metrics`.
 """
 
 import json
@@ -153,7 +153,7 @@ def loyalty(cohort: list[Row], rules: Rules) -> list[Row]:
 
 def summary(cohort: list[Row], scored: list[Row], rules: Rules) -> Row:
     """How the scores of one (not empty) snapshot are spread, and by which rules."""
-    scores = [row["loyalty_score"] for row in scored]
+    scores = [exact(row["loyalty_score"]) for row in scored]
     segments = [row["segment"] for row in scored]
     row = {
         "snapshot_date": cohort[0]["snapshot_date"],

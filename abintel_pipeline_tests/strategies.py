@@ -25,7 +25,7 @@ bins = st.sampled_from([2, 3, 2, 3, 4, 5, 4, 3, 6, 7, 8, 9, 10])  # many bins ar
 
 
 def amounts(decimals: int = 2) -> st.SearchStrategy[Decimal]:
-    """Amounts: nothing at all, the smallest coin, odd ones whose averages tie, and large ones."""
+    """Amounts: nothing at all, the smallest coin, odd ones that make averages tie, large ones."""
     coins = st.one_of(
         st.sampled_from([0, 0, 1, 5, 15, 100, 9995]),
         st.integers(0, 10**5),
@@ -118,7 +118,7 @@ def histories(draw: st.DrawFn, decimals: int = 2) -> list[list[Row]]:
 
 
 def weights() -> st.SearchStrategy[dict[str, float]]:
-    """Some metrics, some weighing nothing, the sum seldom 1; written as people write them."""
+    """Some metrics, some of them weighing nothing, the sum seldom 1, as people write them."""
     weight = st.sampled_from([0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.333, 1.0, 3.0, 70.0])
     return st.dictionaries(st.sampled_from(METRICS), weight, min_size=1).filter(
         lambda named: any(named.values())

@@ -24,16 +24,17 @@ def customer_features(
     Source: customer_features document, "Calculated Features".
     """
     scores = latest_loyalty_scores(customers, today)
-    totals = _totals(in_force, rules.currency_decimals)
+    totals = _totals(in_force)
     products = _product_diversity(in_force)
     rows = totals.join(products, "customer_id").left_join(scores, "customer_id")
-    unit = 10.0**rules.currency_decimals
+    unit = 10**rules.currency_decimals
+    minor_units = (rows.spend * unit).cast("decimal(38, 0)")
     return rows.select(
         snapshot_date=ibis.literal(today),
         customer_id=rows.customer_id,
-        purchase_total=rows.minor_units / unit,
+        purchase_total=rows.spend.cast("float64"),
         visit_frequency=rows.visits,
-        avg_ticket=ratio_half_up(rows.minor_units, rows.visits) / unit,
+        avg_ticket=ratio_half_up(minor_units, rows.visits) / float64(unit),
         product_diversity=rows.products,
         loyalty_score=rows.score.fill_null(float64(0.0)),
         recency_days=ibis.literal(today).delta(rows.latest, unit="day").cast("int32"),
@@ -49,8 +50,8 @@ def latest_loyalty_scores(customers: ir.Table, today: date) -> ir.Table:
     return known.group_by("customer_id").agg(score=known.loyalty_score.argmax(known.delivered_on))
 
 
-def _totals(in_force: ir.Table, currency_decimals: int) -> ir.Table:
-    """Spend in minor units (cents), visits and latest day per customer.
+def _totals(in_force: ir.Table) -> ir.Table:
+    """Spend (as decimal), visits and latest day per customer.
 
     Grouping by order first and counting rows is twice as fast as COUNT(DISTINCT order).
     """
@@ -58,7 +59,7 @@ def _totals(in_force: ir.Table, currency_decimals: int) -> ir.Table:
         amount=in_force.amount.sum()
     )
     return orders.group_by("customer_id").agg(
-        minor_units=(orders.amount.sum() * 10**currency_decimals).cast("int64"),
+        spend=orders.amount.sum(),
         visits=orders.count(),
         latest=orders.date.max(),
     )

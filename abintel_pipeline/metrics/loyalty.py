@@ -13,12 +13,20 @@ from typing import cast
 import ibis
 import ibis.expr.types as ir
 
-from abintel_pipeline.metrics.rounding import float64, half_up, quantile_of_whole, ratio_half_up
+from abintel_pipeline.metrics.rounding import (
+    float64,
+    half_up,
+    nearest_whole,
+    quantile_of_whole,
+    ratio_half_up,
+)
 from abintel_pipeline.settings import METRICS, Rules
 
 SCORE_PLACES = 4
 SUMMARY_PLACES = 6
 """Medians and deciles of four-decimal scores have at most five decimals: six hold them exactly."""
+
+MONEY_METRICS = ("purchase_total", "avg_ticket")
 
 UNDECIDED = 0.5
 """Score of everybody where no metric separates anybody."""
@@ -89,7 +97,7 @@ def _spread(loyalty: ir.Table, rules: Rules) -> ir.Table:
     return scored.group_by("snapshot_date").agg(
         customers=scored.count(),
         mean_score=ratio_half_up(scored.points.sum() * finer, scored.count())
-        / 10.0**SUMMARY_PLACES,
+        / float64(10.0**SUMMARY_PLACES),
         median_score=_score_quantile(scored.points, 0.5),
         top_decile_threshold=_score_quantile(scored.points, 0.9),
         segment_counts=_json_object(counts),
@@ -110,7 +118,8 @@ def _bounds(features: ir.Table, rules: Rules) -> ir.Table:
             pair = bounds.reference.get(metric, (0.0, 0.0))
             low, high = float64(pair[0]), float64(pair[1])
         elif bounds.kind == "percentiles":
-            low, high = (_percentile(values, share) for share in bounds.percentiles)
+            decimals = rules.currency_decimals if metric in MONEY_METRICS else 0
+            low, high = (_percentile(values, share, decimals) for share in bounds.percentiles)
         else:
             low, high = values.min(), values.max()
         columns |= {f"lower_{metric}": low, f"upper_{metric}": high}
@@ -119,8 +128,9 @@ def _bounds(features: ir.Table, rules: Rules) -> ir.Table:
     return features.group_by("snapshot_date").agg(**columns)
 
 
-def _percentile(values: ir.FloatingColumn, percent: float) -> ir.FloatingValue:
-    return quantile_of_whole(values.quantile(percent / 100), 0, SUMMARY_PLACES)
+def _percentile(values: ir.FloatingColumn, percent: float, decimals: int) -> ir.FloatingValue:
+    whole = nearest_whole(values * float64(10.0**decimals))
+    return quantile_of_whole(whole.quantile(percent / 100), decimals, SUMMARY_PLACES)
 
 
 def _weight(rows: ir.Table, metric: str, rules: Rules) -> ir.FloatingValue:

@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from abintel_pipeline.contract.rfm import RFM_METRICS, TIERS
-from abintel_pipeline.metrics.rounding import float64, quantile_of_whole
+from abintel_pipeline.metrics.rounding import float64, nearest_whole, quantile_of_whole
 from abintel_pipeline.settings import Rules
 
 THRESHOLD_PLACES = 6
@@ -124,10 +124,10 @@ def _cut_name(metric: str, step: int) -> str:
     return f"{metric}_{step}"
 
 
-def _whole_metrics(features: ir.Table, rules: Rules) -> dict[str, tuple[ir.IntegerValue, int]]:
+def _whole_metrics(features: ir.Table, rules: Rules) -> dict[str, tuple[ir.NumericValue, int]]:
     """Each RFM metric as whole numbers, and the decimals such a number stands for."""
-    unit = 10.0**rules.currency_decimals
-    minor_units = (features.purchase_total * unit + 0.5).floor().cast("int64")
+    unit = float64(10.0**rules.currency_decimals)
+    minor_units = nearest_whole(features.purchase_total * unit)
     return {
         "recency": (features.recency_days.cast("int64"), 0),
         "frequency": (features.visit_frequency, 0),

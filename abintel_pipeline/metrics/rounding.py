@@ -20,24 +20,31 @@ def float64(x: float) -> ir.FloatingScalar:
     return ibis.literal(repr(float(x))).cast("float64")
 
 
+NOISE_PLACES = 12
+"""Decimals at which a computed share is taken as meant; its binary noise lies at the 16th."""
+
+
 def half_up(x: ir.NumericValue, places: int) -> ir.IntegerValue:
-    """x rounded half up, as a whole number of its `places`-th decimal.
+    """A number of 0..1 rounded half up, as a whole number of its `places`-th decimal.
 
-    The binary noise of x (a few units of its 16th digit) is removed first: a value that is a tie
-    in decimal is treated as one. For |x| * 10**places up to 10**11.
-
-    0.285 is stored as 0.284999…; half_up(0.285, 2) is 29.
+    The binary noise of x is removed first, at its 12th decimal: a value that is a tie in decimal
+    is treated as one. 0.285 is stored as 0.284999…; half_up(0.285, 2) is 29.
     """
-    scaled = (x * 10.0**places * 10_000 + 0.5).floor().cast("int64")
-    return _whole_quotient(scaled + 5_000, 10_000)
+    finer = 10 ** (NOISE_PLACES - places)
+    meant = (x * float64(10.0**NOISE_PLACES) + float64(0.5)).floor().cast("int64")
+    return ((meant + finer // 2) // finer).cast("int64")
 
 
-def ratio_half_up(numerator: ir.IntegerValue, denominator: ir.IntegerValue) -> ir.IntegerValue:
-    """numerator / denominator rounded half up, both whole and the denominator positive.
+def ratio_half_up(numerator: ir.NumericValue, denominator: ir.IntegerValue) -> ir.FloatingValue:
+    """numerator / denominator rounded half up to a whole number, as float64.
 
-    91895 cents over 2 visits are 45947.5, rounded 45948.
+    Both are whole (the numerator integer or decimal(38, 0)) and the denominator is positive. The
+    quotient is made whole before it is divided: 91895 cents over 2 visits are 45947.5, rounded
+    45948.
     """
-    return _whole_quotient(2 * numerator + denominator, 2 * denominator)
+    doubled = 2 * numerator + denominator
+    whole = doubled - doubled % (2 * denominator)
+    return whole.cast("float64") / (2 * denominator).cast("float64")
 
 
 def quantile_of_whole(q: ir.FloatingValue, decimals: int, places: int) -> ir.FloatingValue:
@@ -48,17 +55,23 @@ def quantile_of_whole(q: ir.FloatingValue, decimals: int, places: int) -> ir.Flo
     true for values beyond 2**53 / 10**places too.
     """
     scale = 10.0 ** (places - decimals)
-    whole = q.floor()
-    fraction = ((q - whole) * scale + 0.5).floor()
-    exact = whole * scale + fraction
+    whole = _floor(q)
+    noise = 10.0 ** (NOISE_PLACES - places)
+    meant = _floor((q - whole) * float64(scale * noise) + float64(0.5)) / float64(noise)
+    fraction = _floor(meant + float64(0.5))
+    exact = whole * float64(scale) + fraction
     return ibis.ifelse(
-        exact.abs() < EXACT_WHOLE,
-        exact / 10.0**places,
-        (whole + fraction / scale) / 10.0**decimals,
+        exact.abs() < float64(EXACT_WHOLE),
+        exact / float64(10.0**places),
+        (whole + fraction / float64(scale)) / float64(10.0**decimals),
     )
 
 
-def _whole_quotient(
-    numerator: ir.IntegerValue, denominator: ir.IntegerValue | int
-) -> ir.IntegerValue:
-    return (numerator // denominator).cast("int64")
+def nearest_whole(x: ir.FloatingValue) -> ir.FloatingValue:
+    """The whole number that x is but for binary noise, as float64 and of any size."""
+    return x.round(0)
+
+
+def _floor(x: ir.FloatingValue) -> ir.FloatingValue:
+    """floor(x) as float64; Ibis' own is a 64-bit integer, which large values overflow."""
+    return x.cast("float64") - x.cast("float64") % float64(1.0)

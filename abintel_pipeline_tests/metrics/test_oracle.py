@@ -33,7 +33,7 @@ def in_order(lines: list[Row]) -> list[tuple[Any, ...]]:
     return sorted(tuple(line[name] for name in sorted(line)) for line in lines)
 
 
-@settings(120)
+@settings(100)
 @given(strategies.deliveries(), strategies.snapshot_days, strategies.windows)
 def test_the_lines_in_force_are_the_oracles(
     formulas: Formulas, lines: list[Row], today: date, history_days: int
@@ -50,7 +50,7 @@ def test_the_features_are_the_oracles(formulas: Formulas, world: Worlds, today: 
     assert formulas.features(lines, customers, today, rules) == expected
 
 
-@settings(90)
+@settings(60)
 @given(histories())
 def test_the_loyalty_and_its_summary_are_the_oracles(
     formulas: Formulas, history: Histories
@@ -70,7 +70,7 @@ def test_the_loyalty_and_its_summary_are_the_oracles(
         assert row == expected
 
 
-@settings(50)
+@settings(40)
 @given(histories())
 def test_the_rfm_and_its_thresholds_are_the_oracles(formulas: Formulas, history: Histories) -> None:
     rules, cohorts = history
@@ -88,7 +88,7 @@ def test_the_rfm_and_its_thresholds_are_the_oracles(formulas: Formulas, history:
     assert formulas.thresholds(features, rfm, rules) == oracle.published(thresholds)
 
 
-@settings(20)
+@settings(12)
 @given(worlds(), strategies.snapshot_days)
 def test_the_whole_chain_over_deliveries_is_the_oracles(
     formulas: Formulas, world: Worlds, today: date

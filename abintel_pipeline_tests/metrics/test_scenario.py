@@ -40,7 +40,7 @@ class Oracle:
         return oracle.published(oracle.loyalty(cohort, rules))
 
     def summary(self, cohort: list[Row], scored: list[Row], rules: Any) -> list[Row]:
-        return oracle.published([oracle.summary(cohort, oracle.loyalty(cohort, rules), rules)])
+        return oracle.published([oracle.summary(cohort, scored, rules)])
 
     def rfm(self, cohort: list[Row], scored: list[Row], rules: Any) -> list[Row]:
         return oracle.published(oracle.rfm(cohort, scored, rules))
