@@ -1,0 +1,159 @@
+"""The pipeline as Dagster sees it: keys, jobs, partitions, metadata and failures."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from abintel_pipeline.contract import TABLES
+from abintel_pipeline.definitions import build_defs
+from abintel_pipeline.jobs import JOB_NAME
+from abintel_pipeline.partitions import range_tags
+from abintel_pipeline.running import QUIET
+from abintel_pipeline_tests.shop import Shop, day
+
+
+def run(
+    shop: Shop, instance: dg.DagsterInstance, start: str, end: str, rules: Any = None
+) -> dg.ExecuteInProcessResult:
+    config: dict[str, Any] = dict(QUIET)
+    if rules:
+        config["resources"] = {"rules": {"config": rules}}
+    return (
+        build_defs(shop.settings)
+        .resolve_job_def(JOB_NAME)
+        .execute_in_process(
+            instance=instance,
+            tags=range_tags(day(start), day(end)),
+            run_config=config,
+            raise_on_error=False,
+        )
+    )
+
+
+def metadata_of(instance: dg.DagsterInstance, table: str) -> dict[str, dict[str, Any]]:
+    """Each partition's latest metadata, as plain values."""
+    records = instance.fetch_materializations(dg.AssetKey(table), limit=100).records
+    found: dict[str, dict[str, Any]] = {}
+    for record in records:
+        event = record.asset_materialization
+        assert event is not None
+        found.setdefault(str(record.partition_key), {k: v.value for k, v in event.metadata.items()})
+    return found
+
+
+def test_the_code_location_holds_one_asset_per_table_a_job_and_a_schedule(shop: Shop):
+    defs = build_defs(shop.settings)
+    keys = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
+    assert keys == set(TABLES)
+    assert [job.name for job in defs.jobs] == [JOB_NAME]
+    assert [schedule.name for schedule in defs.schedules] == ["nightly_customer_snapshots"]
+
+
+def test_every_asset_is_described_typed_and_grouped_by_its_model(shop: Shop):
+    specs = build_defs(
+        shop.settings.model_copy(update={"owners": ("team:crm",)})
+    ).resolve_all_asset_specs()
+    assert len(specs) == len(TABLES)
+    for spec in specs:
+        table = TABLES[spec.key.to_user_string()]
+        assert spec.description == table.description
+        assert spec.group_name in ("deliveries", "snapshots")
+        assert spec.owners == ["team:crm"]
+        assert spec.kinds == {"duckdb", "parquet", "pandera"}
+        columns = spec.metadata["dagster/column_schema"].columns
+        assert [column.name for column in columns] == table.schema.names
+        assert all(column.description for column in columns)
+
+
+def test_a_range_is_one_run_and_each_day_its_own_partition(shop: Shop):
+    for on in ("2025-01-01", "2025-01-02", "2025-01-04"):
+        shop.deliver(on, f"001,T{on},{on},10.00,P1", f"002,U{on},{on},3.00,P1")
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert run(shop, instance, "2025-01-01", "2025-01-04").success
+        days = ["2025-01-01", "2025-01-02", "2025-01-03", "2025-01-04"]
+        for table in TABLES:
+            assert sorted(metadata_of(instance, table)) == days
+        raw = metadata_of(instance, "raw_transactions")
+        assert raw["2025-01-03"]["delivery"] == "missing"
+        assert (raw["2025-01-04"]["received"], raw["2025-01-04"]["accepted"]) == (2, 2)
+        features = metadata_of(instance, "customer_features")["2025-01-04"]
+        assert features["dagster/partition_row_count"] == 2
+        assert features["missing_deliveries"] == ["2025-01-03"]
+        assert features["preview"].splitlines()[0].startswith("| customer_id |")
+        assert features["rules"]["bins"] == 5
+
+
+def test_rules_can_be_set_for_one_run_and_are_stored_with_its_snapshot(shop: Shop):
+    shop.deliver("2025-01-01", *(f"{n},T{n},2025-01-01,{n}.00,P1" for n in range(1, 9)))
+    with dg.DagsterInstance.ephemeral() as instance:
+        rules = {"bins": 4, "weights": {"purchase_total": 1.0}}
+        assert run(shop, instance, "2025-01-01", "2025-01-01", rules).success
+        assert metadata_of(instance, "customer_rfm")["2025-01-01"]["rules"]["bins"] == 4
+    assert shop.read("customer_rfm", "2025-01-01").monetary_score.tolist() == [
+        1,
+        1,
+        2,
+        2,
+        3,
+        3,
+        4,
+        4,
+    ]
+    summary = shop.read("loyalty_summary", "2025-01-01")
+    assert summary.weight_purchase_total.tolist() == [1.0]
+    assert '"bins": 4' in summary.rules[0]
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ({"weights": {"spend": 1.0}}, "unknown metric 'spend'"),
+        ({"weights": {"purchase_total": 0.0}}, "all weights are zero"),
+        ({"bins": 11}, "bins: Input should be less than or equal to 10"),
+        ({"segment_thresholds": {"A": 0.2, "B": 0.3}}, "not below the segment before it"),
+        ({"bounds": {"kind": "reference"}}, "no reference bounds"),
+        ({"history_days": 0}, "history_days: Input should be greater than or equal to 1"),
+    ],
+)
+def test_wrong_rules_fail_the_run_with_what_is_wrong(shop: Shop, rules: Any, told: str):
+    shop.deliver("2025-01-01", "001,T1,2025-01-01,10.00,P1")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = run(shop, instance, "2025-01-01", "2025-01-01", rules)
+    failures = [e.step_failure_data for e in result.all_events if e.is_step_failure]
+    assert failures
+    assert told in str(failures[0].user_failure_data.description)
+    assert not shop.store.days(TABLES["raw_transactions"])
+
+
+def test_a_range_that_fails_half_way_marks_the_days_it_published(shop: Shop):
+    for on in ("2025-01-01", "2025-01-02"):
+        shop.deliver(on, f"001,T{on},{on},10.00,P1")
+    shop.deliver("2025-01-03", "001,T,2025-01-03,10.00,P1", header="customer_id,oops")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = run(shop, instance, "2025-01-01", "2025-01-04")
+        assert not result.success
+        marked = instance.get_materialized_partitions(dg.AssetKey("raw_transactions"))
+    published = [str(d) for d in shop.store.days(TABLES["raw_transactions"])]
+    assert sorted(marked) == published == ["2025-01-01", "2025-01-02"]
+
+
+def test_a_failed_delivery_leaves_what_was_published(shop: Shop):
+    shop.deliver("2025-01-01", "001,T1,2025-01-01,10.00,P1")
+    shop.take_in("2025-01-01")
+    before = shop.bytes_of("raw_transactions", "2025-01-01")
+    shop.deliver("2025-01-01", "001,T1,2025-01-01,abc,P1")
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert not run(shop, instance, "2025-01-01", "2025-01-01").success
+    assert shop.bytes_of("raw_transactions", "2025-01-01") == before
+
+
+def test_the_schedule_asks_for_the_day_that_has_just_ended(shop: Shop):
+    defs = build_defs(shop.settings)
+    schedule = defs.resolve_schedule_def("nightly_customer_snapshots")
+    context = dg.build_schedule_context(
+        scheduled_execution_time=datetime(2025, 3, 2, 2, 0, tzinfo=UTC)
+    )
+    (request,) = schedule.evaluate_tick(context).run_requests
+    assert request.partition_key == "2025-03-01"

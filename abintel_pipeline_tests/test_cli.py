@@ -1,0 +1,109 @@
+"""The command line: what it prints, and how it ends."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from abintel_pipeline.cli import app
+from abintel_pipeline.settings import Settings
+from abintel_pipeline_tests.shop import Shop
+
+
+@pytest.fixture
+def shop_env(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setenv("ABINTEL_DATA_DIR", str(shop.settings.data_dir))
+    monkeypatch.setenv("ABINTEL_FIRST_DAY", "2025-01-01")
+    return shop
+
+
+def abintel(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+@pytest.mark.parametrize("command", ["run", "show", "rejected", "settings", "demo", "ui"])
+def test_every_command_explains_itself(command: str):
+    result = abintel(command, "--help")
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+
+
+def test_a_day_is_run_and_shown(shop_env: Shop):
+    shop_env.deliver("2025-01-01", "001,T1,2025-01-01,10.00,P1", "002,T2,2025-01-01,30.00,P1")
+    shop_env.deliver("2025-01-03", "001,T3,2025-01-03,10.00,P1")
+    ran = abintel("run", "2025-01-01", "2025-01-03")
+    assert ran.exit_code == 0, ran.output
+    assert "Published under" in ran.stdout
+    shown = abintel("show", "2025-01-03")
+    assert shown.exit_code == 0
+    assert "Snapshot of 2025-01-03: 2 customers" in shown.stdout
+    assert "Missing delivery days: 1 (2025-01-02)" in shown.stdout
+    assert "Refused rows: 0 of 3" in shown.stdout
+    for name in ("Platinum", "At-Risk", "Champion", "Promising"):
+        assert name in shown.stdout
+
+
+def test_refused_rows_are_shown_with_their_place_and_reason(
+    shop_env: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ABINTEL_MAX_REFUSED_SHARE", "0.5")
+    good = [f"{n},T{n},2025-01-01,1.00,P1" for n in range(3)]
+    shop_env.deliver("2025-01-01", *good, '003,T3,2025-01-01,"12,50",P1')
+    assert abintel("run", "2025-01-01").exit_code == 0
+    shown = abintel("rejected", "2025-01-01")
+    assert "transactions/2025-01-01.csv, row 5: amount: " in shown.stdout
+    assert "1 rows refused on 2025-01-01" in shown.stdout
+
+
+def test_a_delivery_with_too_many_refused_rows_fails_and_says_why(shop_env: Shop):
+    shop_env.deliver("2025-01-01", "001,T1,2025-01-01,abc,P1", "002,T2,2025-01-01,3.00,P1")
+    result = abintel("run", "2025-01-01")
+    assert result.exit_code == 1
+    assert "amount" in result.stderr
+    assert "abc" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("show", "2025-13-01"), "write YYYY-MM-DD"),
+        (("run", "2025-01-02", "2025-01-01"), "is before FROM"),
+        (("run", "2024-01-02"), "ABINTEL_FIRST_DAY"),
+        (("run", "2025-01-02", "--only", "rfm"), "deliveries or snapshots"),
+    ],
+)
+def test_a_wrong_call_ends_with_2_and_says_what_is_wrong(
+    shop_env: Shop, words: tuple[str, ...], told: str
+):
+    result = abintel(*words)
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_what_isn_t_there_ends_with_1(shop_env: Shop):
+    assert abintel("show", "2025-01-01").exit_code == 1
+    assert "no delivery of 2025-01-01" in abintel("rejected", "2025-01-01").stderr
+    assert "no delivery of transactions" in abintel("run", "2025-01-01").stderr
+
+
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ABINTEL_BINS", "11")
+    result = abintel("settings")
+    assert result.exit_code == 2
+    assert "setting bins: Input should be less than or equal to 10" in result.stderr
+
+
+def test_settings_are_shown_with_where_they_came_from(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("ABINTEL_BINS", "4")
+    monkeypatch.setenv("ABINTEL_SQL_URL", "postgresql://u:geheim@localhost/x")
+    monkeypatch.setenv("ABINTEL_TRANSACTIONS_QUERY", "SELECT 1")
+    (tmp_path / ".env").write_text("ABINTEL_HISTORY_DAYS=90\n")
+    result = abintel("settings")
+    rows = {line.split("│")[0].strip(): line for line in result.stdout.splitlines()}
+    assert "ABINTEL_BINS" in rows["bins"]
+    assert ".env" in rows["history_days"]
+    assert "default" in rows["currency_decimals"]
+    assert "geheim" not in result.output
+    assert set(Settings.model_fields) <= set(rows)
