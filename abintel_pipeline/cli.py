@@ -6,11 +6,13 @@ Exit codes: 0 done, 1 it couldn't be done (the message says why), 2 the call or 
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -57,6 +59,9 @@ def _telling() -> Iterator[Settings]:
         for fault in faults(error):
             err.print(f"setting {fault}", style="red", markup=False)
         raise typer.Exit(2) from error
+    except SettingsError as error:
+        err.print(f"{error}: lists and objects are written as JSON", style="red", markup=False)
+        raise typer.Exit(2) from error
     except (
         RunFailed,
         NothingDelivered,
@@ -86,12 +91,18 @@ def run(
     if only is not None and only not in GROUPS:
         raise typer.BadParameter(f"--only {only}: choose {' or '.join(GROUPS)}")
     with _telling() as settings:
-        _not_before(settings, start)
+        _within_partitions(settings, start, last)
         _run(settings, start, last, Selection(only))
         out.print(f"Published under {settings.store}", markup=False)
 
 
-def _not_before(settings: Settings, start: date) -> None:
+def _within_partitions(settings: Settings, start: date, end: date) -> None:
+    """Only days that Dagster knows as partitions: from the first day to yesterday."""
+    newest = datetime.now(ZoneInfo(settings.timezone)).date() - timedelta(days=1)
+    if end > newest:
+        raise typer.BadParameter(
+            f"{end} is not over in {settings.timezone}: the newest day is {newest}"
+        )
     if start < settings.first_day:
         raise typer.BadParameter(
             f"{start} is before the first day {settings.first_day}: set {ENV_PREFIX}FIRST_DAY"

@@ -77,7 +77,17 @@ def _as_ibis(settings: Settings, table: Table, days: list[date]) -> ir.Table:
 
 
 def _as_arrow(settings: Settings, table: Table, days: list[date]) -> pa.Table:
-    return _as_ibis(settings, table, days).to_pyarrow().cast(table.schema)
+    rows = _as_ibis(settings, table, days).to_pyarrow()
+    return rows.cast(_with_stored_money(table.schema, rows.schema))
+
+
+def _with_stored_money(contract: pa.Schema, stored: pa.Schema) -> pa.Schema:
+    """The contract's types, but money with the decimals it was stored with."""
+    fields = (
+        field.with_type(stored.field(field.name).type) if pa.types.is_decimal(field.type) else field
+        for field in contract
+    )
+    return pa.schema(list(fields))
 
 
 def _as_pandas(settings: Settings, table: Table, days: list[date]) -> pd.DataFrame:

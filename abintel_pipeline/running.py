@@ -92,6 +92,13 @@ def _causes(result: dg.ExecuteInProcessResult) -> list[str]:
         if event.is_step_failure:
             failure = event.step_failure_data
             told = failure.user_failure_data
-            text = told.description if told else failure.error and failure.error.message
+            text = told.description if told else _innermost(failure.error)
             causes.append(f"{event.step_key}: {(text or 'failed').strip()}")
     return list(dict.fromkeys(causes))
+
+
+def _innermost(error: Any) -> str:
+    """The message of the error at the bottom: the ones above it are Dagster's wrapping."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message if error is not None else ""

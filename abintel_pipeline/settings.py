@@ -162,8 +162,8 @@ class Rules(BaseModel):
         return self
 
     def as_json(self) -> str:
-        """These rules as one line of JSON with sorted keys: the form stored with a snapshot."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=False, ensure_ascii=False)
+        """These rules as one line of JSON: the form stored with a snapshot."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False)
 
 
 class Settings(Rules, BaseSettings):
@@ -175,6 +175,7 @@ class Settings(Rules, BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
         env_file=".env",
+        env_ignore_empty=True,
         frozen=True,
         extra="ignore",
         hide_input_in_errors=True,

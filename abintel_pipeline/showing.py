@@ -1,6 +1,5 @@
 """What a person wants to see of a published day, as plain rows; printing is the command line's."""
 
-import json
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,7 +12,7 @@ from abintel_pipeline.snapshots import Window, trailing_window
 from abintel_pipeline.store import SnapshotStore, stored_rules
 
 CUSTOMER_RFM = TABLES["customer_rfm"]
-LOYALTY_SUMMARY = TABLES["loyalty_summary"]
+CUSTOMER_LOYALTY = TABLES["customer_loyalty"]
 
 
 @dataclass(frozen=True)
@@ -44,15 +43,14 @@ def overview(connection: Backend, store: SnapshotStore, day: date) -> Overview:
     """Segments, tiers and deliveries of one snapshot. Raises SnapshotMissing if there is none."""
     rfm = store.read(connection, CUSTOMER_RFM, [day])
     rules = stored_rules(store.path(CUSTOMER_RFM, day))
-    segments = store.read(connection, LOYALTY_SUMMARY, [day]).segment_counts.execute().tolist()
-    names = list(json.loads(segments[0])) if segments else []
+    loyalty_rules = stored_rules(store.path(CUSTOMER_LOYALTY, day))
     window = trailing_window(store, day, rules.history_days)
     refused = sum(store.rows(TABLES["rejected_transactions"], d) for d in window.delivered)
     accepted = sum(store.rows(TABLES["raw_transactions"], d) for d in window.delivered)
     return Overview(
         day=day,
         customers=store.rows(CUSTOMER_RFM, day),
-        segments=_shares(rfm, "segment", names),
+        segments=_shares(rfm, "segment", list(loyalty_rules.segment_thresholds)),
         tiers=_shares(rfm, "rfm_tier", list(TIERS)),
         window=window,
         received=accepted + refused,

@@ -45,7 +45,9 @@ class SnapshotMissing(LookupError):
         have = (
             f"published are {published[0]} to {published[-1]}" if published else "none is published"
         )
-        super().__init__(f"{table}: {len(missing)} of the days asked for missing ({days}); {have}")
+        super().__init__(
+            f"{table}: {len(missing)} of the days asked for are missing ({days}); {have}"
+        )
 
 
 @dataclass(frozen=True)
@@ -162,8 +164,13 @@ def scan(connection: Backend, table: Table, paths: list[Path]) -> ir.Table:
         return connection.create_table(
             f"empty_{uuid.uuid4().hex}", schema=ibis.schema(table.schema), temp=True
         )
+    # By name: the types of all files are united, so that days stored with more decimals of the
+    # currency than the first keep them.
     rows = connection.read_parquet(
-        [str(path) for path in paths], table_name=f"scan_{uuid.uuid4().hex}", hive_partitioning=True
+        [str(path) for path in paths],
+        table_name=f"scan_{uuid.uuid4().hex}",
+        hive_partitioning=True,
+        union_by_name=True,
     )
     return rows.select(*table.schema.names)
 

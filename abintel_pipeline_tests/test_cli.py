@@ -69,6 +69,7 @@ def test_a_delivery_with_too_many_refused_rows_fails_and_says_why(shop_env: Shop
         (("show", "2025-13-01"), "write YYYY-MM-DD"),
         (("run", "2025-01-02", "2025-01-01"), "is before FROM"),
         (("run", "2024-01-02"), "ABINTEL_FIRST_DAY"),
+        (("run", "2999-01-01"), "2999-01-01 is not over in UTC"),
         (("run", "2025-01-02", "--only", "rfm"), "deliveries or snapshots"),
     ],
 )
@@ -91,6 +92,29 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch):
     result = abintel("settings")
     assert result.exit_code == 2
     assert "setting bins: Input should be less than or equal to 10" in result.stderr
+
+
+def test_a_setting_that_isn_t_json_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ABINTEL_WEIGHTS", "visits")
+    result = abintel("settings")
+    assert result.exit_code == 2
+    assert '"weights"' in result.stderr
+    assert "written as JSON" in result.stderr
+
+
+def test_a_variable_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ABINTEL_SQL_URL", "")
+    assert abintel("settings").exit_code == 0
+
+
+def test_an_unexpected_error_is_told_by_its_innermost_cause(
+    shop_env: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    shop_env.deliver("2025-01-01", "001,T1,2025-01-01,10.00,P1")
+    monkeypatch.setattr("abintel_pipeline.snapshots.customer_features", lambda *_: 1 / 0)
+    result = abintel("run", "2025-01-01")
+    assert result.exit_code == 1
+    assert "customer_features: ZeroDivisionError: division by zero" in result.stderr
 
 
 def test_settings_are_shown_with_where_they_came_from(

@@ -1,7 +1,11 @@
 """Steps without an orchestrator: what they publish, and what they say when they can't."""
 
+from decimal import Decimal
+from pathlib import Path
+
 import pytest
 
+from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import NothingDelivered, features_snapshot, trailing_window
 from abintel_pipeline_tests.shop import Shop, day
 
@@ -62,3 +66,16 @@ def test_customers_come_in_the_order_of_their_ids(shop: Shop):
     shop.snapshot("2025-01-01")
     for table in ("customer_features", "customer_loyalty", "customer_rfm"):
         assert shop.read(table, "2025-01-01").customer_id.tolist() == ["10", "9", "B", "a", "b"]
+
+
+def test_days_stored_with_other_decimals_of_the_currency_lose_nothing(tmp_path: Path):
+    for decimals, on in ((2, "2025-01-01"), (4, "2025-01-02")):
+        settings = Settings(data_dir=tmp_path, currency_decimals=decimals)
+        with Shop.open(settings) as shop:
+            shop.deliver(on, f"001,T{on},{on},3.1254,P1")
+            shop.take_in(on)
+            raw = shop.read("raw_transactions", on)
+            assert raw.amount.tolist() == [Decimal("3.13") if decimals == 2 else Decimal("3.1254")]
+    with Shop.open(settings) as shop:
+        shop.snapshot("2025-01-02")
+        assert shop.read("customer_features", "2025-01-02").purchase_total.tolist() == [6.2554]

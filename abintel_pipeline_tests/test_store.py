@@ -92,7 +92,7 @@ def test_a_missing_day_is_named_and_so_is_what_there_is(published: Shop):
     with pytest.raises(SnapshotMissing) as error:
         published.store.read(published.step.connection, FEATURES, [day("2025-01-03")])
     assert str(error.value) == (
-        "customer_features: 1 of the days asked for missing (2025-01-03);"
+        "customer_features: 1 of the days asked for are missing (2025-01-03);"
         " published are 2025-01-01 to 2025-01-02"
     )
 

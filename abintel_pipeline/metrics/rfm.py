@@ -108,7 +108,7 @@ def _cut_row(
     source: ir.Table, metric: str, position: int, cut: str, threshold: ir.FloatingValue
 ) -> ir.Table:
     return source.select(
-        snapshot_date=source.snapshot_date,
+        snapshot_date=source.snapshot_date.cast("date"),
         metric=ibis.literal(metric),
         position=ibis.literal(position, "int32"),
         cut=ibis.literal(cut),
