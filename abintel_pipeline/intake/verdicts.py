@@ -72,7 +72,8 @@ class Verdicts:
         table = self._reading.table
         rows = " UNION ALL ".join(
             f"SELECT {number} AS part, file_row_number AS ordinal, {identity},"
-            f" {table.value} AS value FROM read_parquet({file_literal(part.typed)}, file_row_number=true)"
+            f" {table.value} AS value"
+            f" FROM read_parquet({file_literal(part.typed)}, file_row_number=true)"
             f" WHERE hash({identity}) IN (SELECT h FROM {suspects})"
             for number, part in enumerate(parts)
         )
