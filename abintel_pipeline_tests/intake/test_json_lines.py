@@ -1,0 +1,120 @@
+"""JSON-lines deliveries."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from abintel_pipeline.intake import DeliveryError
+from abintel_pipeline_tests.intake.conftest import DAY, Landing
+
+NAME = "transactions/2025-04-24.jsonl"
+GOOD = (
+    '{"customer_id": "001", "transaction_id": "T1", "date": "2025-04-24",'
+    ' "amount": 1.005, "product_id": "P1"}'
+)
+ROW = ("001", "T1", DAY, Decimal("1.01"), "P1")
+
+
+def deliver(landing: Landing, *lines: str | bytes, **changes: Any):
+    content = b"\n".join(s if isinstance(s, bytes) else s.encode() for s in lines)
+    landing.put(NAME, content)
+    return landing.take(**changes)
+
+
+def other(**changes: Any) -> str:
+    return json.dumps({**json.loads(GOOD), "transaction_id": "T2", **changes})
+
+
+def test_lines_are_rows_and_blank_lines_are_none(landing: Landing) -> None:
+    taken = deliver(landing, "\ufeff" + GOOD, "", "  \r", other(amount="2.50", note=[1]) + "\r")
+    assert taken.accepted == [ROW, ("001", "T2", DAY, Decimal("2.50"), "P1")]
+
+
+def test_numbers_keep_their_text(landing: Landing) -> None:
+    text = other().replace("1.005", "9007199254740993.005").replace('"001"', "12345678901234567890")
+    assert deliver(landing, text).accepted == [
+        ("12345678901234567890", "T2", DAY, Decimal("9007199254740993.01"), "P1")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "reasons"),
+    [
+        ({"amount": True}, ["amount: not a number"]),
+        ({"amount": [1]}, ["amount: not a number"]),
+        ({"amount": {"value": 1}}, ["amount: not a number"]),
+        ({"amount": "12,50"}, ["amount: not a number"]),
+        ({"amount": ""}, ["amount: blank"]),
+        ({"amount": None}, ["amount: missing"]),
+        ({"amount": float("nan")}, ["amount: not a number"]),
+        ({"amount": float("-inf")}, ["amount: not a number"]),
+        ({"amount": "\ud800"}, ["amount: not a number"]),
+        ({"customer_id": True}, ["customer_id: not text"]),
+        ({"customer_id": float("nan")}, ["customer_id: not text"]),
+        ({"customer_id": ["001"]}, ["customer_id: not text"]),
+        ({"customer_id": None}, ["customer_id: missing"]),
+        ({"customer_id": ""}, ["customer_id: blank"]),
+        ({"customer_id": "\ud800"}, ["customer_id: not UTF-8 text"]),
+        ({"date": 20250424}, ["date: not an ISO calendar date"]),
+        ({"date": False}, ["date: not an ISO calendar date"]),
+        ({"product_id": {}, "amount": -1}, ["amount: negative", "product_id: not text"]),
+    ],
+)
+def test_a_bad_value_is_refused(landing: Landing, change: dict[str, Any], reasons: list[str]) -> None:
+    taken = deliver(landing, GOOD, "", other(**change))
+    assert taken.accepted == [ROW]
+    assert taken.reasons == [reasons]
+    assert taken.places == [(NAME, 3)]
+    assert set(taken.raw[0]) == set(json.loads(GOOD))
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (other()[:-1] + ', "amount": 2}', "key 'amount' stands twice"),
+        (other()[:-1], "not JSON (column 105: Expecting ',' delimiter)"),
+        ("[1, 2]", "not a JSON object"),
+        ("null", "not a JSON object"),
+        ('{"a": ' + "[" * 100_000, "not a JSON object (nested too deep)"),
+        (b'{"customer_id": "caf\xe9"}', "not UTF-8"),
+        ('{"customer_id": "' + "x" * 3_000_000 + '"}', "longer than 1 MiB"),
+    ],
+)
+def test_a_line_that_is_no_object_is_refused(
+    landing: Landing, line: str | bytes, reason: str
+) -> None:
+    taken = deliver(landing, line, GOOD)
+    assert taken.accepted == [ROW]
+    assert taken.reasons == [[f"line: {reason}"]]
+    assert taken.places == [(NAME, 1)]
+    shown = line.decode("utf-8", "backslashreplace") if isinstance(line, bytes) else line
+    assert taken.raw == [{"line": shown[:10_000]}]
+
+
+def test_keys_that_are_not_there_are_missing_values(landing: Landing) -> None:
+    taken = deliver(landing, "{}")
+    assert taken.reasons[0] == [
+        f"{c}: missing" for c in ("amount", "customer_id", "date", "product_id", "transaction_id")
+    ]
+
+
+def test_keys_of_other_names_are_mapped(landing: Landing) -> None:
+    line = GOOD.replace('"amount"', '"total"')
+    assert deliver(landing, line, transaction_columns={"amount": "total"}).accepted == [ROW]
+
+
+def test_an_empty_file_is_a_delivery_of_no_rows(landing: Landing) -> None:
+    assert deliver(landing, "").intake.received == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_utf_16_fails(landing: Landing, encoding: str) -> None:
+    with pytest.raises(DeliveryError, match=f"^{NAME}: is not UTF-8"):
+        deliver(landing, GOOD.encode(encoding))
+
+
+def test_more_rows_than_one_batch_stay_in_order(landing: Landing) -> None:
+    taken = deliver(landing, *(other(customer_id=f"{n:06}") for n in range(45_000)))
+    assert [row[0] for row in taken.accepted] == [f"{n:06}" for n in range(45_000)]
