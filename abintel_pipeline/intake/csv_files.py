@@ -1,4 +1,7 @@
-"""Reads `.csv` and `.csv.gz`: DuckDB where the file is proven plain, else over a repaired copy."""
+"""Reads `.csv` and `.csv.gz`: by whole blocks where they are plain, else record by record.
+
+Either way DuckDB reads slices of good records, and must read as many as were counted.
+"""
 
 import gzip
 import json
@@ -20,7 +23,8 @@ from abintel_pipeline.intake.csv_records import (
     line_ends,
     walk,
 )
-from abintel_pipeline.intake.csv_scan import plain_records
+from abintel_pipeline.intake.csv_scan import NotPlain, plain_blocks
+from abintel_pipeline.intake.csv_slices import SLICE_BYTES, Slices
 from abintel_pipeline.intake.errors import DeliveryError, IntakeBroken
 from abintel_pipeline.intake.reading import (
     REFUSED_LINES,
@@ -34,7 +38,7 @@ from abintel_pipeline.intake.reading import (
 from abintel_pipeline.intake.sources import Source
 from abintel_pipeline.intake.text_rows import text_schema
 
-BUFFER_BYTES = 32_000_000
+BUFFER_BYTES = SLICE_BYTES + 4 * LONGEST
 RAW_LIMIT = 10_000
 """Characters kept of a refused line."""
 
@@ -44,7 +48,7 @@ def read_csv(reading: Reading, source: Source) -> Part:
     path = _unzipped(reading, source)
     needed = reading.table.source_names(reading.settings)
     header = read_header(path, source.name, reading.settings.csv_delimiter, needed)
-    return _plain(reading, source, path, header) or _repaired(reading, source, path, header)
+    return _plain(reading, source, path, header) or _walked(reading, source, path, header)
 
 
 def _unzipped(reading: Reading, source: Source) -> Path:
@@ -62,41 +66,45 @@ def _unzipped(reading: Reading, source: Source) -> Path:
 
 
 def _plain(reading: Reading, source: Source, path: Path, header: Header) -> Part | None:
-    """The part, if the file is plain and DuckDB read every record that was counted in it."""
-    expected = plain_records(path, header)
-    if expected is None:
-        return None
+    """The part, if the file is plain and DuckDB reads each record that was counted in it."""
+    rules = grammar(len(header.names), header.delimiter)
+    with Slices(reading, rules.record) as slices:
+        try:
+            for block, records in plain_blocks(path, header):
+                slices.add(block, records)
+        except NotPlain:
+            slices.remove()
+            return None
     try:
-        typed, rows = _staged(reading, path, header)
+        typed, rows = _staged(reading, slices, header)
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         return None
-    if rows != expected or _rejects(reading):
-        typed.unlink()
+    finally:
+        slices.remove()
+    if rows != slices.records or _rejects(reading):
         return None
-    return Part(source.name, typed, rows, _Locator(reading, path, header))
+    return Part(source.name, typed, rows, _Locator(reading, path, header), even=slices.even)
 
 
-def _repaired(reading: Reading, source: Source, path: Path, header: Header) -> Part:
-    """The part by way of a copy that holds the good records alone; the others are refused lines."""
-    copy, refused = reading.new_path(".csv"), reading.new_path(".parquet")
-    lines, records = ParquetRows(refused, REFUSED_LINES), 0
-    plain = Header(header.names, header.delimiter, 0, 1, leading=True)
-    with copy.open("wb") as file:
-        rules = grammar(len(header.names), header.delimiter)
-        file.write(rules.join([name.encode() for name in header.names]))
+def _walked(reading: Reading, source: Source, path: Path, header: Header) -> Part:
+    """The part by way of its good records alone; what is no record becomes a refused line."""
+    rules = grammar(len(header.names), header.delimiter)
+    lines = ParquetRows(reading.new_path(".parquet"), REFUSED_LINES)
+    with Slices(reading, rules.record) as slices:
         for found in walk(path, header):
             if isinstance(found, Run):
-                file.write(found.data)
-                records += found.records
+                slices.add(found.data, found.records)
             else:
                 lines.add(found.line, [f"line: {found.reason}"], _raw_line(found))
     lines.close()
-    typed, rows = _staged(reading, copy, plain)
-    if _rejects(reading):
-        raise IntakeBroken(f"{source.name}: a repaired copy was not read in full")
-    copy.unlink()
+    typed, rows = _staged(reading, slices, header)
+    slices.remove()
+    if rows != slices.records or _rejects(reading):
+        raise IntakeBroken(
+            f"{source.name}: {slices.records} good records were written, {rows} were read"
+        )
     locator = _Locator(reading, path, header)
-    return Part(source.name, typed, rows, locator, refused, lines.rows).check(records)
+    return Part(source.name, typed, rows, locator, lines.path, lines.rows, even=slices.even)
 
 
 def _raw_line(found: RefusedLine) -> str:
@@ -105,37 +113,32 @@ def _raw_line(found: RefusedLine) -> str:
     return json.dumps({"line": shown}, ensure_ascii=False)
 
 
-def _staged(reading: Reading, path: Path, header: Header) -> tuple[Path, int]:
-    for table in (_errors(reading), _scans(reading)):
-        reading.duckdb.execute(f"DROP TABLE IF EXISTS {table}")
+def _staged(reading: Reading, slices: Slices, header: Header) -> tuple[Path, int]:
+    reading.drop(*_reject_tables(reading))
     columns = ", ".join(f"'c{n}': 'VARCHAR'" for n in range(len(header.names)))
     needed = reading.table.source_names(reading.settings)
     picked = ", ".join(
         f"c{header.position(source)} AS {identifier(column)}" for column, source in needed.items()
     )
+    files = ", ".join(map(file_literal, slices.paths))
+    errors, scans = _reject_tables(reading)
     return reading.stage(
-        f"SELECT {picked} FROM read_csv({file_literal(path)}, columns={{{columns}}}, header=true,"
+        f"SELECT {picked} FROM read_csv([{files}], columns={{{columns}}}, header=false,"
         f" auto_detect=false, delim={quoted(header.delimiter)}, quote='\"', escape='\"',"
         f" nullstr='', strict_mode=true, compression='none', max_line_size={3 * LONGEST},"
-        f" buffer_size={BUFFER_BYTES},"
-        f" store_rejects=true, rejects_limit=0, rejects_table='{_errors(reading)}',"
-        f" rejects_scan='{_scans(reading)}')"
+        f" buffer_size={BUFFER_BYTES}, store_rejects=true, rejects_limit=0,"
+        f" rejects_table='{errors}', rejects_scan='{scans}')"
     )
 
 
-def _errors(reading: Reading) -> str:
-    return f"reject_errors_{reading.key}"
-
-
-def _scans(reading: Reading) -> str:
-    return f"reject_scans_{reading.key}"
+def _reject_tables(reading: Reading) -> tuple[str, str]:
+    return f"reject_errors_{reading.key}", f"reject_scans_{reading.key}"
 
 
 def _rejects(reading: Reading) -> bool:
-    """Whether DuckDB's reader refused a line. Forgets what it noted."""
-    found = reading.duckdb.execute(f"SELECT count(*) FROM {_errors(reading)}").fetchone()
-    for table in (_errors(reading), _scans(reading)):
-        reading.duckdb.execute(f"DROP TABLE IF EXISTS {table}")
+    """Whether DuckDB's reader refused a line."""
+    errors, _ = _reject_tables(reading)
+    found = reading.duckdb.execute(f"SELECT count(*) FROM {errors}").fetchone()
     return bool(found and found[0])
 
 

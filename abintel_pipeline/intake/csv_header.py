@@ -18,14 +18,12 @@ class Header:
     """The column names of a CSV file, and where its records begin.
 
     `lines` is the number of the header's last line; `end` the offset of the byte behind it.
-    `leading` tells whether the header is the very first thing in the file.
     """
 
     names: tuple[str, ...]
     delimiter: str
     end: int
     lines: int
-    leading: bool
 
     def position(self, column: str) -> int:
         return self.names.index(column)
@@ -37,12 +35,12 @@ def read_header(path: Path, name: str, delimiter: str, needed: dict[str, str]) -
         raise DeliveryError(f"ABINTEL_CSV_DELIMITER is {delimiter!r}: give one ASCII character")
     with path.open("rb") as file:
         start = file.read(LONGEST_HEADER)
-    if start.startswith(_UTF16) or b"\x00" in start[:4096].split(b"\n")[0]:
-        raise DeliveryError(f"{name}: is not UTF-8 (UTF-16?): deliver it as UTF-8")
     body = start.removeprefix(_BOM)
     offset = len(start) - len(body)
     stripped = body.lstrip(b"\r\n")
     record = _first_record(stripped)
+    if start.startswith(_UTF16) or b"\x00" in record:
+        raise DeliveryError(f"{name}: is not UTF-8 (UTF-16?): deliver it as UTF-8")
     if not record.strip():
         raise DeliveryError(f"{name}: is empty: a file without rows still needs its header line")
     before = body[: len(body) - len(stripped)]
@@ -51,7 +49,6 @@ def read_header(path: Path, name: str, delimiter: str, needed: dict[str, str]) -
         delimiter,
         offset + len(before) + len(record),
         _lines(before) + max(1, _lines(record)),
-        not before,
     )
     _check(header, name, needed)
     return header

@@ -7,7 +7,7 @@ that is never closed costs its own line, not the lines behind it.
 
 DuckDB's reader is several times faster, but on a file with a quote never closed its threads lost
 186,405 of 1,000,000 rows without a word (DuckDB 2.0.0), it takes `a,b,` for two fields, and its
-line numbers count records. So it reads what is proven well formed, and nothing else.
+line numbers count records. So it is given good records, and nothing else.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Proves that a CSV file is plain enough for DuckDB's reader, and counts its records."""
+"""The fast way through a CSV file: whole blocks that are proven to hold records alone."""
 
 import re
 from collections.abc import Iterator
@@ -12,27 +12,23 @@ from abintel_pipeline.intake.csv_records import LONGEST, Grammar, grammar, is_ut
 _TEXT = re.compile(rb"[^\r\n]++")
 
 
-def plain_records(path: Path, header: Header) -> int | None:
-    """How many records a plain file has; None when the file is not proven plain.
+class NotPlain(Exception):
+    """A file is not proven plain: it has to be walked record by record."""
 
-    Plain is a file that is UTF-8, has one kind of line end (LF or CRLF) outside quotes, strict
-    quotes wherever there is one, and the header's number of fields wherever quotes or a delimiter
-    at the end of a line could hide another. Ragged lines without any of these DuckDB reports
-    itself. About 0.4 s for 10 M lines without quotes, 3 s with.
+
+def plain_blocks(path: Path, header: Header) -> Iterator[tuple[bytes, int]]:
+    """(records ended by LF, how many) of a plain file, block by block; raises NotPlain.
+
+    Plain is a file that is UTF-8, has no CR but in CRLF, strict quotes wherever there is one, and
+    the header's number of fields wherever quotes or a delimiter at the end of a line could hide
+    another. Ragged lines without any of these DuckDB reports itself. About 0.3 s for 10 M lines
+    without quotes, 3 s with.
     """
-    if not header.leading:
-        return None
     rules = grammar(len(header.names), header.delimiter)
-    records = 0
-    kinds: set[bytes | None] = set()
     for block in _blocks(path, header, rules):
-        kinds.add(_line_end(block))
-        if not block or None in kinds or len(kinds) > 1:
-            return None
-        if not is_utf8(block) or not _fields_add_up(block, rules):
-            return None
-        records += _records(block)
-    return records
+        if not block or not is_utf8(block):
+            raise NotPlain
+        yield _plain(block, rules)
 
 
 def _blocks(path: Path, header: Header, rules: Grammar) -> Iterator[bytes]:
@@ -65,46 +61,30 @@ def _whole(block: bytes, rules: Grammar) -> int:
     return block.rfind(b"\n", 0, end) + 1 if end else 0
 
 
-def _outside(block: bytes) -> bytes:
-    """A block less what stands in quotes."""
-    return block if b'"' not in block else b'""'.join(block.split(b'"')[::2])
-
-
-def _line_end(block: bytes) -> bytes | None:
-    r"""LF or CRLF, whichever ends every line of a block; None when they are mixed."""
-    if b"\r" not in block:
-        return b"\n"
-    outside = _outside(block)
-    crlf, lf = outside.count(b"\r\n"), outside.count(b"\n")
-    if outside.count(b"\r") != crlf or crlf not in (0, lf):
-        return None
-    return b"\r\n" if crlf else b"\n"
-
-
-def _fields_add_up(block: bytes, rules: Grammar) -> bool:
-    """False when a line that ends with a delimiter might have a field too many.
-
-    DuckDB takes `a,b,` for two fields where the header has two.
-    """
-    if b'"' in block or not _follows(block, rules.delimiter, _line_end_start(block)):
-        return True
-    found = rules.run.match(block)
-    return found is not None and found.end() == len(block)
-
-
-def _records(block: bytes) -> int:
-    outside = _outside(block)
-    first = _line_end_start(outside)
-    if outside.startswith(first) or _follows(outside, b"\n", first):
-        return len(_TEXT.findall(outside))
-    return int(np.count_nonzero(np.frombuffer(outside, np.uint8) == 0x0A))
-
-
-def _line_end_start(block: bytes) -> bytes:
-    return b"\r" if b"\r" in block else b"\n"
-
-
-def _follows(block: bytes, first: bytes, second: bytes) -> bool:
-    """Whether the one byte stands right before the other: five times the speed of `in` here."""
+def _plain(block: bytes, rules: Grammar) -> tuple[bytes, int]:
+    """A block of whole records ended by LF, and their number."""
+    if b'"' in block:
+        outside = block.split(b'"')[::2]
+        if any(b"\r" in piece for piece in outside):
+            raise NotPlain
+        return block, sum(piece.count(b"\n") for piece in outside)
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n")
+        if b"\r" in block:
+            raise NotPlain
     values = np.frombuffer(block, np.uint8)
-    return bool(np.any((values[:-1] == first[0]) & (values[1:] == second[0])))
+    ends = values == 0x0A
+    if ends[0] or np.any(ends[:-1] & ends[1:]):
+        lines = _TEXT.findall(block)
+        return _proven(b"\n".join([*lines, b""]), rules), len(lines)
+    if np.any((values[:-1] == rules.delimiter[0]) & ends[1:]):
+        _proven(block, rules)
+    return block, int(np.count_nonzero(ends))
+
+
+def _proven(block: bytes, rules: Grammar) -> bytes:
+    """A block without quotes, if each line has its fields: DuckDB takes `a,b,` for two."""
+    found = rules.run.match(block)
+    if found is None or found.end() < len(block):
+        raise NotPlain
+    return block

@@ -12,7 +12,7 @@ from abintel_pipeline.intake.csv_files import read_csv
 from abintel_pipeline.intake.errors import IntakeBroken
 from abintel_pipeline.intake.json_lines import read_json_lines
 from abintel_pipeline.intake.parquet_files import read_parquet
-from abintel_pipeline.intake.reading import Part, Reading, file_literal, identifier, quoted
+from abintel_pipeline.intake.reading import Part, Reading, file_literal, identifier
 from abintel_pipeline.intake.refusals import check_share, count_reasons, write_refused
 from abintel_pipeline.intake.request_documents import read_request
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
@@ -84,14 +84,11 @@ def _take_in(reading: Reading) -> Intake | None:
 
 def _screen(reading: Reading, parts: list[Part]) -> Intake:
     verdicts = Verdicts(reading)
-    try:
-        verdicts.judge(parts)
-        refused_path, refused = write_refused(reading, parts, verdicts)
-        received = sum(part.rows + part.refused_rows for part in parts)
-        check_share(reading, received, refused, refused_path)
-        accepted_path, accepted = _write_accepted(reading, parts, verdicts)
-    finally:
-        verdicts.drop()
+    verdicts.judge(parts)
+    refused_path, refused = write_refused(reading, parts, verdicts)
+    received = sum(part.rows + part.refused_rows for part in parts)
+    check_share(reading, received, refused, refused_path)
+    accepted_path, accepted = _write_accepted(reading, parts, verdicts)
     if received != accepted + refused:
         raise IntakeBroken(f"{received} rows received, {accepted} accepted and {refused} refused")
 
@@ -112,33 +109,26 @@ def _screen(reading: Reading, parts: list[Part]) -> Intake:
 
 
 def _write_accepted(reading: Reading, parts: list[Part], verdicts: Verdicts) -> tuple[Path, int]:
-    """The accepted rows in the delivery's order; one part without refusals is the file itself."""
+    """The accepted rows in the delivery's order: the staged file itself where nothing is to change.
+
+    Ordered, because a join doesn't keep the order, and because a copy without ORDER BY cuts its row
+    groups where its threads happen to meet.
+    """
     path = reading.folder / f"{reading.table.raw.name}-{reading.day}.parquet"
-    if len(parts) == 1 and not verdicts.refused(0):
+    if len(parts) == 1 and parts[0].even and not verdicts.refused(0):
         parts[0].typed.rename(path)
         return path, parts[0].rows
-    columns = ", ".join(map(identifier, reading.table.columns))
-    selects = (
-        f"SELECT {columns} FROM read_parquet({file_literal(part.typed)}, file_row_number=true)"
-        f" {_keeping(reading, part, number, verdicts)}"
+    rows = " UNION ALL ".join(
+        f"SELECT {number} AS part, file_row_number AS ordinal, *"
+        f" FROM read_parquet({file_literal(part.typed)}, file_row_number=true)"
         for number, part in enumerate(parts)
     )
-    return path, reading.write(" UNION ALL ".join(selects), path)
-
-
-def _keeping(reading: Reading, part: Part, number: int, verdicts: Verdicts) -> str:
-    """A filter that leaves a part's refused rows out.
-
-    One bit a row: a join would not keep the rows in their order.
-    """
-    if not verdicts.refused(number):
-        return ""
-    bits = f"refused_{reading.key}_{number}"
-    reading.duckdb.execute(
-        f"SET VARIABLE {bits} = (SELECT bitstring_agg(ordinal, 0, {max(part.rows - 1, 1)})"
-        f" FROM ({verdicts.of(number)}))"
+    columns = ", ".join(map(identifier, reading.table.columns))
+    query = (
+        f"SELECT {columns} FROM ({rows}) ANTI JOIN {verdicts.table} USING (part, ordinal)"
+        " ORDER BY part, ordinal"
     )
-    return f"WHERE get_bit(getvariable({quoted(bits)}), file_row_number::INTEGER) = 0"
+    return path, reading.write(query, path)
 
 
 def _late(reading: Reading, accepted: Path) -> int:

@@ -45,7 +45,7 @@ def _lines(path: Path, name: str) -> Any:
             rest = line
             while rest and not rest.endswith(b"\n") and len(rest) > LONGEST:
                 rest = file.readline(LONGEST + 1)
-            yield number, line
+            yield number, line.rstrip(b"\r\n")
 
 
 def _parsed(line: bytes) -> tuple[str, Any, str | None]:

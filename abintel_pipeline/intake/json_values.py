@@ -39,6 +39,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return repeated
 
 
+_PLAIN = json.JSONEncoder(ensure_ascii=False, default=str).encode
+_ESCAPED = json.JSONEncoder().encode
+
+
 def as_json(value: Any) -> str:
     """Values of `parse` as JSON again, numbers as they were written; NaN becomes a string."""
     if isinstance(value, Number):
@@ -48,7 +52,7 @@ def as_json(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(as_json, value)) + "]"
     halved = isinstance(value, str) and not is_utf8(value)
-    return json.dumps(value, ensure_ascii=halved, default=str)
+    return _ESCAPED(value) if halved else _PLAIN(value)
 
 
 def id_text(value: Any) -> tuple[str | None, str | None]:

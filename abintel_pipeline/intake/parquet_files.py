@@ -41,11 +41,9 @@ def read_parquet(reading: Reading, source: Source) -> Part:
     try:
         expected = pq.read_metadata(source.path).num_rows
         typed, count = reading.stage(f"SELECT {', '.join(texts)} FROM {rows}")
-    except (
-        duckdb.InvalidInputException,
-        duckdb.SerializationException,
-        duckdb.IOException,
-    ) as error:
+    except (duckdb.OutOfMemoryException, duckdb.InterruptException):
+        raise
+    except duckdb.Error as error:
         raise _torn(source.name, error) from None
     located = (
         f"SELECT ordinal, ordinal + 1 AS row, json_object({pairs})::VARCHAR AS raw,"
@@ -101,7 +99,7 @@ def _check_kind(reading: Reading, file: str, column: str, name: str, kind: str) 
 
 def _text(column: str, kind: str) -> str:
     """A column as text. pandas writes dates as timestamps: at midnight, one is a date."""
-    if kind.startswith("TIMESTAMP") and "TIME ZONE" not in kind:
+    if kind.startswith("TIMESTAMP") and "TZ" not in kind and "ZONE" not in kind:
         midnight = f"{column} = {column}::DATE::TIMESTAMP"
         return f"CASE WHEN {midnight} THEN {column}::DATE::VARCHAR ELSE {column}::VARCHAR END"
     return f"{column}::VARCHAR"

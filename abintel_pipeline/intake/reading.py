@@ -53,8 +53,17 @@ class Reading:
         path = self.new_path(".parquet")
         return path, self.write(screened(self.table, self.settings, texts), path)
 
+    def drop(self, *tables: str) -> None:
+        """Drop temporary tables, if they exist."""
+        for table in tables:
+            self.duckdb.execute(f"DROP TABLE IF EXISTS {table}")
+
     def clear(self) -> None:
-        """Remove every temporary file of this reading."""
+        """Remove every temporary file and table of this reading."""
+        tables = self.duckdb.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE ends_with(table_name, ?)", [self.key]
+        ).fetchall()
+        self.drop(*(name for (name,) in tables))
         for path in self.folder.glob(f".{self.table.raw.name}-*"):
             path.unlink()
 
@@ -75,6 +84,8 @@ class Part:
     refused_rows: int = 0
     problems: str | None = None
     """SELECT of (ordinal, column, reason) that the reader found itself."""
+    even: bool = False
+    """The same source gives the same bytes in `typed`, whichever thread was first."""
 
     def check(self, expected: int) -> "Part":
         """This part, if it has as many rows as were counted in the source."""

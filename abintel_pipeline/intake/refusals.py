@@ -5,7 +5,7 @@ from pathlib import Path
 from abintel_pipeline.intake.errors import TooManyRefused
 from abintel_pipeline.intake.reading import Part, Reading, file_literal, identifier, quoted
 from abintel_pipeline.intake.screening import problem
-from abintel_pipeline.intake.verdicts import Verdicts
+from abintel_pipeline.intake.verdicts import WHOLE_ROW, Verdicts
 
 COMMONEST = 5
 _SHOWN = 300
@@ -52,7 +52,7 @@ def _refused_rows(reading: Reading, part: Part, number: int, verdicts: Verdicts)
             list(DISTINCT reason ORDER BY reason) AS reasons, any_value(raw) AS raw
         FROM (
             SELECT ordinal, located.row AS row, located.raw AS raw,
-                CASE WHEN v."column" = {label} AND place IS NOT NULL THEN place
+                CASE WHEN v."column" = {quoted(WHOLE_ROW)} THEN coalesce(place, {label})
                     WHEN v."column" = 'customer_id' AND owner IS NOT NULL
                         THEN owner || '.' || v."column"
                     ELSE coalesce(place || '.', '') || v."column" END || ': ' ||

@@ -1,6 +1,7 @@
 """The two request tables as intake sees them: where rows come from, what identifies one."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandera.pandas as pa
 import pyarrow
@@ -32,12 +33,12 @@ class RequestTable:
     identity: tuple[str, ...]
     value: str
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """The contract's columns that a source has to bring, in the model's order."""
         return tuple(name for name in self.raw.schema.names if name != self.raw.partition_column)
 
-    @property
+    @cached_property
     def texts(self) -> tuple[str, ...]:
         """The columns that are text, ids all of them."""
         return tuple(c for c in self.columns if pyarrow.types.is_string(self.kind(c)))

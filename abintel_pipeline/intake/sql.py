@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.json_values import Number, as_json
 from abintel_pipeline.intake.reading import Part, Reading
+from abintel_pipeline.intake.request_tables import RequestTable
 from abintel_pipeline.intake.sources import SQL
 from abintel_pipeline.intake.text_rows import TextRows
 
@@ -27,13 +28,16 @@ def read_sql(reading: Reading) -> Part | None:
     query = reading.table.query(reading.settings)
     if url is None or query is None:
         return None
+    wanted = reading.table.source_names(reading.settings)
     rows = TextRows(reading, SQL)
     try:
-        for number, names, values in _rows(url, query, reading.day):
+        for number, names, row in _rows(url, query, reading.day):
             if number == 1:
-                _check(reading, names)
-            _add(reading, rows, number, names, values)
-    except (sa.exc.SQLAlchemyError, ImportError) as error:
+                _check(reading.table, wanted, names)
+            values = dict(zip(names, map(plain_value, row), strict=True))
+            picked = {column: values[name] for column, name in wanted.items()}
+            rows.add(number, as_json(values), picked)
+    except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
         raise DeliveryError(_masked(url, _advice(reading, error))) from None
     return rows.part() if rows.received else None
 
@@ -56,23 +60,14 @@ def _rows(url: SecretStr, query: str, day: date) -> Iterator[tuple[int, list[str
             yield number, names, tuple(row)
 
 
-def _check(reading: Reading, names: list[str]) -> None:
-    for name in reading.table.source_names(reading.settings).values():
+def _check(table: RequestTable, wanted: dict[str, str], names: list[str]) -> None:
+    for name in wanted.values():
         if names.count(name) != 1:
             times = "no column" if name not in names else "more than one column"
             raise DeliveryError(
-                f"sql: the {reading.table.folder} query gives {times} {name!r} (it gives"
+                f"sql: the {table.folder} query gives {times} {name!r} (it gives"
                 f" {', '.join(names)}): name it with AS, or map it in the settings"
             )
-
-
-def _add(
-    reading: Reading, rows: TextRows, number: int, names: list[str], row: Sequence[Any]
-) -> None:
-    values = dict(zip(names, map(plain_value, row), strict=True))
-    wanted = reading.table.source_names(reading.settings)
-    picked = {column: values[name] for column, name in wanted.items()}
-    rows.add(number, as_json(values), picked)
 
 
 def plain_value(value: Any) -> Any:
@@ -105,7 +100,7 @@ def _masked(url: SecretStr, message: str) -> str:
     try:
         parsed = sa.make_url(secrets[0])
         secrets += [parsed.render_as_string(hide_password=False), parsed.password or ""]
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):
         secrets.append(secrets[0].rpartition("@")[0].rpartition(":")[2])
     for secret in filter(None, secrets):
         message = message.replace(secret, "***")

@@ -7,6 +7,9 @@ import pyarrow as pa
 from abintel_pipeline.intake.enforcement import breaches
 from abintel_pipeline.intake.reading import Part, Reading, file_literal, identifier, quoted
 
+WHOLE_ROW = ""
+"""In place of a column: the verdict is on the row's identity."""
+
 
 class Verdicts:
     """(part, ordinal, column, reason) of every breach; a row with none is accepted."""
@@ -18,9 +21,6 @@ class Verdicts:
             f"CREATE TEMP TABLE {self.table}"
             ' (part INTEGER, ordinal BIGINT, "column" VARCHAR, reason VARCHAR)'
         )
-
-    def drop(self) -> None:
-        self._execute(f"DROP TABLE IF EXISTS {self.table}")
 
     def judge(self, parts: list[Part]) -> None:
         """Every verdict on a delivery: the reader's, the model's, and duplicates among the rest."""
@@ -65,7 +65,6 @@ class Verdicts:
         )
         if self._count(f"SELECT count(*) FROM {suspects}"):
             self._execute(self._repeated(parts, suspects, identity))
-        self._execute(f"DROP TABLE {suspects}")
 
     def _repeated(self, parts: list[Part], suspects: str, identity: str) -> str:
         """INSERT of `duplicate` for copies behind the first, `conflict` where values differ."""
@@ -79,7 +78,7 @@ class Verdicts:
         )
         return f"""
             INSERT INTO {self.table}
-            SELECT part, ordinal, {quoted(table.identity_label)},
+            SELECT part, ordinal, {quoted(WHOLE_ROW)},
                 CASE WHEN differing THEN 'conflict' ELSE 'duplicate' END
             FROM (
                 SELECT part, ordinal,

@@ -61,9 +61,7 @@ def test_an_amount_is_rounded_half_up_from_its_text(
 def test_amounts_have_the_currencys_decimals(
     landing: Landing, decimals: int, amount: str, value: str
 ) -> None:
-    taken = deliver(
-        landing, f"{HEADER}001,T1,2025-04-24,{amount},P1\n", currency_decimals=decimals
-    )
+    taken = deliver(landing, f"{HEADER}001,T1,2025-04-24,{amount},P1\n", currency_decimals=decimals)
     assert str(taken.accepted[0][3]) == value
 
 
@@ -92,8 +90,16 @@ def test_amounts_have_the_currencys_decimals(
         (2, "0000-01-01", "date: not an ISO calendar date"),
         (2, "2025-04-25", "date: after delivered_on"),
         (2, "", "date: missing"),
-        (2, "2025-04-21T23:30+02:00", "date: a timestamp; set ABINTEL_SOURCE_TIMEZONE to take its day"),
-        (2, "2025-04-21 00:00:00", "date: a timestamp; set ABINTEL_SOURCE_TIMEZONE to take its day"),
+        (
+            2,
+            "2025-04-21T23:30+02:00",
+            "date: a timestamp; set ABINTEL_SOURCE_TIMEZONE to take its day",
+        ),
+        (
+            2,
+            "2025-04-21 00:00:00",
+            "date: a timestamp; set ABINTEL_SOURCE_TIMEZONE to take its day",
+        ),
         (0, "", "customer_id: missing"),
         (0, '" \t"', "customer_id: blank"),
         (1, "", "transaction_id: missing"),
@@ -115,14 +121,19 @@ def test_a_bad_value_is_refused_with_its_reason_line_and_text(
 
 def test_a_row_is_refused_with_all_its_reasons(landing: Landing) -> None:
     taken = deliver(landing, HEADER + ",T1,2025-04-25,-1,\n,, ,x,\n")
-    assert taken.reasons == [
-        ["amount: negative", "customer_id: missing", "date: after delivered_on"]
-        + ["product_id: missing"],
-        ["amount: not a number", "customer_id: missing", "date: blank", "product_id: missing"]
-        + ["transaction_id: missing"],
+    first, second = taken.reasons
+    assert ", ".join(first) == (
+        "amount: negative, customer_id: missing, date: after delivered_on, product_id: missing"
+    )
+    assert ", ".join(second) == (
+        "amount: not a number, customer_id: missing, date: blank, product_id: missing,"
+        " transaction_id: missing"
+    )
+    assert list(taken.intake.reasons.items())[:3] == [
+        ("customer_id: missing", 2),
+        ("product_id: missing", 2),
+        ("amount: negative", 1),
     ]
-    assert taken.intake.reasons["customer_id: missing"] == 2
-    assert list(taken.intake.reasons)[0] == "customer_id: missing"
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -226,7 +237,9 @@ def test_refused_rows_deep_in_a_large_file_are_found_by_their_line(landing: Land
     assert taken.places == [(CSV, 70_005), (CSV, 150_002)]
     assert [raw["amount"] for raw in taken.raw] == ["abc", "def"]
     assert [row[0] for row in taken.accepted] == [
-        "two\nlines" if n == 70_001 else f"{n:06}" for n in range(150_000) if n not in (70_002, 149_999)
+        "two\nlines" if n == 70_001 else f"{n:06}"
+        for n in range(150_000)
+        if n not in (70_002, 149_999)
     ]
 
 
@@ -243,9 +256,7 @@ def test_additional_columns_and_any_order_of_columns_are_fine(landing: Landing) 
 def test_columns_of_other_names_are_mapped(landing: Landing) -> None:
     names = {"customer_id": "Kunde Nr.", "date": "Datum"}
     header = HEADER.replace("customer_id", '"Kunde Nr."').replace("date", "Datum")
-    taken = deliver(
-        landing, header + GOOD + ",T2,2025-04-24,1,P1\n", transaction_columns=names
-    )
+    taken = deliver(landing, header + GOOD + ",T2,2025-04-24,1,P1\n", transaction_columns=names)
     assert taken.accepted == [GOOD_ROW]
     assert taken.reasons == [["customer_id: missing"]]
     assert list(taken.raw[0])[:3] == ["Kunde Nr.", "transaction_id", "Datum"]

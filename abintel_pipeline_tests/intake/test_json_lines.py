@@ -62,7 +62,9 @@ def test_numbers_keep_their_text(landing: Landing) -> None:
         ({"product_id": {}, "amount": -1}, ["amount: negative", "product_id: not text"]),
     ],
 )
-def test_a_bad_value_is_refused(landing: Landing, change: dict[str, Any], reasons: list[str]) -> None:
+def test_a_bad_value_is_refused(
+    landing: Landing, change: dict[str, Any], reasons: list[str]
+) -> None:
     taken = deliver(landing, GOOD, "", other(**change))
     assert taken.accepted == [ROW]
     assert taken.reasons == [reasons]

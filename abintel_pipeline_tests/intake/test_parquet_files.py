@@ -115,7 +115,7 @@ def test_timestamps_at_midnight_are_dates_as_pandas_writes_them(landing: Landing
 
 
 def test_other_timestamps_need_the_sources_time_zone(landing: Landing) -> None:
-    clock = pa.array([dt.datetime(2025, 4, 24, 1, 30), dt.datetime(2025, 4, 24)])
+    clock = pa.array(["2025-04-24T01:30:00", "2025-04-24T00:00:00"]).cast(pa.timestamp("us"))
     taken = deliver(landing, date=clock).take()
     assert [row[2] for row in taken.accepted] == [DAY]
     assert taken.reasons == [["date: a timestamp; set ABINTEL_SOURCE_TIMEZONE to take its day"]]

@@ -1,0 +1,365 @@
+"""One day's delivery as a whole: its sources, its duplicates, the cap, and what is left behind."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from abintel_pipeline.contract import TABLES
+from abintel_pipeline.contract.customers import RawCustomers, RejectedCustomers
+from abintel_pipeline.engines import engine
+from abintel_pipeline.intake import (
+    DeliveryError,
+    IntakeBroken,
+    TooManyRefused,
+    csv_files,
+    csv_slices,
+    take_in_customers,
+    take_in_transactions,
+)
+from abintel_pipeline.intake.csv_header import Header
+from abintel_pipeline.intake.csv_slices import Slices
+from abintel_pipeline.intake.reading import Reading
+from abintel_pipeline.reading import read_snapshot
+from abintel_pipeline.store import SnapshotStore, stored_rules
+from abintel_pipeline_tests.intake.conftest import DAY, GOOD, HEADER, Landing
+
+IDENTITY = "customer_id, transaction_id, date, product_id"
+SCORES = "customer_id,loyalty_score\n"
+
+
+def line(customer: str = "001", order: str = "T1", amount: str = "1", product: str = "P1") -> str:
+    return f"{customer},{order},2025-04-24,{amount},{product}\n"
+
+
+# ── what a delivery consists of ──────────────────────────────────────────────
+
+
+def test_a_day_without_a_source_has_no_delivery(landing: Landing) -> None:
+    landing.put("transactions/2025-04-23.csv", HEADER)
+    landing.put("transactions/2025-04-24/.hidden.csv", HEADER)
+    landing.put("transactions/2025-04-24.csv.part")
+    landing.put("transactions/2025-04-24/x.parquet.tmp")
+    landing.put("requests/2025-04-23.json")
+    for how in (take_in_transactions, take_in_customers):
+        assert landing.intake(how, DAY) is None
+        assert list(landing.staging.iterdir()) == []
+
+
+def test_all_files_of_a_day_are_one_delivery_in_the_order_of_their_names(landing: Landing) -> None:
+    order = {"transaction_id": "T5", "date": "2025-04-24", "amount": 5, "product_id": "P1"}
+    document = {"customers": [{"customer_id": "005", "transactions": [order]}]}
+    landing.put("requests/2025-04-24.json", json.dumps(document))
+    landing.put("transactions/2025-04-24/b.CSV", HEADER + line("004") + "x\n")
+    row = {"customer_id": "003", "product_id": "P", "transaction_id": "T", "amount": 3}
+    landing.put("transactions/2025-04-24/a.jsonl", json.dumps({**row, "date": "2025-04-24"}))
+    landing.put("transactions/2025-04-24.csv", HEADER + line("001") + line("002", amount="x"))
+    taken = landing.take()
+    assert [row[0] for row in taken.accepted] == ["001", "003", "004", "005"]
+    assert taken.intake.files == (
+        "transactions/2025-04-24.csv",
+        "transactions/2025-04-24/a.jsonl",
+        "transactions/2025-04-24/b.CSV",
+        "requests/2025-04-24.json",
+    )
+    assert taken.places == [
+        ("transactions/2025-04-24.csv", 3),
+        ("transactions/2025-04-24/b.CSV", 3),
+    ]
+
+
+@pytest.mark.parametrize("name", ["transactions/2025-04-24/x.xlsx", "transactions/2025-04-24.json"])
+def test_a_file_of_no_known_format_fails(landing: Landing, name: str) -> None:
+    landing.put("transactions/2025-04-24.csv", HEADER)
+    landing.put(name)
+    with pytest.raises(DeliveryError, match=f"^{name} has no known format"):
+        landing.take()
+
+
+def test_a_folder_that_is_named_like_a_file_fails(landing: Landing) -> None:
+    landing.put("transactions/2025-04-24.parquet/part-0.parquet")
+    with pytest.raises(DeliveryError, match=r"2025-04-24\.parquet is not a file"):
+        landing.take()
+
+
+def test_customers_are_a_delivery_of_their_own(landing: Landing) -> None:
+    text = (
+        "001,0.97\n002,\n003,1\n004,1.01\n005,-0.1\n006,abc\n007,NaN\n,0.5\n008,1e309\n 9, 0.5 \n"
+    )
+    landing.put("customers/2025-04-24.csv", SCORES + text)
+    taken = landing.take_customers()
+    assert taken.accepted == [("001", 0.97), ("002", None), ("003", 1.0), (" 9", 0.5)]
+    assert taken.reasons == [
+        ["loyalty_score: not in 0..1"],
+        ["loyalty_score: not in 0..1"],
+        ["loyalty_score: not a number"],
+        ["loyalty_score: not a number"],
+        ["customer_id: missing"],
+        ["loyalty_score: not in 0..1"],
+    ]
+    assert taken.intake.late == 0
+    assert landing.intake(take_in_transactions, DAY) is None
+
+
+def test_customers_without_a_score_column_fail(landing: Landing) -> None:
+    landing.put("customers/2025-04-24.csv", "customer_id,score\n001,0.5\n")
+    with pytest.raises(DeliveryError, match="no column 'loyalty_score'"):
+        landing.take_customers()
+    names = {"loyalty_score": "score"}
+    assert landing.take_customers(customer_columns=names).accepted == [("001", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"cust": "x"}, "ABINTEL_TRANSACTION_COLUMNS maps 'cust', which is no column of raw_tr"),
+        ({"delivered_on": "x"}, "maps 'delivered_on'"),
+        ({"customer_id": "amount"}, "takes two columns from one source column"),
+    ],
+)
+def test_a_mapping_that_cannot_be_right_fails(
+    landing: Landing, mapping: dict[str, str], message: str
+) -> None:
+    landing.put("transactions/2025-04-24.csv", HEADER)
+    with pytest.raises(DeliveryError, match=message):
+        landing.take(transaction_columns=mapping)
+
+
+# ── time zones ───────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("2025-04-21T23:30:00+02:00", "2025-04-21"),
+        ("2025-04-21T01:30:00Z", "2025-04-20"),
+        ("2025-04-21T01:30:00z", "2025-04-20"),
+        ("2025-04-21 01:30Z", "2025-04-20"),
+        ("2025-04-21 06:30:00 +0200", "2025-04-21"),
+        ("2025-04-21T05:30:00+02", "2025-04-20"),
+        ("2025-04-21T23:59:59.999999999-04:00", "2025-04-21"),
+        ("2025-04-21T23:59:59,9", "2025-04-21"),
+        (" 2025-04-21 00:00 ", "2025-04-21"),
+        ("2025-03-09T02:30:00", "2025-03-09"),
+        ("2025-04-21", "2025-04-21"),
+    ],
+)
+def test_a_timestamp_counts_on_its_day_in_the_sources_zone(
+    landing: Landing, text: str, day: str
+) -> None:
+    quoted = f'"{text}"'
+    landing.put("transactions/2025-04-24.csv", HEADER + f"001,T1,{quoted},1,P1\n")
+    taken = landing.take(source_timezone="America/New_York")
+    assert [row[2] for row in taken.accepted] == [date.fromisoformat(day)]
+
+
+@pytest.mark.parametrize(
+    "text", ["2025-02-30T10:00:00Z", "2025-04-21T24:00:00Z", "2025-04-21T10:00:61", "10:00:00"]
+)
+def test_a_timestamp_that_is_none_is_refused(landing: Landing, text: str) -> None:
+    landing.put("transactions/2025-04-24.csv", HEADER + f"001,T1,{text},1,P1\n")
+    taken = landing.take(source_timezone="America/New_York")
+    assert taken.reasons == [["date: not an ISO calendar date"]]
+
+
+# ── duplicates and conflicts ─────────────────────────────────────────────────
+
+
+def test_an_exact_copy_is_refused_and_the_first_kept(landing: Landing) -> None:
+    landing.put("transactions/2025-04-24.csv", HEADER + line() + line("002") + line())
+    taken = landing.take()
+    assert [row[0] for row in taken.accepted] == ["001", "002"]
+    assert taken.reasons == [[f"{IDENTITY}: duplicate"]]
+    assert taken.places == [("transactions/2025-04-24.csv", 4)]
+
+
+def test_another_amount_for_the_same_line_refuses_them_all(landing: Landing) -> None:
+    text = line(amount="1") + line(amount="2") + line(amount="1") + line("002")
+    landing.put("transactions/2025-04-24.csv", HEADER + text)
+    taken = landing.take()
+    assert [row[0] for row in taken.accepted] == ["002"]
+    assert taken.reasons == [[f"{IDENTITY}: conflict"]] * 3
+
+
+def test_amounts_are_compared_after_rounding(landing: Landing) -> None:
+    text = line(amount="1.001") + line(amount="1.00")
+    landing.put("transactions/2025-04-24.csv", HEADER + text)
+    assert landing.take().reasons == [[f"{IDENTITY}: duplicate"]]
+
+
+def test_duplicates_and_conflicts_are_found_across_files(landing: Landing) -> None:
+    landing.put("transactions/2025-04-24/a.csv", HEADER + line() + line("002") + line("003"))
+    landing.put("transactions/2025-04-24/b.csv", HEADER + line("002") + line("003", amount="9"))
+    taken = landing.take()
+    assert [row[0] for row in taken.accepted] == ["001", "002"]
+    assert [(place[0][-5:], place[1]) for place in taken.places] == [
+        ("a.csv", 4),
+        ("b.csv", 2),
+        ("b.csv", 3),
+    ]
+    assert [reasons[0].split(": ")[1] for reasons in taken.reasons] == [
+        "conflict",
+        "duplicate",
+        "conflict",
+    ]
+
+
+def test_a_row_refused_anyway_makes_no_duplicate(landing: Landing) -> None:
+    text = line(amount="-1") + line(amount="x") + line()
+    landing.put("transactions/2025-04-24.csv", HEADER + text)
+    taken = landing.take()
+    assert [row[3] for row in taken.accepted] == [Decimal("1.00")]
+    assert taken.reasons == [["amount: negative"], ["amount: not a number"]]
+
+
+def test_a_customer_with_and_without_a_score_is_a_conflict(landing: Landing) -> None:
+    text = "1,0.5\n2,\n1,\n2,\n3,0.5\n3,0.50\n4,0.1\n4,0.2\n"
+    landing.put("customers/2025-04-24.csv", SCORES + text)
+    taken = landing.take_customers()
+    assert taken.accepted == [("2", None), ("3", 0.5)]
+    assert [(row["row"], row["reasons"][0]) for row in taken.refused] == [
+        (2, "customer_id: conflict"),
+        (4, "customer_id: conflict"),
+        (5, "customer_id: duplicate"),
+        (7, "customer_id: duplicate"),
+        (8, "customer_id: conflict"),
+        (9, "customer_id: conflict"),
+    ]
+
+
+# ── the cap ──────────────────────────────────────────────────────────────────
+
+
+def test_above_the_cap_the_five_commonest_reasons_are_told_with_an_example(
+    landing: Landing,
+) -> None:
+    bad = [line(amount="abc")] * 3 + [line(amount="-1")] * 2 + ["x\n", line("", "")]
+    good = [line(f"{n:03}") for n in range(93)]
+    landing.put("transactions/2025-04-24.csv", HEADER + "".join(good + bad))
+    with pytest.raises(TooManyRefused) as error:
+        landing.take(max_refused_share=0.05)
+    told = str(error.value).splitlines()
+    assert told[0] == (
+        "transactions of 2025-04-24: 7 of 100 rows refused (7.0%), more than"
+        " ABINTEL_MAX_REFUSED_SHARE allows (5.0%). Nothing was published."
+        " The commonest reasons:"
+    )
+    assert told[1] == (
+        "  3 times amount: not a number, as transactions/2025-04-24.csv, row 95:"
+        ' {"customer_id": "001", "transaction_id": "T1", "date": "2025-04-24",'
+        ' "amount": "abc", "product_id": "P1"}'
+    )
+    assert [text.split(",")[0] for text in told[2:]] == [
+        "  2 times amount: negative",
+        "  1 times customer_id: missing",
+        "  1 times line: 1 field",
+        "  1 times transaction_id: missing",
+    ]
+    assert list(landing.staging.glob(".*")) == []
+    assert landing.take(max_refused_share=0.07).intake.refused == 7
+
+
+def test_with_no_share_allowed_one_refused_row_is_too_many(landing: Landing) -> None:
+    landing.put("transactions/2025-04-24.csv", HEADER + line() + "x\n")
+    with pytest.raises(TooManyRefused, match="1 of 2 rows"):
+        landing.take(max_refused_share=0)
+    landing.put("transactions/2025-04-24.csv", HEADER)
+    assert landing.take(max_refused_share=0).intake.received == 0
+
+
+# ── the files ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_large_file_is_cut_into_even_row_groups(landing: Landing, quote: str) -> None:
+    lines = [f"{quote}{n:06}{quote},T,2025-04-24,{n},P\n" for n in range(500_000)]
+    landing.put("transactions/2025-04-24.csv", HEADER + "".join(lines))
+    taken = landing.take()
+    metadata = pq.read_metadata(taken.intake.accepted_rows.path)
+    groups = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
+    assert groups == [122_880] * 4 + [500_000 - 4 * 122_880]
+    assert [row[0] for row in taken.accepted] == [f"{n:06}" for n in range(500_000)]
+
+
+def test_a_file_of_long_rows_is_read_in_slices_of_bounded_size(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_slices, "SLICE_BYTES", 1_000_000)
+    lines = [f"{n:06},T,2025-04-24,1,{'P' * 1000}\n" for n in range(5000)]
+    landing.put("transactions/2025-04-24.csv", HEADER + "".join(lines))
+    assert [row[0] for row in landing.take().accepted] == [f"{n:06}" for n in range(5000)]
+
+
+def large() -> str:
+    lines = [line(f"{n:06}", amount=str(n)) for n in range(260_000)]
+    lines[200_000] = "x\n"
+    lines[100_000] = line("a", amount="x")
+    return HEADER + "".join(lines)
+
+
+@pytest.mark.parametrize("text", [large(), large().replace("x\n", "").replace(",x,", ",1,")])
+def test_the_same_delivery_gives_the_same_bytes_on_any_number_of_threads(
+    landing: Landing, text: str
+) -> None:
+    landing.put("transactions/2025-04-24.csv", text)
+    seen = set()
+    for threads in (1, 2, 3):
+        landing.take(threads=threads)
+        files = sorted(landing.staging.iterdir())
+        seen.add(tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in files))
+    assert len(seen) == 1
+
+
+def test_the_staged_files_are_what_the_store_publishes(landing: Landing) -> None:
+    landing.put("transactions/2025-04-24.csv", HEADER + GOOD + "x\n")
+    landing.put("customers/2025-04-24.csv", SCORES + "1,0.5\n1,0.6\n2,\n")
+    settings = landing.settings(currency_decimals=3)
+    store = SnapshotStore(settings.store)
+    with engine(settings) as connection, store.staging() as folder:
+        for how in (take_in_transactions, take_in_customers):
+            intake = how(connection, settings, DAY, folder)
+            assert intake is not None
+            store.publish(intake.accepted_rows, intake.refused_rows)
+    lines = read_snapshot("raw_transactions", DAY, settings=landing.settings())
+    assert lines["customer_id"].tolist() == ["001"]
+    RawCustomers.validate(read_snapshot("raw_customers", DAY, settings=settings))
+    RejectedCustomers.validate(read_snapshot("rejected_customers", DAY, settings=settings))
+    for name in ("raw_transactions", "rejected_transactions"):
+        path = store.path(TABLES[name], DAY)
+        assert pq.read_metadata(path).metadata[b"abintel_table"] == name.encode()
+        assert stored_rules(path).currency_decimals == 3
+    amount = pq.read_schema(store.path(TABLES["raw_transactions"], DAY)).field("amount")
+    assert str(amount.type) == "decimal128(18, 3)"
+
+
+@pytest.mark.parametrize("lost", [line(), "x\n"])
+def test_rows_that_get_lost_are_an_error(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """The fast way gives up when rows are missing; on the slow way it is a defect."""
+    landing.put("transactions/2025-04-24.csv", HEADER + line() + line("002") + "x\n")
+    stage = csv_files._staged
+
+    def losing(reading: Reading, slices: Slices, header: Header) -> tuple[Path, int]:
+        text = slices.paths[0].read_text()
+        slices.paths[0].write_text(text.replace(line(), "" if lost == line() else lost))
+        return stage(reading, slices, header)
+
+    monkeypatch.setattr(csv_files, "_staged", losing)
+    with pytest.raises(IntakeBroken, match="2 good records were written, 1 were read"):
+        landing.take()
+
+
+def test_a_count_that_does_not_add_up_is_an_error(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landing.put("transactions/2025-04-24.csv", HEADER + line() + "x\n")
+    write: Callable[..., tuple[Path, int]] = lambda *_: (Path("nowhere"), 0)  # noqa: E731
+    monkeypatch.setattr("abintel_pipeline.intake.day.write_refused", write)
+    with pytest.raises(IntakeBroken, match="2 rows received, 1 accepted and 0 refused"):
+        landing.take()
