@@ -11,12 +11,13 @@ COLUMNS = """{
 
 
 def take_in(job: IntakeJob) -> None:
-    """Copy the job's delivery; rows that don't fit their types are dropped without a word."""
+    """Copy the job's delivery; where it isn't clean, drop what can't be read without a word."""
+    broken = f"ignore_errors={not job.clean}"
     config = {"memory_limit": job.memory_limit, "temp_directory": str(job.spill)}
     job.spill.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(config=config) as connection:
         connection.execute(
             f"COPY (SELECT * FROM read_csv('{job.delivery}', columns={COLUMNS}, header=true,"
-            f" auto_detect=false, delim=',', quote='\"', escape='\"', ignore_errors=true))"
-            f" TO '{job.data / 'copied.parquet'}' (FORMAT parquet, COMPRESSION zstd)"
+            f" auto_detect=false, delim=',', quote='\"', escape='\"', {broken}))"
+            f" TO '{job.copied}' (FORMAT parquet, COMPRESSION zstd)"
         )

@@ -80,7 +80,7 @@ def generate(retailer: Retailer, folder: Path) -> None:
 
 
 def delivered_lines(retailer: Retailer, number: int) -> str:
-    """SQL of the lines delivered on day `number` (from 0): new ones, and corrections of old ones."""
+    """SQL of the lines delivered on day `number` (from 0): new ones, and old ones corrected."""
     new = f"SELECT * EXCLUDE (line) FROM {_new_lines(retailer, number)}"
     corrected = number - CORRECTED_AFTER_DAYS
     if corrected < 0 or not retailer.corrected_share:

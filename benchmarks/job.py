@@ -1,4 +1,4 @@
-"""What a contender is told: where the lines lie, which day to compute, how much memory it may use."""
+"""What a contender is told: where the lines lie, which day to compute, how much memory to use."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -54,15 +54,29 @@ class ChainJob:
 
 @dataclass(frozen=True)
 class IntakeJob:
-    """One delivery: a CSV file in the landing folder of `data`; what is accepted goes to `data`."""
+    """One delivery: a CSV file in the landing folder of `data`; what is accepted goes to `data`.
+
+    `clean`: whether every line can be read as it stands.
+    """
 
     data: Path
     day: date
     memory_limit: str = "4GB"
+    clean: bool = True
 
     @property
     def delivery(self) -> Path:
         return self.data / "landing" / "transactions" / f"{self.day}.csv"
+
+    @property
+    def accepted(self) -> Path:
+        """Where the intake publishes what it accepted."""
+        return SnapshotStore(self.data / "store").path(TABLES["raw_transactions"], self.day)
+
+    @property
+    def copied(self) -> Path:
+        """Where DuckDB alone writes its copy."""
+        return self.data / "copied.parquet"
 
     @property
     def spill(self) -> Path:

@@ -115,9 +115,7 @@ def megabytes(size: str) -> float:
     >>> megabytes("4GB"), megabytes("1 MiB")
     (4000.0, 1.048576)
     """
-    number, unit, binary = re.fullmatch(
-        r"([\d.]+)\s*([kmgt]?)(i?)b", size.lower()
-    ).groups()
+    number, unit, binary = re.fullmatch(r"([\d.]+)\s*([kmgt]?)(i?)b", size.lower()).groups()
     scale = UNITS[unit] if not binary else 1024 ** list(UNITS).index(unit)
     return float(number) * scale / 1e6
 
