@@ -1,0 +1,45 @@
+"""The pipeline as a contender: the step functions that the Dagster assets call."""
+
+from pathlib import Path
+
+from abintel_pipeline.engines import engine
+from abintel_pipeline.settings import Settings
+from abintel_pipeline.snapshots import (
+    StepContext,
+    features_snapshot,
+    loyalty_snapshot,
+    rfm_snapshot,
+    transactions_intake,
+)
+from benchmarks.job import ChainJob, IntakeJob
+
+
+def run(job: ChainJob) -> None:
+    """Compute and publish the five tables of the job's day."""
+    settings = Settings(
+        _env_file=None,
+        store_dir=job.store,
+        spill_dir=job.spill,
+        memory_limit=job.memory_limit,
+    )
+    with engine(settings) as connection:
+        step = StepContext(connection, settings, settings.rules)
+        features_snapshot(step, job.day)
+        loyalty_snapshot(step, job.day)
+        rfm_snapshot(step, job.day)
+
+
+def take_in(job: IntakeJob) -> None:
+    """Read, screen, enforce and publish the job's delivery."""
+    settings = _intake_settings(job.data, job.memory_limit)
+    with engine(settings) as connection:
+        intake = transactions_intake(StepContext(connection, settings, settings.rules), job.day)
+    if intake is None:
+        raise FileNotFoundError(job.delivery)
+    print(f"received {intake.received}, accepted {intake.accepted}, refused {intake.refused}")
+
+
+def _intake_settings(data: Path, memory_limit: str) -> Settings:
+    return Settings(
+        _env_file=None, data_dir=data, spill_dir=data / "spill", memory_limit=memory_limit
+    )
