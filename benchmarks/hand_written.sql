@@ -7,7 +7,7 @@
 -- the first with 36-character ids; GROUPING SETS 10.4 with a quarter more memory; product and customer
 -- ids turned to integers first 12.3. The first stands here.
 
-CREATE MACRO half_up(x, units) AS (floor(x * units * 10000 + 0.5)::BIGINT + 5000) // 10000;
+CREATE MACRO four_places(x) AS (floor(x * 1e12 + 0.5)::BIGINT + 50_000_000) // 100_000_000;
 CREATE MACRO ratio_half_up(a, b) AS ((2 * a + b) // (2 * b))::BIGINT;
 CREATE MACRO six_places(q, units) AS
     (floor(q) * (1e6 / units) + floor((q - floor(q)) * (1e6 / units) + 0.5)) / 1e6;
@@ -70,13 +70,13 @@ CREATE TEMP TABLE scored AS
 WITH indexed AS (
     SELECT
         features.* EXCLUDE (loyalty_score),
-        coalesce(half_up((
+        coalesce(four_places((
             w_p * coalesce((purchase_total - low_p) / nullif(high_p - low_p, 0), 0)
             + w_v * coalesce((visit_frequency - low_v) / nullif(high_v - low_v, 0), 0)
             + w_a * coalesce((avg_ticket - low_a) / nullif(high_a - low_a, 0), 0)
             + w_d * coalesce((product_diversity - low_d) / nullif(high_d - low_d, 0), 0)
             + w_r * coalesce((high_r - recency_days) / nullif(high_r - low_r, 0), 0)
-        ) / w, 1e4), 5000) AS points,
+        ) / w), 5000) AS points,
         (1 + (r[1] >= recency_days)::INT + (r[2] >= recency_days)::INT
             + (r[3] >= recency_days)::INT + (r[4] >= recency_days)::INT)::INT AS recency_score,
         (1 + (f[1] < visit_frequency)::INT + (f[2] < visit_frequency)::INT

@@ -101,7 +101,7 @@ def _loyalty(features: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         score = score + weight * (distance / spread if spread else 0.0)
         total += weight
     score = score / total if total else np.full(len(features), 0.5)
-    points = (np.floor(score * 1e4 * 10_000 + 0.5).astype("int64") + 5_000) // 10_000
+    points = (np.floor(score * 1e12 + 0.5).astype("int64") + 50_000_000) // 100_000_000
     lowest = [round(x * 10_000) for x in reversed(DEFAULT_SEGMENT_THRESHOLDS.values())]
     names = np.array(list(reversed(DEFAULT_SEGMENT_THRESHOLDS)))
     segment = names[np.searchsorted(lowest, points, side="right") - 1]
