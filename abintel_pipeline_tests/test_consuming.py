@@ -1,6 +1,6 @@
 """Reading what was published: in a notebook, and as the input of somebody else's asset."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
@@ -16,19 +16,23 @@ from abintel_pipeline.consuming import SnapshotIOManager
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.partitions import range_tags
 from abintel_pipeline.reading import load
+from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import Shop, day
 
 FRAMES = [ibis.Table, pd.DataFrame, pa.Table, pl.DataFrame, pl.LazyFrame]
 DAYS = ["2025-01-01", "2025-01-02", "2025-01-04"]
 
 
-@pytest.fixture
-def published(shop: Shop) -> Shop:
-    for number, on in enumerate(DAYS, start=1):
-        shop.deliver(on, f"001,T{number},{on},{number}.50,P1", f"002,U{number},{on},1.00,P1")
-        shop.take_in(on)
-        shop.snapshot(on)
-    return shop
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Three published days; nothing here writes into it."""
+    settings = Settings(_env_file=None, data_dir=tmp_path_factory.mktemp("published"))
+    with Shop.open(settings) as shop:
+        for number, on in enumerate(DAYS, start=1):
+            shop.deliver(on, f"001,T{number},{on},{number}.50,P1", f"002,U{number},{on},1.00,P1")
+            shop.take_in(on)
+            shop.snapshot(on)
+        yield shop
 
 
 def rows_of(frame: Any) -> list[dict[str, Any]]:
