@@ -56,8 +56,8 @@ def _telling() -> Iterator[Settings]:
     try:
         yield Settings()
     except ValidationError as error:
-        for fault in faults(error):
-            err.print(f"setting {fault}", style="red", markup=False)
+        for fault in faults(error, ENV_PREFIX):
+            err.print(fault, style="red", markup=False)
         raise typer.Exit(2) from error
     except SettingsError as error:
         err.print(f"{error}: lists and objects are written as JSON", style="red", markup=False)
@@ -162,7 +162,7 @@ def _shares_table(title: str, shares: list[Share]) -> Table:
 def _print_deliveries(seen: Overview) -> None:
     window = seen.window
     out.print(
-        f"Deliveries in the window: {len(window.delivered)} days"
+        f"Delivery days in the window: {len(window.delivered)}"
         f" ({window.delivered[0]} to {window.delivered[-1]})"
     )
     missing = ", ".join(map(str, window.missing[:10])) + (", …" if len(window.missing) > 10 else "")
@@ -190,7 +190,8 @@ def rejected(
         if len(rows) > limit:
             out.print(f"… and {len(rows) - limit:,} more (--limit)")
         reasons = Counter(reason for row in rows for reason in row.reasons)
-        out.print(f"{len(rows):,} rows refused on {day}")
+        noun = "row" if len(rows) == 1 else "rows"
+        out.print(f"{len(rows):,} {noun} refused on {day}")
         for reason, count in reasons.most_common():
             out.print(f"  {count:>8,}  {reason}", markup=False)
 

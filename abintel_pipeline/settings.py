@@ -7,10 +7,11 @@ things lie and how much of the machine may be used. Both are frozen and validate
 import json
 import math
 import os
+import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -97,6 +98,21 @@ def _time_zone(name: str) -> str:
     return name
 
 
+def _owner(owner: str) -> str:
+    """Dagster's own rule: it refuses anything else with a traceback when it loads the assets."""
+    if not re.fullmatch(r"[\w.%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}|team:.+", owner):
+        raise ValueError(f"{owner!r} is no owner: write an e-mail address or team:name")
+    return owner
+
+
+def _memory_size(size: str) -> str:
+    if not re.fullmatch(r"\d+(\.\d+)?\s*([KMGT]i?B)", size):
+        raise ValueError(f"{size!r} is no size: write a number and a unit, such as 4GB or 512MiB")
+    return size
+
+
+Owner = Annotated[str, AfterValidator(_owner)]
+MemorySize = Annotated[str, AfterValidator(_memory_size)]
 TimeZoneName = Annotated[str, AfterValidator(_time_zone)]
 Weights = Annotated[dict[str, float], AfterValidator(_usable_weights)]
 SegmentThresholds = Annotated[dict[str, float], AfterValidator(_falling_thresholds)]
@@ -135,10 +151,13 @@ class Rules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     history_days: int = Field(
-        540, ge=1, le=3660, description="Days in a snapshot's trailing window."
+        540, ge=1, le=3660, description="Days in a snapshot's trailing window, 1 to 3660."
     )
     currency_decimals: int = Field(
-        2, ge=0, le=4, description="Decimals of the currency; amounts are rounded half up to them."
+        2,
+        ge=0,
+        le=4,
+        description="Decimals of the currency, 0 to 4; amounts are rounded half up to them.",
     )
     weights: Weights = Field(
         DEFAULT_WEIGHTS,
@@ -151,7 +170,7 @@ class Rules(BaseModel):
     bounds: Bounds = Field(
         Bounds(), description="Between which values the loyalty metrics are scaled."
     )
-    bins: int = Field(5, ge=2, le=10, description="Number of scores per RFM metric.")
+    bins: int = Field(5, ge=2, le=10, description="Number of scores per RFM metric, 2 to 10.")
 
     @model_validator(mode="after")
     def _reference_bounds_cover_the_weights(self) -> Self:
@@ -186,15 +205,15 @@ class Settings(Rules, BaseSettings):
         Path("data"), description="Folder of everything the pipeline keeps or waits for."
     )
     landing_dir: Path | None = Field(
-        None, description="Where deliveries arrive; unset: <data_dir>/landing."
+        None, description="Where deliveries arrive; unset: `landing` in the data folder."
     )
     store_dir: Path | None = Field(
-        None, description="Where the published tables lie; unset: <data_dir>/store."
+        None, description="Where the published tables lie; unset: `store` in the data folder."
     )
     dagster_home: Path | None = Field(
         None,
         validation_alias=AliasChoices("ABINTEL_DAGSTER_HOME", "DAGSTER_HOME"),
-        description="Where Dagster keeps its history; unset: <data_dir>/dagster.",
+        description="Where Dagster keeps its history; unset: `dagster` in the data folder.",
     )
     first_day: date = Field(
         date(2017, 1, 1), description="First day that can have a delivery or a snapshot."
@@ -229,19 +248,20 @@ class Settings(Rules, BaseSettings):
         None, description="SELECT of the transaction lines with :start <= day < :end."
     )
     customers_query: str | None = Field(
-        None, description="SELECT of the customers with :start <= day < :end; unset: none."
+        None,
+        description="SELECT of the customers with :start <= day < :end; unset: customers come from"
+        " the landing folder, if there are any.",
     )
-    owners: tuple[str, ...] = Field(
+    owners: tuple[Owner, ...] = Field(
         (), description="Owners shown with every asset: e-mail addresses or team:names."
     )
-    memory_limit: str = Field(
+    memory_limit: MemorySize = Field(
         "4GB",
-        pattern=r"^\d+(\.\d+)?\s*(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$",
         description="Memory the engine may use before it spills to disk.",
     )
     threads: int | None = Field(None, ge=1, description="Engine threads; unset: one per core.")
     spill_dir: Path | None = Field(
-        None, description="Where the engine spills; unset: <data_dir>/spill."
+        None, description="Where the engine spills; unset: `spill` in the data folder."
     )
 
     @model_validator(mode="after")
@@ -271,30 +291,32 @@ class Settings(Rules, BaseSettings):
         """The part of these settings that decides numbers."""
         return Rules(**{name: getattr(self, name) for name in Rules.model_fields})
 
-    @property
-    def source_zone(self) -> ZoneInfo | None:
-        return ZoneInfo(self.source_timezone) if self.source_timezone else None
 
+def faults(error: ValidationError, prefix: str = "") -> list[str]:
+    """What a validation error says, one `place: what is wrong` each.
 
-def faults(error: ValidationError) -> list[str]:
-    """What a validation error says, as `field: what is wrong`."""
-    return [
-        f"{'.'.join(map(str, fault['loc'])) or 'settings'}: "
-        + fault["msg"].removeprefix("Value error, ")
-        for fault in error.errors()
-    ]
+    With `prefix`, a setting is named by its variable. A fault of a combination has no place.
+    """
+    told = []
+    for fault in error.errors():
+        place = ".".join(map(str, fault["loc"]))
+        if prefix and fault["loc"] and fault["loc"][0] in Settings.model_fields:
+            name, dot, inner = place.partition(".")
+            place = prefix + name.upper() + dot + inner
+        told.append(": ".join(filter(None, (place, fault["msg"].removeprefix("Value error, ")))))
+    return told
 
 
 def origins() -> dict[str, str]:
     """Where each setting's value comes from: an environment variable, `.env`, or the default."""
     file = Settings.model_config["env_file"]
-    in_file = {key.upper() for key in dotenv_values(str(file))}
+    in_file = {key.upper() for key, value in dotenv_values(str(file)).items() if value}
     found = {}
     for name, field in Settings.model_fields.items():
         alias = field.validation_alias
         names = [str(c) for c in alias.choices] if isinstance(alias, AliasChoices) else []
         names = names or [(ENV_PREFIX + name).upper()]
-        set_as = next((n for n in names if n in os.environ), None)
+        set_as = next((n for n in names if os.environ.get(n)), None)
         in_env_file = next((n for n in names if n in in_file), None)
         found[name] = set_as or (f"{file}: {in_env_file}" if in_env_file else "default")
     return found

@@ -52,7 +52,7 @@ def test_refused_rows_are_shown_with_their_place_and_reason(
     assert abintel("run", "2025-01-01").exit_code == 0
     shown = abintel("rejected", "2025-01-01")
     assert "transactions/2025-01-01.csv, row 5: amount: " in shown.stdout
-    assert "1 rows refused on 2025-01-01" in shown.stdout
+    assert "1 row refused on 2025-01-01" in shown.stdout
 
 
 def test_a_delivery_with_too_many_refused_rows_fails_and_says_why(shop_env: Shop):
@@ -91,7 +91,7 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ABINTEL_BINS", "11")
     result = abintel("settings")
     assert result.exit_code == 2
-    assert "setting bins: Input should be less than or equal to 10" in result.stderr
+    assert "ABINTEL_BINS: Input should be less than or equal to 10" in result.stderr
 
 
 def test_a_setting_that_isn_t_json_is_named(monkeypatch: pytest.MonkeyPatch):

@@ -71,4 +71,3 @@ def quantile_of_whole(q: ir.FloatingValue, decimals: int, places: int) -> ir.Flo
 def nearest_whole(x: ir.FloatingValue) -> ir.FloatingValue:
     """The whole number that x is but for binary noise, as float64 and of any size."""
     return x.round(0)
-
