@@ -27,17 +27,26 @@ def customer_features(
     totals = _totals(in_force)
     products = _product_diversity(in_force)
     rows = totals.join(products, "customer_id").left_join(scores, "customer_id")
+    return published_features(rows, today, rules)
+
+
+def published_features(totals: ir.Table, today: date, rules: Rules) -> ir.Table:
+    """What a customer's totals at the end of `today` come to: the `customer_features` columns.
+
+    `totals` has one row per customer: `spend` (decimal), `visits`, `products`, `latest` (day of the
+    latest order) and `score` (null where none was delivered).
+    """
     unit = 10**rules.currency_decimals
-    minor_units = (rows.spend * unit).cast("decimal(38, 0)")
-    return rows.select(
+    minor_units = (totals.spend * unit).cast("decimal(38, 0)")
+    return totals.select(
         snapshot_date=ibis.literal(today),
-        customer_id=rows.customer_id,
-        purchase_total=rows.spend.cast("float64"),
-        visit_frequency=rows.visits,
-        avg_ticket=ratio_half_up(minor_units, rows.visits) / float64(unit),
-        product_diversity=rows.products,
-        loyalty_score=rows.score.fill_null(float64(0.0)),
-        recency_days=ibis.literal(today).delta(rows.latest, unit="day").cast("int32"),
+        customer_id=totals.customer_id,
+        purchase_total=totals.spend.cast("float64"),
+        visit_frequency=totals.visits,
+        avg_ticket=ratio_half_up(minor_units, totals.visits) / float64(unit),
+        product_diversity=totals.products,
+        loyalty_score=totals.score.fill_null(float64(0.0)),
+        recency_days=ibis.literal(today).delta(totals.latest, unit="day").cast("int32"),
     )
 
 
