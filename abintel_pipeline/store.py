@@ -176,10 +176,14 @@ def scan(connection: Backend, table: Table, paths: list[Path]) -> ir.Table:
 
 
 def copy_to_parquet(connection: Backend, query: str, path: Path, metadata: dict[str, str]) -> None:
-    """Stream a query into one Parquet file whose bytes depend on its rows and metadata alone."""
+    """Stream a query into one Parquet file whose bytes depend on its rows and metadata alone.
+
+    TRY hides what DuckDB's planner found out about nulls: it writes a column as required or
+    optional by that, so the same rows from another plan were another file.
+    """
     pairs = ", ".join(f"{key}: {_quoted(value)}" for key, value in metadata.items())
     native(connection).execute(
-        f"COPY ({query}) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd,"
+        f"COPY (SELECT TRY(COLUMNS(*)) FROM ({query})) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd,"
         f" ROW_GROUP_SIZE {ROW_GROUP_SIZE}, KV_METADATA {{{pairs}}})"
     )
 
