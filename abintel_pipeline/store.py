@@ -183,8 +183,8 @@ def copy_to_parquet(connection: Backend, query: str, path: Path, metadata: dict[
     """
     pairs = ", ".join(f"{key}: {_quoted(value)}" for key, value in metadata.items())
     native(connection).execute(
-        f"COPY (SELECT TRY(COLUMNS(*)) FROM ({query})) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd,"
-        f" ROW_GROUP_SIZE {ROW_GROUP_SIZE}, KV_METADATA {{{pairs}}})"
+        f"COPY (SELECT TRY(COLUMNS(*)) FROM ({query})) TO {_quoted(str(path))}"
+        f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_SIZE}, KV_METADATA {{{pairs}}})"
     )
 
 

@@ -1,9 +1,9 @@
 """The totals of every customer over a range of days, from one pass over the lines.
 
-A line enters a customer's totals on the day it was delivered and leaves them when its date falls out
-of the window or another delivery of the same identity supersedes it. Whatever happened up to the
-first day of the range is one change, on that day. The changes run up to states that hold from one
-change to the next, and a snapshot picks the states of its day.
+A line enters a customer's totals on the day it was delivered and leaves them when its date falls
+out of the window or another delivery of the same identity supersedes it. Whatever happened up to
+the first day of the range is one change, on that day. The changes run up to states that hold from
+one change to the next, and a snapshot picks the states of its day.
 
 Two facts keep it cheap. The deliveries of one identity join up: each leaves as the next one enters.
 So an order, or a product that a customer bought, is there from its first delivery until its date
@@ -46,9 +46,7 @@ class Span:
             _days_between(delivered.date, delivered.delivered_on) < self.history_days,
         )
 
-    def presence(
-        self, rows: ir.Table, enters: ir.DateValue, **values: ir.NumericValue
-    ) -> ir.Table:
+    def presence(self, rows: ir.Table, enters: ir.DateValue, **values: ir.NumericValue) -> ir.Table:
         """Changes of values that count from the day `enters` until `date` leaves the window.
 
         One row for each of `rows` and another for each that leaves within the span.
@@ -182,9 +180,7 @@ def _stretches(lines: ir.Table, span: Span) -> ir.Table:
 
     `enters`, and `date`: the newest, with which it leaves.
     """
-    entering = lines.mutate(
-        enters=ibis.greatest(lines.delivered_on, ibis.literal(span.first))
-    )
+    entering = lines.mutate(enters=ibis.greatest(lines.delivered_on, ibis.literal(span.first)))
     steps = entering.group_by(*BOUGHT, "enters").agg(date=entering.date.max())
     before = ibis.window(group_by=list(BOUGHT), order_by="enters", preceding=(None, 1))
     after = steps.mutate(newest_before=steps.date.max().over(before))
@@ -212,10 +208,7 @@ def _daily(changes: ir.Table, money: dt.DataType) -> ir.Table:
     types |= dict.fromkeys(NEWEST, "date")
     given = [name for name in types if name in changes.columns]
     summed = changes.group_by("customer_id", "day").agg(
-        **{
-            name: changes[name].max() if name in NEWEST else changes[name].sum()
-            for name in given
-        }
+        **{name: changes[name].max() if name in NEWEST else changes[name].sum() for name in given}
     )
     columns = {
         name: summed[name].cast(dtype) if name in given else ibis.null(dtype)

@@ -21,7 +21,7 @@ from abintel_pipeline.contract.transactions import RAW_TRANSACTIONS
 from abintel_pipeline.metrics.features import customer_features
 from abintel_pipeline.metrics.in_force import lines_in_force
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_summary
-from abintel_pipeline.metrics.rfm import customer_rfm, rfm_thresholds
+from abintel_pipeline.metrics.rfm import customer_rfm, rfm_cuts, rfm_thresholds
 from abintel_pipeline.settings import Rules
 
 Row = dict[str, Any]
@@ -93,11 +93,9 @@ class Formulas:
         loyalty = self._memtable(scored, CUSTOMER_LOYALTY.schema)
         return self._rows(customer_rfm(self._features(cohort), loyalty, rules), CUSTOMER_RFM)
 
-    def thresholds(
-        self, cohort: Iterable[Row], scored_rfm: Iterable[Row], rules: Rules
-    ) -> list[Row]:
-        rfm = self._memtable(scored_rfm, CUSTOMER_RFM.schema)
-        return self._rows(rfm_thresholds(self._features(cohort), rfm, rules), RFM_THRESHOLDS)
+    def thresholds(self, cohort: Iterable[Row], rules: Rules) -> list[Row]:
+        cuts = rfm_cuts(self._features(cohort), rules)
+        return self._rows(rfm_thresholds(cuts, rules), RFM_THRESHOLDS)
 
     def scored(self, cohort: list[Row], rules: Rules) -> list[Row]:
         """The rows of customer_rfm, loyalty computed on the way."""
