@@ -218,7 +218,7 @@ def _features_together(step: StepContext, windows: list[Window]) -> Iterator[tup
         step.store.staging() as folder,
     ):
         for window in windows:
-            features = features_on(states, window.end, step.rules)
+            features = features_on(states, window.end)
             yield _publish_features(step, folder, window, features), window
 
 
@@ -227,7 +227,9 @@ def _states(step: StepContext, changes: list[ir.Table], customers: ir.Table) -> 
     """The states that the changes run up to, sorted by customer so that each day finds them so."""
     with ExitStack() as rest:
         with kept(step.connection, *changes) as together:
-            states = customer_states(together, customers).order_by("customer_id", "valid_from")
+            states = customer_states(together, customers, step.rules).order_by(
+                "customer_id", "valid_from"
+            )
             held = rest.enter_context(kept(step.connection, states))
         yield held
 

@@ -184,7 +184,8 @@ def copy_to_parquet(connection: Backend, query: str, path: Path, metadata: dict[
     pairs = ", ".join(f"{key}: {_quoted(value)}" for key, value in metadata.items())
     native(connection).execute(
         f"COPY (SELECT TRY(COLUMNS(*)) FROM ({query})) TO {_quoted(str(path))}"
-        f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_SIZE}, KV_METADATA {{{pairs}}})"
+        f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_SIZE},"
+        f" KV_METADATA {{{pairs}}})"
     )
 
 

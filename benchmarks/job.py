@@ -23,7 +23,9 @@ REQUEST_TABLES = ("raw_transactions", "raw_customers")
 
 @dataclass(frozen=True)
 class ChainJob:
-    """The snapshots of `days` days up to `day`: `store` holds the request tables and takes the results.
+    """The snapshots of `days` days up to `day`.
+
+    `store` holds the request tables and takes the results.
 
     `late`: whether the retailer has late lines, which a person who writes SQL for it would know.
     """

@@ -21,7 +21,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from abintel_pipeline.contract.transactions import LINE_IDENTITY
-from abintel_pipeline.metrics.features import published_features
+from abintel_pipeline.metrics.features import on_day, published_totals
 from abintel_pipeline.metrics.in_force import window_start
 from abintel_pipeline.settings import Rules
 
@@ -88,11 +88,11 @@ def customer_changes(
     return [_daily(one, counted.amount.sum().type()) for one in changes]
 
 
-def customer_states(changes: ir.Table, customers: ir.Table) -> ir.Table:
+def customer_states(changes: ir.Table, customers: ir.Table, rules: Rules) -> ir.Table:
     """One row per customer and stretch of days on which its totals stay as they are.
 
     `customer_id`, `valid_from`, `valid_until` (the day after the last one; null if it has no end)
-    and the totals that `published_features` takes. No row for days on which a customer has no line
+    and the totals as `published_totals` gives them. No row for days on which a customer has no line
     in force.
     """
     daily = _daily(changes, changes.spend.type())
@@ -110,16 +110,17 @@ def customer_states(changes: ir.Table, customers: ir.Table) -> ir.Table:
     )
     held = running.filter(running.visits > 0)
     scores = customers.select("customer_id", "loyalty_score", scored_on="delivered_on")
-    return held.left_join(scores, ["customer_id", "scored_on"]).select(
+    totals = held.left_join(scores, ["customer_id", "scored_on"]).select(
         *(name for name in held.columns if name != "scored_on"), score="loyalty_score"
     )
+    return published_totals(totals, rules)
 
 
-def features_on(states: ir.Table, day: date, rules: Rules) -> ir.Table:
+def features_on(states: ir.Table, day: date) -> ir.Table:
     """The `customer_features` table of one snapshot, from the states of a span that holds it."""
     until = states.valid_until
     held = states.filter(states.valid_from <= day, (until > day) | until.isnull())
-    return published_features(held, day, rules)
+    return on_day(held, day)
 
 
 def _order_changes(counted: ir.Table, span: Span) -> ir.Table:
