@@ -8,7 +8,7 @@ not at all; a step over many days publishes them one by one.
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import ibis.expr.types as ir
@@ -18,12 +18,13 @@ from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.engines import kept
 from abintel_pipeline.intake import Intake, take_in_customers, take_in_transactions
 from abintel_pipeline.metrics.features import customer_features
-from abintel_pipeline.metrics.in_force import lines_in_force, lines_in_window, window_start
+from abintel_pipeline.metrics.in_force import lines_in_force, lines_in_window
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_bounds, loyalty_summary
 from abintel_pipeline.metrics.rfm import customer_rfm, rfm_cuts, rfm_thresholds
 from abintel_pipeline.metrics.states import Span, customer_changes, customer_states, features_on
 from abintel_pipeline.settings import Rules, Settings
 from abintel_pipeline.store import SnapshotStore, Staged, scan
+from abintel_pipeline.windows import NothingDelivered, Window, spans, window_of
 
 RAW_TRANSACTIONS = TABLES["raw_transactions"]
 RAW_CUSTOMERS = TABLES["raw_customers"]
@@ -33,101 +34,10 @@ LOYALTY_SUMMARY = TABLES["loyalty_summary"]
 CUSTOMER_RFM = TABLES["customer_rfm"]
 RFM_THRESHOLDS = TABLES["rfm_thresholds"]
 
-TakeIn = Callable[[Backend, Settings, date, Path], Intake | None]
-
-
-class NothingDelivered(LookupError):
-    """Snapshots were asked for whose windows hold no delivery at all."""
-
-    def __init__(self, days: list[date], history_days: int) -> None:
-        self.days = days
-        if len(days) == 1:
-            nothing = f"from {window_start(days[0], history_days)} to {days[0]} has been taken in"
-        else:
-            named = ", ".join(map(str, days[:5])) + (", …" if len(days) > 5 else "")
-            nothing = (
-                f"has been taken in for {len(days)} of the snapshots asked for ({named}) in the"
-                f" {history_days} days up to each"
-            )
-        super().__init__(
-            f"no delivery of transactions {nothing}: materialize raw_transactions for these days"
-            f" first"
-        )
-
-
-@dataclass(frozen=True)
-class Window:
-    """What a snapshot's trailing window is made of."""
-
-    start: date
-    end: date
-    delivered: list[date]
-    first_delivery: date
-
-    @property
-    def missing(self) -> list[date]:
-        """Days of the window without a delivery, counted from the very first delivery on."""
-        first = max(self.start, self.first_delivery)
-        have = set(self.delivered)
-        days = (first + timedelta(days=n) for n in range((self.end - first).days + 1))
-        return [day for day in days if day not in have]
-
-
-def trailing_window(store: SnapshotStore, today: date, history_days: int) -> Window:
-    """The deliveries that the snapshot of `today` reads.
-
-    Raises NothingDelivered when there is none.
-    """
-    window = _window(store.days(RAW_TRANSACTIONS, end=today), today, history_days)
-    if window is None:
-        raise NothingDelivered([today], history_days)
-    return window
-
-
-def _window(taken_in: list[date], today: date, history_days: int) -> Window | None:
-    start = window_start(today, history_days)
-    delivered = [day for day in taken_in if start <= day <= today]
-    return Window(start, today, delivered, taken_in[0]) if delivered else None
-
-
-def spans(windows: list[Window]) -> list[list[Window]]:
-    """Chunks of snapshots, in order, whose windows overlap by half: one pass makes a chunk.
-
-    Per line a pass over many days costs about twice what the snapshot of one day does, and picking
-    a day from its states next to nothing. So a day is worth joining to the one before it where the
-    deliveries that came in between are fewer than half of its own window's.
-    """
-    chunks: list[list[Window]] = []
-    for window in windows:
-        since = [day for day in window.delivered if not chunks or day > chunks[-1][-1].end]
-        if chunks and 2 * len(since) < len(window.delivered):
-            chunks[-1].append(window)
-        else:
-            chunks.append([window])
-    return chunks
-
-
-def cohorts(store: SnapshotStore, days: Iterable[date], memory_bytes: float) -> list[list[date]]:
-    """Chunks of days, in order, whose cohorts' quantiles fit into a quarter of the memory.
-
-    Raises SnapshotMissing when the features of a day aren't published.
-    """
-    wanted = sorted(set(days))
-    store.paths(CUSTOMER_FEATURES, wanted)
-    chunks: list[list[date]] = []
-    room = 0.0
-    for day in wanted:
-        needed = QUANTILE_BYTES * store.rows(CUSTOMER_FEATURES, day)
-        if not chunks or needed > room:
-            chunks.append([])
-            room = memory_bytes / 4
-        chunks[-1].append(day)
-        room -= needed
-    return chunks
-
-
 QUANTILE_BYTES = 100
 """Of a customer in one cohort: five metrics of eight bytes, in lists that grow by doubling."""
+
+TakeIn = Callable[[Backend, Settings, date, Path], Intake | None]
 
 
 @dataclass(frozen=True)
@@ -182,7 +92,7 @@ def features_snapshots(step: StepContext, days: Iterable[date]) -> Iterator[tupl
     """
     taken_in = step.store.days(RAW_TRANSACTIONS)
     wanted = sorted(set(days))
-    windows = {day: _window(taken_in, day, step.rules.history_days) for day in wanted}
+    windows = {day: window_of(taken_in, day, step.rules.history_days) for day in wanted}
     possible = [window for window in windows.values() if window]
     for chunk in spans(possible):
         make = _features_alone if len(chunk) == 1 else _features_together
@@ -320,3 +230,22 @@ def _publish_with(
             small = store.stage(folder, table, one.day, own, step.rules)
             store.publish(one, small)
             yield one, small
+
+
+def cohorts(store: SnapshotStore, days: Iterable[date], memory_bytes: float) -> list[list[date]]:
+    """Chunks of days, in order, whose cohorts' quantiles fit into a quarter of the memory.
+
+    Raises SnapshotMissing when the features of a day aren't published.
+    """
+    wanted = sorted(set(days))
+    store.paths(CUSTOMER_FEATURES, wanted)
+    chunks: list[list[date]] = []
+    room = 0.0
+    for day in wanted:
+        needed = QUANTILE_BYTES * store.rows(CUSTOMER_FEATURES, day)
+        if not chunks or needed > room:
+            chunks.append([])
+            room = memory_bytes / 4
+        chunks[-1].append(day)
+        room -= needed
+    return chunks

@@ -73,6 +73,7 @@ def customer_changes(
     `late_lines` holds those among `lines` that came after their date, and may hold others (see
     `SnapshotStore.late_days`). Without any, an order comes on one day, and nothing is looked up.
     """
+    lines = _nullable(lines)
     counted = span.lines(lines)
     if late_lines is None:
         changes = [_order_changes(counted, span)]
@@ -216,6 +217,12 @@ def _daily(changes: ir.Table, money: dt.DataType) -> ir.Table:
         for name, dtype in types.items()
     }
     return summed.select("customer_id", "day", **columns)
+
+
+def _nullable(rows: ir.Table) -> ir.Table:
+    """The rows with columns that may be null: Ibis unites no others with those it computes."""
+    types = rows.schema().items()
+    return rows.cast({name: dtype.copy(nullable=True) for name, dtype in types})
 
 
 def _days_between(start: ir.DateValue, end: ir.DateValue) -> ir.IntegerValue:
