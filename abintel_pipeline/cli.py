@@ -22,9 +22,9 @@ from abintel_pipeline.engines import engine
 from abintel_pipeline.running import GROUPS, RunFailed, Selection, run_days
 from abintel_pipeline.settings import ENV_PREFIX, Settings, faults, origins
 from abintel_pipeline.showing import Overview, Share, overview, refusals
-from abintel_pipeline.snapshots import NothingDelivered
 from abintel_pipeline.store import SnapshotMissing, SnapshotStore
 from abintel_pipeline.ui import PortTaken, serve
+from abintel_pipeline.windows import NothingDelivered
 
 app = typer.Typer(
     help="Raw transactions in, a daily snapshot of every customer out.",

@@ -3,11 +3,13 @@
 Nothing here knows what is computed. Another engine that Ibis speaks can run the same expressions.
 """
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import duckdb
 import ibis
+import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.settings import Settings
@@ -46,3 +48,21 @@ def native(connection: Backend) -> duckdb.DuckDBPyConnection:
     """The DuckDB connection under an Ibis one, for what Ibis has no words for (COPY, read_csv)."""
     raw: duckdb.DuckDBPyConnection = connection.con
     return raw
+
+
+@contextmanager
+def kept(connection: Backend, *parts: ir.Table) -> Iterator[ir.Table]:
+    """The rows of all parts, computed once and kept in their order until the block ends.
+
+    A temporary table: within the engine's memory limit, and spilled beyond it.
+    """
+    name = f"kept_{uuid.uuid4().hex}"
+    first, *others = (connection.compile(part) for part in parts)
+    engine = native(connection)
+    try:
+        engine.execute(f"CREATE TEMP TABLE {name} AS {first}").fetchall()
+        for other in others:
+            engine.execute(f"INSERT INTO {name} {other}").fetchall()
+        yield connection.table(name)
+    finally:
+        engine.execute(f"DROP TABLE IF EXISTS {name}").fetchall()

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 from abintel_pipeline.contract import Table
 from abintel_pipeline.intake import Intake
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.snapshots import StepContext, Window
+from abintel_pipeline.snapshots import StepContext
 from abintel_pipeline.store import SnapshotStore, Staged
+from abintel_pipeline.windows import Window
 
 PREVIEW_ROWS = 5
 KINDS = {"duckdb", "parquet", "pandera"}

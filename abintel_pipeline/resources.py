@@ -11,8 +11,9 @@ from pydantic import Field, ValidationError
 from abintel_pipeline.engines import engine
 from abintel_pipeline.intake import DeliveryError
 from abintel_pipeline.settings import Rules, Settings, faults
-from abintel_pipeline.snapshots import NothingDelivered, StepContext
+from abintel_pipeline.snapshots import StepContext
 from abintel_pipeline.store import SnapshotMissing
+from abintel_pipeline.windows import NothingDelivered
 
 Progress = Callable[[str, date], None]
 """Called with an asset's name and a day each time a day of it is done."""

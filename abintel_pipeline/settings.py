@@ -271,6 +271,14 @@ class Settings(Rules, BaseSettings):
         return self
 
     @property
+    def memory_bytes(self) -> float:
+        """The memory limit as a number of bytes."""
+        number = self.memory_limit.rstrip("KMGTiB ")
+        unit = self.memory_limit.removeprefix(number).strip()
+        base = 1024.0 if "i" in unit else 1000.0
+        return float(number) * base ** ("KMGT".index(unit[0]) + 1)
+
+    @property
     def landing(self) -> Path:
         return self.landing_dir or self.data_dir / "landing"
 

@@ -8,8 +8,8 @@ from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.contract.rfm import TIERS
-from abintel_pipeline.snapshots import Window, trailing_window
 from abintel_pipeline.store import SnapshotStore, stored_rules
+from abintel_pipeline.windows import Window, trailing_window
 
 CUSTOMER_RFM = TABLES["customer_rfm"]
 CUSTOMER_LOYALTY = TABLES["customer_loyalty"]

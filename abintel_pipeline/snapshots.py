@@ -1,24 +1,30 @@
-"""One day's step of the pipeline: read the store, apply the formulas, publish whole files.
+"""The steps of the pipeline: read the store, apply the formulas, publish whole files.
 
 This is the pipeline without an orchestrator: the Dagster assets, the benchmarks and anything else
-that makes a snapshot call these functions. Each publishes its tables or, on any error, nothing.
+that makes snapshots call these functions. A day's tables are published together or, on any error,
+not at all; a step over many days publishes them one by one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
+import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
-from abintel_pipeline.contract import TABLES
+from abintel_pipeline.contract import TABLES, Table
+from abintel_pipeline.engines import kept
 from abintel_pipeline.intake import Intake, take_in_customers, take_in_transactions
 from abintel_pipeline.metrics.features import customer_features
-from abintel_pipeline.metrics.in_force import lines_in_force, lines_in_window, window_start
-from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_summary
-from abintel_pipeline.metrics.rfm import customer_rfm, rfm_thresholds
+from abintel_pipeline.metrics.in_force import lines_in_force, lines_in_window
+from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_bounds, loyalty_summary
+from abintel_pipeline.metrics.rfm import customer_rfm, rfm_cuts, rfm_thresholds
+from abintel_pipeline.metrics.states import Span, customer_changes, customer_states, features_on
 from abintel_pipeline.settings import Rules, Settings
 from abintel_pipeline.store import SnapshotStore, Staged, scan
+from abintel_pipeline.windows import NothingDelivered, Window, spans, window_of
 
 RAW_TRANSACTIONS = TABLES["raw_transactions"]
 RAW_CUSTOMERS = TABLES["raw_customers"]
@@ -28,45 +34,10 @@ LOYALTY_SUMMARY = TABLES["loyalty_summary"]
 CUSTOMER_RFM = TABLES["customer_rfm"]
 RFM_THRESHOLDS = TABLES["rfm_thresholds"]
 
+QUANTILE_BYTES = 100
+"""Of a customer in one cohort: five metrics of eight bytes, in lists that grow by doubling."""
+
 TakeIn = Callable[[Backend, Settings, date, Path], Intake | None]
-
-
-class NothingDelivered(LookupError):
-    """A snapshot was asked for whose window holds no delivery at all."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """What a snapshot's trailing window is made of."""
-
-    start: date
-    end: date
-    delivered: list[date]
-    first_delivery: date
-
-    @property
-    def missing(self) -> list[date]:
-        """Days of the window without a delivery, counted from the very first delivery on."""
-        first = max(self.start, self.first_delivery)
-        have = set(self.delivered)
-        days = (first + timedelta(days=n) for n in range((self.end - first).days + 1))
-        return [day for day in days if day not in have]
-
-
-def trailing_window(store: SnapshotStore, today: date, history_days: int) -> Window:
-    """The deliveries that the snapshot of `today` reads.
-
-    Raises NothingDelivered when there is none.
-    """
-    start = window_start(today, history_days)
-    taken_in = store.days(RAW_TRANSACTIONS, end=today)
-    delivered = [day for day in taken_in if day >= start]
-    if not delivered:
-        raise NothingDelivered(
-            f"no delivery of transactions from {start} to {today} has been taken in:"
-            f" materialize raw_transactions for these days first"
-        )
-    return Window(start, today, delivered, taken_in[0])
 
 
 @dataclass(frozen=True)
@@ -106,47 +77,175 @@ def customers_intake(step: StepContext, day: date) -> Intake | None:
 
 def features_snapshot(step: StepContext, day: date) -> tuple[Staged, Window]:
     """`customer_features` of one snapshot, from the deliveries of its trailing window."""
-    store, connection, rules = step.store, step.connection, step.rules
-    window = trailing_window(store, day, rules.history_days)
+    (made,) = features_snapshots(step, [day])
+    return made
+
+
+def features_snapshots(step: StepContext, days: Iterable[date]) -> Iterator[tuple[Staged, Window]]:
+    """`customer_features` of many snapshots, each published and yielded as it is ready.
+
+    In the order of the days. Days whose windows overlap are made from one pass over their lines; a
+    day on its own from the lines in force on it. Both give the same bytes.
+
+    Raises NothingDelivered when the windows of some days hold no delivery, after the others have
+    been published: a range that begins before the first delivery is made as far as it can be.
+    """
+    taken_in = step.store.days(RAW_TRANSACTIONS)
+    wanted = sorted(set(days))
+    windows = {day: window_of(taken_in, day, step.rules.history_days) for day in wanted}
+    possible = [window for window in windows.values() if window]
+    for chunk in spans(possible):
+        make = _features_alone if len(chunk) == 1 else _features_together
+        yield from make(step, chunk)
+    if impossible := [day for day, window in windows.items() if not window]:
+        raise NothingDelivered(impossible, step.rules.history_days)
+
+
+def _features_alone(step: StepContext, windows: list[Window]) -> Iterator[tuple[Staged, Window]]:
+    """Snapshots each of which aggregates the lines in force on its day."""
+    for window in windows:
+        lines, late, customers = _deliveries(step, window)
+        if late is None:
+            in_force = lines_in_window(lines, window.end, step.rules.history_days)
+        else:
+            in_force = lines_in_force(lines, window.end, step.rules.history_days, late_lines=late)
+        features = customer_features(in_force, customers, window.end, step.rules)
+        with step.store.staging() as folder:
+            yield _publish_features(step, folder, window, features), window
+
+
+def _features_together(step: StepContext, windows: list[Window]) -> Iterator[tuple[Staged, Window]]:
+    """Snapshots that pick their rows from the states of one pass."""
+    first, last = windows[0], windows[-1]
+    delivered = sorted({day for window in windows for day in window.delivered})
+    whole = Window(first.start, last.end, delivered, first.first_delivery)
+    lines, late, customers = _deliveries(step, whole)
+    span = Span(first.end, last.end, step.rules.history_days)
+    with (
+        _states(
+            step, customer_changes(lines, customers, span, late_lines=late), customers
+        ) as states,
+        step.store.staging() as folder,
+    ):
+        for window in windows:
+            features = features_on(states, window.end)
+            yield _publish_features(step, folder, window, features), window
+
+
+@contextmanager
+def _states(step: StepContext, changes: list[ir.Table], customers: ir.Table) -> Iterator[ir.Table]:
+    """The states that the changes run up to, sorted by customer so that each day finds them so."""
+    with ExitStack() as rest:
+        with kept(step.connection, *changes) as together:
+            states = customer_states(together, customers, step.rules).order_by(
+                "customer_id", "valid_from"
+            )
+            held = rest.enter_context(kept(step.connection, states))
+        yield held
+
+
+def _deliveries(step: StepContext, window: Window) -> tuple[ir.Table, ir.Table | None, ir.Table]:
+    """The window's lines, those that may have come late (None: none has), and the customers."""
+    store, connection = step.store, step.connection
     lines = store.read(connection, RAW_TRANSACTIONS, window.delivered)
     late_days = store.late_days(window.delivered)
-    if late_days:
-        late = store.read(connection, RAW_TRANSACTIONS, late_days)
-        in_force = lines_in_force(lines, day, rules.history_days, late_lines=late)
-    else:
-        in_force = lines_in_window(lines, day, rules.history_days)
-    customers = store.read(connection, RAW_CUSTOMERS, store.days(RAW_CUSTOMERS, end=day))
-    features = customer_features(in_force, customers, day, rules)
-    with store.staging() as folder:
-        staged = store.stage(folder, CUSTOMER_FEATURES, day, features, rules)
-        store.publish(staged)
-    return staged, window
+    late = store.read(connection, RAW_TRANSACTIONS, late_days) if late_days else None
+    customers = store.read(connection, RAW_CUSTOMERS, store.days(RAW_CUSTOMERS, end=window.end))
+    return lines, late, customers
+
+
+def _publish_features(
+    step: StepContext, folder: Path, window: Window, features: ir.Table
+) -> Staged:
+    staged = step.store.stage(folder, CUSTOMER_FEATURES, window.end, features, step.rules)
+    step.store.publish(staged)
+    return staged
 
 
 def loyalty_snapshot(step: StepContext, day: date) -> tuple[Staged, Staged]:
     """`customer_loyalty` and `loyalty_summary` of one snapshot, from its features."""
+    (made,) = loyalty_snapshots(step, [day])
+    return made
+
+
+def loyalty_snapshots(step: StepContext, days: Iterable[date]) -> Iterator[tuple[Staged, Staged]]:
+    """`customer_loyalty` and `loyalty_summary` of many snapshots, published and yielded by day.
+
+    In the order of the days; the bounds and the summaries of many days come from one query each.
+
+    Raises SnapshotMissing, before anything is written, when the features of a day aren't published.
+    """
     store, connection, rules = step.store, step.connection, step.rules
-    features = store.read(connection, CUSTOMER_FEATURES, [day])
-    with store.staging() as folder:
-        scored = customer_loyalty(features, rules)
-        loyalty = store.stage(folder, CUSTOMER_LOYALTY, day, scored, rules)
-        summed = loyalty_summary(
-            features, scan(connection, CUSTOMER_LOYALTY, [loyalty.path]), rules
-        )
-        summary = store.stage(folder, LOYALTY_SUMMARY, day, summed, rules)
-        store.publish(loyalty, summary)
-    return loyalty, summary
+    for chunk in cohorts(store, days, step.settings.memory_bytes):
+        features = store.read(connection, CUSTOMER_FEATURES, chunk)
+        with kept(connection, loyalty_bounds(features, rules)) as bounds, store.staging() as folder:
+            scored = []
+            for day in chunk:
+                cohort = store.read(connection, CUSTOMER_FEATURES, [day])
+                rows = customer_loyalty(cohort, rules, bounds=bounds)
+                scored.append(store.stage(folder, CUSTOMER_LOYALTY, day, rows, rules))
+            loyalty = scan(connection, CUSTOMER_LOYALTY, [one.path for one in scored])
+            summaries = loyalty_summary(features, loyalty, rules, bounds=bounds)
+            yield from _publish_with(step, folder, scored, LOYALTY_SUMMARY, summaries)
 
 
 def rfm_snapshot(step: StepContext, day: date) -> tuple[Staged, Staged]:
     """`customer_rfm` and `rfm_thresholds` of one snapshot, from its features and loyalty."""
+    (made,) = rfm_snapshots(step, [day])
+    return made
+
+
+def rfm_snapshots(step: StepContext, days: Iterable[date]) -> Iterator[tuple[Staged, Staged]]:
+    """`customer_rfm` and `rfm_thresholds` of many snapshots, published and yielded by day.
+
+    In the order of the days; the thresholds of many days come from one query.
+
+    Raises SnapshotMissing, before anything is written, when the features or the loyalty of a day
+    aren't published.
+    """
     store, connection, rules = step.store, step.connection, step.rules
-    features = store.read(connection, CUSTOMER_FEATURES, [day])
-    loyalty = store.read(connection, CUSTOMER_LOYALTY, [day])
-    with store.staging() as folder:
-        scored = customer_rfm(features, loyalty, rules)
-        rfm = store.stage(folder, CUSTOMER_RFM, day, scored, rules)
-        cuts = rfm_thresholds(features, scan(connection, CUSTOMER_RFM, [rfm.path]), rules)
-        thresholds = store.stage(folder, RFM_THRESHOLDS, day, cuts, rules)
-        store.publish(rfm, thresholds)
-    return rfm, thresholds
+    wanted = list(days)
+    store.paths(CUSTOMER_LOYALTY, wanted)
+    for chunk in cohorts(store, wanted, step.settings.memory_bytes):
+        features = store.read(connection, CUSTOMER_FEATURES, chunk)
+        with kept(connection, rfm_cuts(features, rules)) as cuts, store.staging() as folder:
+            scored = []
+            for day in chunk:
+                cohort = store.read(connection, CUSTOMER_FEATURES, [day])
+                loyalty = store.read(connection, CUSTOMER_LOYALTY, [day])
+                rows = customer_rfm(cohort, loyalty, rules, cuts=cuts)
+                scored.append(store.stage(folder, CUSTOMER_RFM, day, rows, rules))
+            thresholds = rfm_thresholds(cuts, rules)
+            yield from _publish_with(step, folder, scored, RFM_THRESHOLDS, thresholds)
+
+
+def _publish_with(
+    step: StepContext, folder: Path, scored: list[Staged], table: Table, rows: ir.Table
+) -> Iterator[tuple[Staged, Staged]]:
+    """Publish each day's scores together with its rows of a small table that has all the days'."""
+    store = step.store
+    with kept(step.connection, rows) as every:
+        for one in scored:
+            own = every.filter(every.snapshot_date == one.day)
+            small = store.stage(folder, table, one.day, own, step.rules)
+            store.publish(one, small)
+            yield one, small
+
+
+def cohorts(store: SnapshotStore, days: Iterable[date], memory_bytes: float) -> list[list[date]]:
+    """Chunks of days, in order, whose cohorts' quantiles fit into a quarter of the memory.
+
+    Raises SnapshotMissing when the features of a day aren't published.
+    """
+    wanted = sorted(set(days))
+    store.paths(CUSTOMER_FEATURES, wanted)
+    chunks: list[list[date]] = []
+    room = 0.0
+    for day in wanted:
+        needed = QUANTILE_BYTES * store.rows(CUSTOMER_FEATURES, day)
+        if not chunks or needed > room:
+            chunks.append([])
+            room = memory_bytes / 4
+        chunks[-1].append(day)
+        room -= needed
+    return chunks

@@ -89,7 +89,18 @@ class SnapshotStore:
         cost no scan. A file whose footer has no such statistics counts as late.
         """
         raw = TABLES["raw_transactions"]
-        return [day for day in days if _smallest(self.path(raw, day), "date", day) < day]
+        spans = ((day, _span(self.path(raw, day), "date", (date.min, day))) for day in days)
+        return [day for day, span in spans if span and span[0] < day]
+
+    def newest_date(self, day: date) -> date | None:
+        """The newest date among the lines delivered on a day; None if there is no line.
+
+        Read off the file's footer. The day itself, as late as any date can be, where the footer
+        doesn't tell.
+        """
+        path = self.path(TABLES["raw_transactions"], day)
+        span = _span(path, "date", (date.min, day)) if path.is_file() else None
+        return span[1] if span else None
 
     # ── writing ──────────────────────────────────────────────────────────────
 
@@ -176,11 +187,16 @@ def scan(connection: Backend, table: Table, paths: list[Path]) -> ir.Table:
 
 
 def copy_to_parquet(connection: Backend, query: str, path: Path, metadata: dict[str, str]) -> None:
-    """Stream a query into one Parquet file whose bytes depend on its rows and metadata alone."""
+    """Stream a query into one Parquet file whose bytes depend on its rows and metadata alone.
+
+    TRY hides what DuckDB's planner found out about nulls: it writes a column as required or
+    optional by that, so the same rows from another plan were another file.
+    """
     pairs = ", ".join(f"{key}: {_quoted(value)}" for key, value in metadata.items())
     native(connection).execute(
-        f"COPY ({query}) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd,"
-        f" ROW_GROUP_SIZE {ROW_GROUP_SIZE}, KV_METADATA {{{pairs}}})"
+        f"COPY (SELECT TRY(COLUMNS(*)) FROM ({query})) TO {_quoted(str(path))}"
+        f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_SIZE},"
+        f" KV_METADATA {{{pairs}}})"
     )
 
 
@@ -199,14 +215,19 @@ def _of_contract(table: Table, written: pa.Schema) -> None:
         raise TypeError(f"{table.name}: wrote {written.to_string()}, the contract has {wanted}")
 
 
-def _smallest(path: Path, column: str, empty: date) -> date:
-    """The smallest value of a date column by the file's footer; `empty` for a file without rows."""
+def _span(path: Path, column: str, unknown: tuple[date, date]) -> tuple[date, date] | None:
+    """Smallest and largest value of a date column by the file's footer; None without rows.
+
+    `unknown` where the footer has no such statistics.
+    """
     footer = pq.read_metadata(path)
     place = footer.schema.to_arrow_schema().get_field_index(column)
     groups = [footer.row_group(g).column(place).statistics for g in range(footer.num_row_groups)]
+    if not groups:
+        return None
     if any(group is None or not group.has_min_max for group in groups):
-        return date.min
-    return min((group.min for group in groups), default=empty)
+        return unknown
+    return min(group.min for group in groups), max(group.max for group in groups)
 
 
 def _flush(path: Path) -> None:

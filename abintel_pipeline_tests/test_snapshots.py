@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.snapshots import NothingDelivered, features_snapshot, trailing_window
+from abintel_pipeline.snapshots import features_snapshot
+from abintel_pipeline.windows import NothingDelivered, trailing_window
 from abintel_pipeline_tests.shop import Shop, day
 
 

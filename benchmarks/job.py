@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from abintel_pipeline.contract import TABLES, Table
@@ -23,7 +23,9 @@ REQUEST_TABLES = ("raw_transactions", "raw_customers")
 
 @dataclass(frozen=True)
 class ChainJob:
-    """One snapshot: `store` holds the request tables and takes the results.
+    """The snapshots of `days` days up to `day`.
+
+    `store` holds the request tables and takes the results.
 
     `late`: whether the retailer has late lines, which a person who writes SQL for it would know.
     """
@@ -32,6 +34,12 @@ class ChainJob:
     day: date
     memory_limit: str = "4GB"
     late: bool = False
+    days: int = 1
+
+    @property
+    def range(self) -> list[date]:
+        """The days to compute, in order."""
+        return [self.day - timedelta(days=n) for n in reversed(range(self.days))]
 
     @property
     def spill(self) -> Path:

@@ -27,17 +27,38 @@ def customer_features(
     totals = _totals(in_force)
     products = _product_diversity(in_force)
     rows = totals.join(products, "customer_id").left_join(scores, "customer_id")
+    return on_day(published_totals(rows, rules), today)
+
+
+def published_totals(totals: ir.Table, rules: Rules) -> ir.Table:
+    """The features that hold as long as a customer's totals do, and `latest`, the latest order day.
+
+    `totals` has one row per customer, or per customer and stretch of days: `spend` (decimal),
+    `visits`, `products`, `latest`, and `score` (null where none was delivered). Its other columns
+    stay.
+    """
     unit = 10**rules.currency_decimals
-    minor_units = (rows.spend * unit).cast("decimal(38, 0)")
-    return rows.select(
+    minor_units = (totals.spend * unit).cast("decimal(38, 0)")
+    return totals.mutate(
+        purchase_total=totals.spend.cast("float64"),
+        visit_frequency=totals.visits,
+        avg_ticket=ratio_half_up(minor_units, totals.visits) / float64(unit),
+        product_diversity=totals.products,
+        loyalty_score=totals.score.fill_null(float64(0.0)),
+    ).drop("spend", "visits", "products", "score")
+
+
+def on_day(published: ir.Table, today: date) -> ir.Table:
+    """The `customer_features` table at the end of `today`, from `published_totals` in force."""
+    return published.select(
+        "customer_id",
+        "purchase_total",
+        "visit_frequency",
+        "avg_ticket",
+        "product_diversity",
+        "loyalty_score",
         snapshot_date=ibis.literal(today),
-        customer_id=rows.customer_id,
-        purchase_total=rows.spend.cast("float64"),
-        visit_frequency=rows.visits,
-        avg_ticket=ratio_half_up(minor_units, rows.visits) / float64(unit),
-        product_diversity=rows.products,
-        loyalty_score=rows.score.fill_null(float64(0.0)),
-        recency_days=ibis.literal(today).delta(rows.latest, unit="day").cast("int32"),
+        recency_days=ibis.literal(today).delta(published.latest, unit="day").cast("int32"),
     )
 
 

@@ -32,16 +32,20 @@ UNDECIDED = 0.5
 """Score of everybody where no metric separates anybody."""
 
 
-def customer_loyalty(features: ir.Table, rules: Rules) -> ir.Table:
+def customer_loyalty(
+    features: ir.Table, rules: Rules, *, bounds: ir.Table | None = None
+) -> ir.Table:
     """One row per (snapshot_date, customer_id): the `customer_loyalty` table.
 
     score = Σ w·s / Σ w over the metrics that vary, s = (x − lower) / (upper − lower) clipped to
     0..1 and inverted for `recency_days`; half up to four decimals. A metric that is constant over
     the cohort separates nobody and is left out; if all are, the score is 0.5.
 
+    `bounds` are the `loyalty_bounds` of the features, for a caller who has them at hand.
+
     Source: customer_loyalty document, "Min-max weighted loyalty index".
     """
-    bounds = _bounds(features, rules)
+    bounds = loyalty_bounds(features, rules) if bounds is None else bounds
     rows = features.join(bounds, "snapshot_date")
     weighted = _sum(_weight(rows, m, rules) * _scaled(rows, m) for m in METRICS)
     weights = _sum(_weight(rows, m, rules) for m in METRICS)
@@ -66,16 +70,19 @@ def segment_of(score: ir.FloatingValue, thresholds: Mapping[str, float]) -> ir.S
     return ibis.cases(*cases, else_=ibis.literal(lowest)) if cases else ibis.literal(lowest)
 
 
-def loyalty_summary(features: ir.Table, loyalty: ir.Table, rules: Rules) -> ir.Table:
+def loyalty_summary(
+    features: ir.Table, loyalty: ir.Table, rules: Rules, *, bounds: ir.Table | None = None
+) -> ir.Table:
     """One row per snapshot_date: the `loyalty_summary` table.
 
     Mean, median and 90th percentile (linear-interpolated) of the score, half up to six decimals;
-    customers per segment; the weights and bounds in force.
+    customers per segment; the weights and bounds in force. `bounds` as in `customer_loyalty`.
 
     Source: customer_loyalty document, "summary".
     """
     spread = _spread(loyalty, rules)
-    rows = spread.join(_bounds(features, rules), "snapshot_date")
+    bounds = loyalty_bounds(features, rules) if bounds is None else bounds
+    rows = spread.join(bounds, "snapshot_date")
     weights = {m: _weight(rows, m, rules) for m in METRICS}
     total = _sum(weights.values()).nullif(float64(0.0))
     in_force = {m: weight > 0 for m, weight in weights.items()}
@@ -108,7 +115,7 @@ def _score_quantile(points: ir.IntegerColumn, share: float) -> ir.FloatingValue:
     return quantile_of_whole(points.quantile(share).cast("float64"), SCORE_PLACES, SUMMARY_PLACES)
 
 
-def _bounds(features: ir.Table, rules: Rules) -> ir.Table:
+def loyalty_bounds(features: ir.Table, rules: Rules) -> ir.Table:
     """One row per snapshot_date: `lower_<metric>` and `upper_<metric>` of every metric."""
     bounds = rules.bounds
     columns: dict[str, ir.Value] = {}

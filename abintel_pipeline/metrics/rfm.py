@@ -18,18 +18,20 @@ TOTAL_CUTS = {"p70": 0.70, "p45": 0.45, "p20": 0.20}
 """Cuts of the totals between Loyal, Potential, Promising and At-Risk."""
 
 
-def customer_rfm(features: ir.Table, loyalty: ir.Table, rules: Rules) -> ir.Table:
+def customer_rfm(
+    features: ir.Table, loyalty: ir.Table, rules: Rules, *, cuts: ir.Table | None = None
+) -> ir.Table:
     """One row per (snapshot_date, customer_id): the `customer_rfm` table.
 
     Frequency and monetary score 1 + #(threshold < x), recency 1 + #(threshold >= x): equal
     customers get equal scores, and nobody passes a threshold by being on it.
 
+    `cuts` are the `rfm_cuts` of the features, for a caller who has them at hand.
+
     Source: customer_rfm document, "Calculated Metrics" and "Tier Mapping".
     """
-    scored = _scored(features, rules)
-    rows = scored.join(_total_cuts(scored), "snapshot_date")
-    tier = tier_of(rows, rules.bins)
-    rows = rows.mutate(rfm_tier=tier)
+    rows = _scored(features, rfm_cuts(features, rules) if cuts is None else cuts, rules)
+    rows = rows.mutate(rfm_tier=tier_of(rows, rules.bins))
     joined = rows.join(loyalty, ["snapshot_date", "customer_id"])
     return joined.select(
         "snapshot_date",
@@ -76,14 +78,21 @@ def champion_total(bins: int) -> int:
     return 3 * bins - 2
 
 
-def rfm_thresholds(features: ir.Table, rfm: ir.Table, rules: Rules) -> ir.Table:
-    """One row per (snapshot_date, metric, cut): the `rfm_thresholds` table.
+def rfm_cuts(features: ir.Table, rules: Rules) -> ir.Table:
+    """One row per snapshot_date: `<metric>_<k>`, the threshold at k/bins, and `p70`, `p45`, `p20`.
 
-    Linear-interpolated quantiles at k/bins, half up to six decimals. Recency's are listed in
-    descending order (position 1 is the largest), as in the document.
+    Linear-interpolated quantiles, half up to six decimals: what scores and tiers come from.
     """
-    cuts = _metric_cuts(features, rules)
-    totals = _total_cuts(rfm)
+    metric_cuts = _metric_cuts(features, rules)
+    totals = _total_cuts(_scored(features, metric_cuts, rules))
+    return metric_cuts.join(totals, "snapshot_date")
+
+
+def rfm_thresholds(cuts: ir.Table, rules: Rules) -> ir.Table:
+    """One row per (snapshot_date, metric, cut): the `rfm_thresholds` table, from `rfm_cuts`.
+
+    Recency's are listed in descending order (position 1 is the largest), as in the document.
+    """
     long = [
         _cut_row(
             cuts,
@@ -96,9 +105,9 @@ def rfm_thresholds(features: ir.Table, rfm: ir.Table, rules: Rules) -> ir.Table:
         for position in range(1, rules.bins)
     ]
     champion = float64(champion_total(rules.bins))
-    long.append(_cut_row(totals, "rfm_total", 1, "champion", champion))
+    long.append(_cut_row(cuts, "rfm_total", 1, "champion", champion))
     long += [
-        _cut_row(totals, "rfm_total", position, name, totals[name])
+        _cut_row(cuts, "rfm_total", position, name, cuts[name])
         for position, name in enumerate(TOTAL_CUTS, start=2)
     ]
     return ibis.union(*long)
@@ -154,9 +163,9 @@ def _metric_cuts(features: ir.Table, rules: Rules) -> ir.Table:
     )
 
 
-def _scored(features: ir.Table, rules: Rules) -> ir.Table:
-    """The three metrics, their scores and their total, per customer."""
-    rows = features.join(_metric_cuts(features, rules), "snapshot_date")
+def _scored(features: ir.Table, cuts: ir.Table, rules: Rules) -> ir.Table:
+    """The three metrics, their scores and total per customer, with the totals' cuts if known."""
+    rows = features.join(cuts, "snapshot_date")
     steps = range(1, rules.bins)
 
     def passed(metric: str, value: ir.NumericValue) -> ir.IntegerValue:
@@ -176,6 +185,7 @@ def _scored(features: ir.Table, rules: Rules) -> ir.Table:
         recency_score=passed("recency", rows.recency_days),
         frequency_score=passed("frequency", rows.visit_frequency),
         monetary_score=passed("monetary", rows.purchase_total),
+        **{name: rows[name] for name in TOTAL_CUTS if name in cuts.columns},
     )
     total = scored.recency_score + scored.frequency_score + scored.monetary_score
     return scored.mutate(rfm_total=total.cast("int32"))

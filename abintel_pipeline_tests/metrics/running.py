@@ -21,7 +21,7 @@ from abintel_pipeline.contract.transactions import RAW_TRANSACTIONS
 from abintel_pipeline.metrics.features import customer_features
 from abintel_pipeline.metrics.in_force import lines_in_force
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_summary
-from abintel_pipeline.metrics.rfm import customer_rfm, rfm_thresholds
+from abintel_pipeline.metrics.rfm import customer_rfm, rfm_cuts, rfm_thresholds
 from abintel_pipeline.settings import Rules
 
 Row = dict[str, Any]
@@ -71,52 +71,50 @@ class Formulas:
         self.connection = connection
 
     def in_force(self, lines: Iterable[Row], today: date, history_days: int) -> list[Row]:
-        result = lines_in_force(self._lines(lines, 2), today, history_days)
+        result = lines_in_force(self.lines(lines, 2), today, history_days)
         return self.connection.to_pyarrow(result).to_pylist()
 
     def features(
         self, lines: Iterable[Row], customers: Iterable[Row], today: date, rules: Rules
     ) -> list[Row]:
-        table = self._lines(lines, rules.currency_decimals)
+        table = self.lines(lines, rules.currency_decimals)
         counted = lines_in_force(table, today, rules.history_days)
-        known = self._memtable(customers, RAW_CUSTOMERS.schema)
-        return self._rows(customer_features(counted, known, today, rules), CUSTOMER_FEATURES)
+        known = self.memtable(customers, RAW_CUSTOMERS.schema)
+        return self.rows(customer_features(counted, known, today, rules), CUSTOMER_FEATURES)
 
     def loyalty(self, cohort: Iterable[Row], rules: Rules) -> list[Row]:
-        return self._rows(customer_loyalty(self._features(cohort), rules), CUSTOMER_LOYALTY)
+        return self.rows(customer_loyalty(self._features(cohort), rules), CUSTOMER_LOYALTY)
 
     def summary(self, cohort: Iterable[Row], scored: Iterable[Row], rules: Rules) -> list[Row]:
-        loyalty = self._memtable(scored, CUSTOMER_LOYALTY.schema)
-        return self._rows(loyalty_summary(self._features(cohort), loyalty, rules), LOYALTY_SUMMARY)
+        loyalty = self.memtable(scored, CUSTOMER_LOYALTY.schema)
+        return self.rows(loyalty_summary(self._features(cohort), loyalty, rules), LOYALTY_SUMMARY)
 
     def rfm(self, cohort: Iterable[Row], scored: Iterable[Row], rules: Rules) -> list[Row]:
-        loyalty = self._memtable(scored, CUSTOMER_LOYALTY.schema)
-        return self._rows(customer_rfm(self._features(cohort), loyalty, rules), CUSTOMER_RFM)
+        loyalty = self.memtable(scored, CUSTOMER_LOYALTY.schema)
+        return self.rows(customer_rfm(self._features(cohort), loyalty, rules), CUSTOMER_RFM)
 
-    def thresholds(
-        self, cohort: Iterable[Row], scored_rfm: Iterable[Row], rules: Rules
-    ) -> list[Row]:
-        rfm = self._memtable(scored_rfm, CUSTOMER_RFM.schema)
-        return self._rows(rfm_thresholds(self._features(cohort), rfm, rules), RFM_THRESHOLDS)
+    def thresholds(self, cohort: Iterable[Row], rules: Rules) -> list[Row]:
+        cuts = rfm_cuts(self._features(cohort), rules)
+        return self.rows(rfm_thresholds(cuts, rules), RFM_THRESHOLDS)
 
     def scored(self, cohort: list[Row], rules: Rules) -> list[Row]:
         """The rows of customer_rfm, loyalty computed on the way."""
         return self.rfm(cohort, self.loyalty(cohort, rules), rules)
 
-    def _lines(self, lines: Iterable[Row], decimals: int) -> ir.Table:
-        return self._memtable(lines, lines_schema(decimals), keep_decimals=True)
+    def lines(self, lines: Iterable[Row], decimals: int) -> ir.Table:
+        return self.memtable(lines, lines_schema(decimals), keep_decimals=True)
 
     def _features(self, cohort: Iterable[Row]) -> ir.Table:
-        return self._memtable(cohort, CUSTOMER_FEATURES.schema)
+        return self.memtable(cohort, CUSTOMER_FEATURES.schema)
 
-    def _memtable(
+    def memtable(
         self, rows: Iterable[Row], schema: pyarrow.Schema, *, keep_decimals: bool = False
     ) -> ir.Table:
         if not keep_decimals:
             rows = [{name: _float(value) for name, value in row.items()} for row in rows]
         return ibis.memtable(pyarrow.Table.from_pylist(list(rows), schema=schema))
 
-    def _rows(self, result: ir.Table, table: Table) -> list[Row]:
+    def rows(self, result: ir.Table, table: Table) -> list[Row]:
         """The result's rows, whose columns and types must be the contract's."""
         published = self.connection.to_pyarrow(result)
         assert set(published.column_names) == set(table.schema.names), table.name

@@ -78,7 +78,7 @@ def test_the_rfm_examples_twelve_thresholds(formulas: Formulas) -> None:
         feature_row("b", recency_days=3, visit_frequency=3, purchase_total=660.00),
         feature_row("c", recency_days=109, visit_frequency=4, purchase_total=1228.95),
     ]
-    listed = formulas.thresholds(cohort, formulas.scored(cohort, RULES), RULES)
+    listed = formulas.thresholds(cohort, RULES)
     found = {
         metric: [row["threshold"] for row in listed if row["metric"] == metric]
         for metric in ("recency", "frequency", "monetary")

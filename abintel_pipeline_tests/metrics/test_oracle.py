@@ -85,7 +85,7 @@ def test_the_rfm_and_its_thresholds_are_the_oracles(formulas: Formulas, history:
     thresholds = [row for pair in pairs for row in oracle.thresholds(*pair, rules)]
     order = ("snapshot_date", "metric", "position")
     thresholds.sort(key=lambda row: tuple(row[name] for name in order))
-    assert formulas.thresholds(features, rfm, rules) == oracle.published(thresholds)
+    assert formulas.thresholds(features, rules) == oracle.published(thresholds)
 
 
 @settings(12)

@@ -57,9 +57,7 @@ def test_the_order_of_the_cohort_changes_no_score_and_no_threshold(
     mixed = data.draw(shuffled(cohort))
     scored = formulas.scored(cohort, rules)
     assert formulas.scored(mixed, rules) == scored
-    assert formulas.thresholds(mixed, scored[::-1], rules) == formulas.thresholds(
-        cohort, scored, rules
-    )
+    assert formulas.thresholds(mixed, rules) == formulas.thresholds(cohort, rules)
 
 
 @settings(EXAMPLES)
@@ -187,7 +185,7 @@ def test_several_snapshots_at_once_are_each_snapshot_on_its_own(
         loyalty = formulas.loyalty(features, rules)
         rfm = formulas.rfm(features, loyalty, rules)
         summary = formulas.summary(features, loyalty, rules)
-        return [loyalty, summary, rfm, formulas.thresholds(features, rfm, rules)]
+        return [loyalty, summary, rfm, formulas.thresholds(features, rules)]
 
     together: list[list[Any]] = chain([row for cohort in cohorts for row in cohort])
     apart = [chain(cohort) for cohort in cohorts]

@@ -152,7 +152,7 @@ def test_an_empty_cohort_gives_no_customers_and_no_error(formulas: Formulas) -> 
     assert formulas.features([], [], TODAY, rules) == []
     assert formulas.loyalty([], rules) == []
     assert formulas.rfm([], [], rules) == []
-    assert formulas.thresholds([], [], rules) == []
+    assert formulas.thresholds([], rules) == []
     assert formulas.summary([], [], rules) == []
 
 
@@ -171,7 +171,7 @@ def test_the_thresholds_are_numpys_quantiles(
         )
         for n, c in enumerate(cents)
     ]
-    listed = formulas.thresholds(cohort, formulas.scored(cohort, rules), rules)
+    listed = formulas.thresholds(cohort, rules)
     shares = np.arange(1, bins) / bins
     for metric, column, order in (
         ("recency", "recency_days", -1),

@@ -45,8 +45,8 @@ class Oracle:
     def rfm(self, cohort: list[Row], scored: list[Row], rules: Any) -> list[Row]:
         return oracle.published(oracle.rfm(cohort, scored, rules))
 
-    def thresholds(self, cohort: list[Row], scored_rfm: list[Row], rules: Any) -> list[Row]:
-        return oracle.published(oracle.thresholds(cohort, scored_rfm, rules))
+    def thresholds(self, cohort: list[Row], rules: Any) -> list[Row]:
+        return oracle.published(oracle.thresholds(cohort, oracle.loyalty(cohort, rules), rules))
 
 
 @pytest.fixture(params=["formulas", "oracle"])
@@ -139,9 +139,7 @@ def test_the_rfm_is_the_one_worked_by_hand(world: Formulas, day: date) -> None:
 
 @pytest.mark.parametrize("day", THRESHOLDS, ids=str)
 def test_the_thresholds_are_the_ones_worked_by_hand(world: Formulas, day: date) -> None:
-    # The oracle takes loyalty here: it scores again, so that it needs nobody's scores.
-    scored = rfm_of(day) if isinstance(world, Formulas) else loyalty_of(day)
-    listed = world.thresholds(features_of(day), scored, RULES)
+    listed = world.thresholds(features_of(day), RULES)
     recency, frequency, monetary, totals = THRESHOLDS[day]
     cuts = {
         "recency": zip(("2/3", "1/3"), recency, strict=True),

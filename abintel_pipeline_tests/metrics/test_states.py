@@ -1,0 +1,79 @@
+"""States of many days from one pass, against the plain-Python oracle of each day."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import ibis
+from hypothesis import given
+from hypothesis import strategies as st
+
+from abintel_pipeline.contract.customers import RAW_CUSTOMERS
+from abintel_pipeline.contract.features import CUSTOMER_FEATURES
+from abintel_pipeline.engines import kept
+from abintel_pipeline.metrics.states import Span, customer_changes, customer_states, features_on
+from abintel_pipeline.settings import Rules
+from abintel_pipeline_tests import oracle, strategies
+from abintel_pipeline_tests.metrics.running import Formulas, Row
+from abintel_pipeline_tests.metrics.running import reproducible as settings
+
+
+def features_of_days(
+    formulas: Formulas, lines: list[Row], customers: list[Row], rules: Rules, span: Span
+) -> list[Row]:
+    """Features of every day of the span; late lines are looked up only where there are any."""
+    delivered = formulas.lines(lines, rules.currency_decimals)
+    scores = formulas.memtable(customers, RAW_CUSTOMERS.schema)
+    late = delivered if any(line["date"] < line["delivered_on"] for line in lines) else None
+    changes = customer_changes(delivered, scores, span, late_lines=late)
+    every_day = [span.first + timedelta(n) for n in range((span.last - span.first).days + 1)]
+    with (
+        kept(formulas.connection, *changes) as together,
+        kept(formulas.connection, customer_states(together, scores, rules)) as states,
+    ):
+        by_day = ibis.union(*(features_on(states, day) for day in every_day))
+        return formulas.rows(by_day, CUSTOMER_FEATURES)
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[list[Row], list[Row], Rules, Span]:
+    rules = Rules(history_days=draw(strategies.windows), currency_decimals=draw(st.integers(0, 4)))
+    first = draw(strategies.snapshot_days)
+    last = first + timedelta(days=draw(st.sampled_from([0, 1, 4, 12])))
+    lines = draw(strategies.deliveries(rules.currency_decimals))
+    if draw(st.booleans()):  # a retailer whose lines all come on their day
+        lines = [line for line in lines if line["date"] == line["delivered_on"]]
+    return lines, draw(strategies.customers()), rules, Span(first, last, rules.history_days)
+
+
+@settings(40)
+@given(worlds())
+def test_the_features_of_every_day_are_the_oracles(
+    formulas: Formulas, world: tuple[list[Row], list[Row], Rules, Span]
+) -> None:
+    lines, customers, rules, span = world
+    days = (span.first + timedelta(n) for n in range((span.last - span.first).days + 1))
+    expected = [row for day in days for row in oracle.features(lines, customers, day, rules)]
+    made = features_of_days(formulas, lines, customers, rules, span)
+    assert made == oracle.published(expected)
+
+
+def line(bought: int, product: str = "P1", amount: str = "10.00", delivered: int = 0) -> Row:
+    """A line of customer 001 on a day of January 2025, delivered so many days later."""
+    on = date(2025, 1, bought)
+    return {
+        "customer_id": "001",
+        "transaction_id": f"T{bought}",
+        "date": on,
+        "amount": Decimal(amount),
+        "product_id": product,
+        "delivered_on": on + timedelta(days=delivered),
+    }
+
+
+def test_a_product_bought_again_after_it_left_the_window_comes_back(formulas: Formulas) -> None:
+    span = Span(date(2025, 1, 1), date(2025, 1, 9), 3)
+    lines = [line(1), line(2), line(7)]
+    made = features_of_days(formulas, lines, [], Rules(history_days=3), span)
+    assert {row["snapshot_date"].day: row["product_diversity"] for row in made} == dict.fromkeys(
+        (1, 2, 3, 4, 7, 8, 9), 1
+    )
