@@ -18,13 +18,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from abintel_pipeline import demo as demo_data
+from abintel_pipeline.contract import TABLES
 from abintel_pipeline.engines import engine
 from abintel_pipeline.running import GROUPS, RunFailed, Selection, run_days
 from abintel_pipeline.settings import ENV_PREFIX, Settings, faults, origins
 from abintel_pipeline.showing import Overview, Share, overview, refusals
 from abintel_pipeline.store import SnapshotMissing, SnapshotStore
 from abintel_pipeline.ui import PortTaken, serve
-from abintel_pipeline.windows import NothingDelivered
+from abintel_pipeline.windows import NothingDelivered, affected_snapshots, runs_of_days
 
 app = typer.Typer(
     help="Raw transactions in, a daily snapshot of every customer out.",
@@ -36,6 +37,7 @@ app = typer.Typer(
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
+REQUEST_TABLES = ("raw_transactions", "raw_customers")
 SHOWN_REFUSALS = 50
 UI_PORT = 3000
 
@@ -48,6 +50,13 @@ def _parse_day(text: str) -> date:
 
 
 Day = Annotated[Any, typer.Argument(parser=_parse_day, metavar="DATE", help="A day, YYYY-MM-DD.")]
+
+
+class NothingTakenIn(Exception):
+    """A delivery was asked about that hasn't been taken in."""
+
+    def __init__(self, day: date) -> None:
+        super().__init__(f"no delivery of {day} has been taken in")
 
 
 @contextmanager
@@ -65,6 +74,7 @@ def _telling() -> Iterator[Settings]:
     except (
         RunFailed,
         NothingDelivered,
+        NothingTakenIn,
         SnapshotMissing,
         PortTaken,
         demo_data.DemoDataMissing,
@@ -182,8 +192,7 @@ def rejected(
         with engine(settings) as connection:
             rows = refusals(connection, SnapshotStore(settings.store), day)
         if rows is None:
-            err.print(f"no delivery of {day} has been taken in", style="red")
-            raise typer.Exit(1)
+            raise NothingTakenIn(day)
         for row in rows[:limit]:
             out.print(f"{row.file}, row {row.row}: {'; '.join(row.reasons)}", markup=False)
             out.print(f"    {row.raw}", style="dim", markup=False, highlight=False)
@@ -194,6 +203,23 @@ def rejected(
         out.print(f"{len(rows):,} {noun} refused on {day}")
         for reason, count in reasons.most_common():
             out.print(f"  {count:>8,}  {reason}", markup=False)
+
+
+@app.command()
+def affected(day: Day) -> None:
+    """Show which published snapshots the delivery of DATE may have changed, and how to renew them.
+
+    A snapshot of that day or later is named while its window holds a line of the delivery.
+    """
+    with _telling() as settings:
+        store = SnapshotStore(settings.store)
+        if not any(store.path(TABLES[name], day).is_file() for name in REQUEST_TABLES):
+            raise NothingTakenIn(day)
+        days = affected_snapshots(store, day)
+        noun = "snapshot" if len(days) == 1 else "snapshots"
+        out.print(f"{len(days)} published {noun} affected by the delivery of {day}")
+        for first, last in runs_of_days(days):
+            out.print(f"  abintel run {first} {last} --only snapshots")
 
 
 @app.command("settings")

@@ -127,8 +127,8 @@ def test_wrong_rules_fail_the_run_with_what_is_wrong(shop: Shop, rules: Any, tol
     assert not shop.store.days(TABLES["raw_transactions"])
 
 
-def test_a_range_that_fails_half_way_marks_the_days_it_published(shop: Shop):
-    for on in ("2025-01-01", "2025-01-02"):
+def test_a_delivery_that_fails_does_not_hold_up_the_others_of_its_range(shop: Shop):
+    for on in ("2025-01-01", "2025-01-02", "2025-01-04"):
         shop.deliver(on, f"001,T{on},{on},10.00,P1")
     shop.deliver("2025-01-03", "001,T,2025-01-03,10.00,P1", header="customer_id,oops")
     with dg.DagsterInstance.ephemeral() as instance:
@@ -136,7 +136,24 @@ def test_a_range_that_fails_half_way_marks_the_days_it_published(shop: Shop):
         assert not result.success
         marked = instance.get_materialized_partitions(dg.AssetKey("raw_transactions"))
     published = [str(d) for d in shop.store.days(TABLES["raw_transactions"])]
-    assert sorted(marked) == published == ["2025-01-01", "2025-01-02"]
+    assert sorted(marked) == published == ["2025-01-01", "2025-01-02", "2025-01-04"]
+    (failed,) = [e for e in result.all_events if e.is_step_failure]
+    told = failed.step_failure_data.user_failure_data.description
+    assert told.startswith("transactions/2025-01-03.csv, line 1: no column")
+
+
+def test_a_delivery_tells_which_published_snapshots_it_affects(shop: Shop):
+    for on in ("2025-01-01", "2025-01-02", "2025-01-03"):
+        shop.deliver(on, f"001,T{on},{on},10.00,P1")
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert run(shop, instance, "2025-01-01", "2025-01-03").success
+        first = metadata_of(instance, "raw_transactions")["2025-01-02"]
+        assert first["affected_snapshots"] == 0
+        shop.deliver("2025-01-02", "001,T,2025-01-01,11.00,P1")
+        assert run(shop, instance, "2025-01-02", "2025-01-02").success
+        again = metadata_of(instance, "raw_transactions")["2025-01-02"]
+    assert again["affected_snapshots"] == 2
+    assert again["affected"] == "2025-01-02 to 2025-01-03"
 
 
 def test_a_failed_delivery_leaves_what_was_published(shop: Shop):

@@ -21,7 +21,9 @@ def abintel(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
 
 
-@pytest.mark.parametrize("command", ["run", "show", "rejected", "settings", "demo", "ui"])
+@pytest.mark.parametrize(
+    "command", ["run", "show", "rejected", "affected", "settings", "demo", "ui"]
+)
 def test_every_command_explains_itself(command: str):
     result = abintel(command, "--help")
     assert result.exit_code == 0
@@ -53,6 +55,19 @@ def test_refused_rows_are_shown_with_their_place_and_reason(
     shown = abintel("rejected", "2025-01-01")
     assert "transactions/2025-01-01.csv, row 5: amount: " in shown.stdout
     assert "1 row refused on 2025-01-01" in shown.stdout
+
+
+def test_the_snapshots_that_a_late_delivery_affects_are_named(shop_env: Shop):
+    for on in ("2025-01-01", "2025-01-02", "2025-01-04"):
+        shop_env.deliver(on, f"001,T{on},{on},10.00,P1")
+        assert abintel("run", on).exit_code == 0
+    shown = abintel("affected", "2025-01-02")
+    assert "2 published snapshots affected by the delivery of 2025-01-02" in shown.stdout
+    assert "abintel run 2025-01-02 2025-01-02 --only snapshots" in shown.stdout
+    assert "abintel run 2025-01-04 2025-01-04 --only snapshots" in shown.stdout
+    none = abintel("affected", "2025-01-03")
+    assert none.exit_code == 1
+    assert "no delivery of 2025-01-03 has been taken in" in none.stderr
 
 
 def test_a_delivery_with_too_many_refused_rows_fails_and_says_why(shop_env: Shop):
