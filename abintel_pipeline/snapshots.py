@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
@@ -210,13 +211,7 @@ def rfm_snapshots(step: StepContext, days: Iterable[date]) -> Iterator[tuple[Sta
     for chunk in cohorts(store, wanted, step.settings.memory_bytes):
         features = store.read(connection, CUSTOMER_FEATURES, chunk)
         with kept(connection, rfm_cuts(features, rules)) as cuts, store.staging() as folder:
-            each = (
-                (
-                    day,
-                    customer_rfm(_features_of(step, day), _loyalty_of(step, day), rules, cuts=cuts),
-                )
-                for day in chunk
-            )
+            each = ((day, _rfm_of(step, day, cuts)) for day in chunk)
             scored = list(_stage_all(step, folder, CUSTOMER_RFM, each))
             thresholds = rfm_thresholds(cuts, rules)
             yield from _publish_with(step, folder, scored, RFM_THRESHOLDS, thresholds)
@@ -226,8 +221,9 @@ def _features_of(step: StepContext, day: date) -> ir.Table:
     return step.store.read(step.connection, CUSTOMER_FEATURES, [day])
 
 
-def _loyalty_of(step: StepContext, day: date) -> ir.Table:
-    return step.store.read(step.connection, CUSTOMER_LOYALTY, [day])
+def _rfm_of(step: StepContext, day: date, cuts: ir.Table) -> ir.Table:
+    loyalty = step.store.read(step.connection, CUSTOMER_LOYALTY, [day])
+    return customer_rfm(_features_of(step, day), loyalty, step.rules, cuts=cuts)
 
 
 def _stage_all(
@@ -238,11 +234,16 @@ def _stage_all(
     DuckDB sorts and writes one file on little more than one core; meanwhile the next is compiled.
     """
     connection = native(step.connection)
+
+    def on_cursor(write: Callable[[duckdb.DuckDBPyConnection], Staged]) -> Staged:
+        with connection.cursor() as cursor:
+            return write(cursor)
+
     with ThreadPoolExecutor(WRITERS) as pool:
         ahead: deque[Future[Staged]] = deque()
         for day, own in rows:
             write = step.store.prepared(folder, table, day, own, step.rules)
-            ahead.append(pool.submit(write, connection.cursor()))
+            ahead.append(pool.submit(on_cursor, write))
             if len(ahead) > WRITERS:
                 yield ahead.popleft().result()
         while ahead:
