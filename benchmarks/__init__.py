@@ -2,6 +2,7 @@
 
     python -m benchmarks.generate FOLDER      a seeded retailer, in the store's own layout
     python -m benchmarks.bench_chain          one snapshot: pipeline, hand-written SQL, pandas
+    python -m benchmarks.bench_range          many snapshots: one pass, hand-written SQL per day
     python -m benchmarks.bench_intake         a CSV delivery: intake, DuckDB's COPY
 
 Each contender runs in a process of its own, in turns (A B A B …), so that a busy machine is unfair
