@@ -87,7 +87,12 @@ def spans(windows: list[Window]) -> list[list[Window]]:
     return chunks
 
 
-<<<<<<< HEAD
+def _joins(chunk: list[Window], window: Window) -> bool:
+    since = [day for day in window.delivered if day > chunk[-1].end]
+    within = window.end - chunk[0].end < MOST_DAYS
+    return within and 2 * len(since) < len(window.delivered)
+
+
 def published_windows(store: SnapshotStore, start: date = date.min) -> dict[date, date]:
     """{published snapshot: first day of its window}, in order, by the rules it was made with."""
     return {
@@ -99,15 +104,6 @@ def published_windows(store: SnapshotStore, start: date = date.min) -> dict[date
 def affected_snapshots(
     store: SnapshotStore, delivery: date, windows: dict[date, date] | None = None
 ) -> list[date]:
-=======
-def _joins(chunk: list[Window], window: Window) -> bool:
-    since = [day for day in window.delivered if day > chunk[-1].end]
-    within = window.end - chunk[0].end < MOST_DAYS
-    return within and 2 * len(since) < len(window.delivered)
-
-
-def affected_snapshots(store: SnapshotStore, delivery: date) -> list[date]:
->>>>>>> 7753c26f4736ea685adfebed0078a2dc561d3a40
     """The published snapshots, in order, that what was delivered on that day can have changed.
 
     Those of that day and later whose window still holds the newest of the delivered lines; a
