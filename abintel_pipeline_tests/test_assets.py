@@ -1,5 +1,6 @@
 """The pipeline as Dagster sees it: keys, jobs, partitions, metadata and failures."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -106,13 +107,24 @@ def test_rules_can_be_set_for_one_run_and_are_stored_with_its_snapshot(shop: Sho
     assert '"bins": 4' in summary.rules[0]
 
 
+def test_what_the_launchpad_offers_can_be_launched(shop: Shop):
+    """Dagster sorts the keys of a config: segments come by name, not from the highest."""
+    shop.deliver("2025-01-01", *(f"{n},T{n},2025-01-01,{n}.00,P1" for n in range(1, 9)))
+    offered = json.loads(json.dumps(shop.settings.rules.model_dump(mode="json"), sort_keys=True))
+    del offered["currency_decimals"]
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert run(shop, instance, "2025-01-01", "2025-01-01", offered | {"bins": 4}).success
+    (counts,) = shop.read("loyalty_summary", "2025-01-01").segment_counts
+    assert list(json.loads(counts)) == ["Platinum", "Gold", "Silver", "Bronze", "At-Risk"]
+
+
 @pytest.mark.parametrize(
     ("rules", "told"),
     [
         ({"weights": {"spend": 1.0}}, "unknown metric 'spend'"),
         ({"weights": {"purchase_total": 0.0}}, "all weights are zero"),
         ({"bins": 11}, "bins: Input should be less than or equal to 10"),
-        ({"segment_thresholds": {"A": 0.2, "B": 0.3}}, "not below the segment before it"),
+        ({"segment_thresholds": {"A": 0.2, "B": 0.2, "C": 0}}, "'A' and 'B' both start at 0.2"),
         ({"bounds": {"kind": "reference"}}, "no reference bounds"),
         ({"history_days": 0}, "history_days: Input should be greater than or equal to 1"),
     ],

@@ -59,9 +59,9 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def started(
-    command: list[str], environment: dict[str, str], log: Path
+    command: list[str], environment: dict[str, str], log: Path, stop: int = signal.SIGINT
 ) -> Iterator[subprocess.Popen]:
-    """A server, interrupted at the end as by Ctrl-C."""
+    """A server, interrupted at the end as by Ctrl-C, or by another signal."""
     with log.open("w") as output:
         server = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
@@ -70,7 +70,7 @@ def started(
             yield server
         finally:
             if server.poll() is None:
-                server.send_signal(signal.SIGINT)
+                server.send_signal(stop)
             server.wait(STOP_SECONDS)
 
 
@@ -110,12 +110,15 @@ def test_the_workspace_loads_in_the_webserver(environment: dict[str, str], tmp_p
     assert_quiet(log)
 
 
-def test_the_ui_runs_webserver_and_daemon_on_loopback(environment: dict[str, str], tmp_path: Path):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_ui_runs_webserver_and_daemon_on_loopback(
+    environment: dict[str, str], tmp_path: Path, stop: int
+):
     port, log = free_port(), tmp_path / "log"
     del environment["DAGSTER_HOME"]
     command = [str(BIN / "abintel"), "ui", "--port", str(port)]
     query = "{ instance { daemonHealth { allDaemonStatuses { daemonType healthy } } } }"
-    with started(command, environment, log) as server:
+    with started(command, environment, log, stop) as server:
         healthy: set[str] = set()
         until = time.monotonic() + START_SECONDS
         while "SCHEDULER" not in healthy and time.monotonic() < until:
@@ -129,6 +132,8 @@ def test_the_ui_runs_webserver_and_daemon_on_loopback(environment: dict[str, str
             assert f"127.0.0.1:{port}" in listening.stdout
             assert f"0.0.0.0:{port}" not in listening.stdout
     assert server.returncode == 0
+    with socket.socket() as probe:  # the webserver is gone too
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
     assert (tmp_path / "data" / "dagster" / "dagster.yaml").read_text().startswith("telemetry")
     assert_quiet(log)
 

@@ -69,5 +69,9 @@ def quantile_of_whole(q: ir.FloatingValue, decimals: int, places: int) -> ir.Flo
 
 
 def nearest_whole(x: ir.FloatingValue) -> ir.FloatingValue:
-    """The whole number that x is but for binary noise, as float64 and of any size."""
-    return x.round(0)
+    """The whole number that x >= 0 is but for binary noise, as float64 and of any size.
+
+    Ibis' own `round` and `floor` are 64-bit integers, which large values overflow.
+    """
+    above = x + float64(0.5)
+    return above - above % float64(1.0)
