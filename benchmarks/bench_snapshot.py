@@ -1,0 +1,88 @@
+"""One snapshot, side by side: the pipeline, hand-written SQL, Polars, pandas, two libraries.
+
+Before anything is timed, the contenders' tables are compared: same rows in the same order, floats
+equal to the last bit. The libraries compute an RFM summary alone, and write nothing.
+"""
+
+from benchmarks import libraries
+from benchmarks.comparing import Different, compare, own_store
+from benchmarks.job import ChainJob, LibraryJob
+from benchmarks.measuring import Entry, Run, contenders, figures, megabytes, rounds
+from benchmarks.plan import Plan
+from benchmarks.results import COLUMNS, Measured, Section, at_least, at_most, cells, ratio, table
+
+LINES = 20_000_000
+CHAIN = ("pipeline", "hand-written SQL", "Polars", "pandas")
+AGAINST = "hand-written SQL"
+ABOVE_LIMIT_MB = 500
+
+
+def measure(plan: Plan) -> Measured:
+    retailer, folder = plan.retailer(LINES)
+    day, limit = retailer.last_day, plan.memory_limit
+    chain = [
+        Entry(name, ChainJob(own_store(folder, name), day, limit, plan.late)) for name in CHAIN
+    ]
+    print("  one run of each, not counted, whose results must be equal")
+    _must_agree(chain)
+    others, missing, versions = [], [], {}
+    for name, library in libraries.LIBRARIES.items():
+        try:
+            python = libraries.python_of(plan.folder / "libraries", library)
+            versions |= {library: libraries.versions(plan.folder / "libraries", library)}
+        except libraries.NotInstalled as error:
+            missing.append(Run(name, error=f"not installed: {error}"))
+        else:
+            store = own_store(folder, name)
+            others.append(Entry(name, LibraryJob(store, day, limit, python=python)))
+    runs = rounds([*chain, *others], plan.rounds)
+    about = {
+        "lines": retailer.lines,
+        "customers": retailer.customers,
+        "memory_limit": limit,
+        "libraries": versions,
+    }
+    return Measured([*runs, *missing], about)
+
+
+def _must_agree(chain: list[Entry]) -> None:
+    if failed := [run.error for run in rounds(chain, 1) if run.error]:
+        raise Different(f"nothing timed: {failed}")
+    first, *others = chain
+    for entry in others:
+        compare(first.job.place, entry.job.place, first.job.day)
+
+
+def tell(results: dict[str, Measured]) -> Section:
+    measured = results["snapshot"]
+    own, base = (figures(measured.runs, name) for name in ("pipeline", AGAINST))
+    rows = []
+    for name in contenders(measured.runs):
+        each = figures(measured.runs, name)
+        times = [ratio(each.seconds / base.seconds), ratio(each.seconds / own.seconds)]
+        rows.append([name, *cells(each), *times])
+    about = measured.about
+    lines = [
+        f"{about['lines']:,} lines of {about['customers']:,} customers, DuckDB limited to"
+        f" {measured.limit}. The first four write the same five tables, equal to the last bit;"
+        " the libraries compute their RFM summary from the same Parquet and write nothing.",
+        "",
+        *table(["contender", *COLUMNS, "× SQL", "× pipeline"], rows),
+        "",
+        *(
+            f"- {name}: " + ", ".join(f"{k} {v}" for k, v in versions.items())
+            for name, versions in about["libraries"].items()
+        ),
+    ]
+    kept_below = megabytes(measured.limit) + ABOVE_LIMIT_MB
+    slower = {
+        name: figures(measured.runs, name).seconds / own.seconds
+        for name in libraries.LIBRARIES
+        if name in contenders(measured.runs)
+    }
+    targets = [
+        at_most("one snapshot against hand-written SQL", 1.15, own.seconds / base.seconds),
+        *(at_least(f"one snapshot faster than {name}", 4, value) for name, value in slower.items()),
+        at_most("one snapshot: peak memory", kept_below, own.peak_mb, " MB"),
+    ]
+    return Section("One snapshot", lines, targets)
