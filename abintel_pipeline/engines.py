@@ -30,7 +30,7 @@ def open_engine(settings: Settings) -> Backend:
     if settings.threads:
         options["threads"] = settings.threads
     connection = ibis.duckdb.connect(**options)
-    native(connection).execute("SET TimeZone = 'UTC'")
+    native(connection).execute("SET GLOBAL TimeZone = 'UTC'")
     return connection
 
 
@@ -54,15 +54,15 @@ def native(connection: Backend) -> duckdb.DuckDBPyConnection:
 def kept(connection: Backend, *parts: ir.Table) -> Iterator[ir.Table]:
     """The rows of all parts, computed once and kept in their order until the block ends.
 
-    A temporary table: within the engine's memory limit, and spilled beyond it.
+    A table of the engine's own, so that its cursors see it too: within the engine's memory limit,
+    and spilled beyond it.
     """
     name = f"kept_{uuid.uuid4().hex}"
-    first, *others = (connection.compile(part) for part in parts)
-    engine = native(connection)
+    first, *others = parts
+    table = connection.create_table(name, first)
     try:
-        engine.execute(f"CREATE TEMP TABLE {name} AS {first}").fetchall()
         for other in others:
-            engine.execute(f"INSERT INTO {name} {other}").fetchall()
-        yield connection.table(name)
+            connection.insert(name, other)
+        yield table
     finally:
-        engine.execute(f"DROP TABLE IF EXISTS {name}").fetchall()
+        connection.drop_table(name)

@@ -5,17 +5,20 @@ that makes snapshots call these functions. A day's tables are published together
 not at all; a step over many days publishes them one by one.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract import TABLES, Table
-from abintel_pipeline.engines import kept
+from abintel_pipeline.engines import kept, native
 from abintel_pipeline.intake import (
     DeliveryError,
     Intake,
@@ -41,6 +44,9 @@ RFM_THRESHOLDS = TABLES["rfm_thresholds"]
 
 QUANTILE_BYTES = 100
 """Of a customer in one cohort: five metrics of eight bytes, in lists that grow by doubling."""
+
+WRITERS = 2
+"""Files of a range that are written at a time."""
 
 TakeIn = Callable[[Backend, Settings, date, Path], Intake | None]
 
@@ -137,7 +143,9 @@ def _features_alone(step: StepContext, windows: list[Window]) -> Iterator[tuple[
             in_force = lines_in_force(lines, window.end, step.rules.history_days, late_lines=late)
         features = customer_features(in_force, customers, window.end, step.rules)
         with step.store.staging() as folder:
-            yield _publish_features(step, folder, window, features), window
+            staged = step.store.stage(folder, CUSTOMER_FEATURES, window.end, features, step.rules)
+            step.store.publish(staged)
+            yield staged, window
 
 
 def _features_together(step: StepContext, windows: list[Window]) -> Iterator[tuple[Staged, Window]]:
@@ -153,9 +161,11 @@ def _features_together(step: StepContext, windows: list[Window]) -> Iterator[tup
         ) as states,
         step.store.staging() as folder,
     ):
-        for window in windows:
-            features = features_on(states, window.end)
-            yield _publish_features(step, folder, window, features), window
+        features = ((window.end, features_on(states, window.end)) for window in windows)
+        staged = _stage_all(step, folder, CUSTOMER_FEATURES, features)
+        for one, window in zip(staged, windows, strict=True):
+            step.store.publish(one)
+            yield one, window
 
 
 @contextmanager
@@ -180,14 +190,6 @@ def _deliveries(step: StepContext, window: Window) -> tuple[ir.Table, ir.Table |
     return lines, late, customers
 
 
-def _publish_features(
-    step: StepContext, folder: Path, window: Window, features: ir.Table
-) -> Staged:
-    staged = step.store.stage(folder, CUSTOMER_FEATURES, window.end, features, step.rules)
-    step.store.publish(staged)
-    return staged
-
-
 def loyalty_snapshot(step: StepContext, day: date) -> tuple[Staged, Staged]:
     """`customer_loyalty` and `loyalty_summary` of one snapshot, from its features."""
     (made,) = loyalty_snapshots(step, [day])
@@ -205,11 +207,11 @@ def loyalty_snapshots(step: StepContext, days: Iterable[date]) -> Iterator[tuple
     for chunk in cohorts(store, days, step.settings.memory_bytes):
         features = store.read(connection, CUSTOMER_FEATURES, chunk)
         with kept(connection, loyalty_bounds(features, rules)) as bounds, store.staging() as folder:
-            scored = []
-            for day in chunk:
-                cohort = store.read(connection, CUSTOMER_FEATURES, [day])
-                rows = customer_loyalty(cohort, rules, bounds=bounds)
-                scored.append(store.stage(folder, CUSTOMER_LOYALTY, day, rows, rules))
+            each = (
+                (day, customer_loyalty(_features_of(step, day), rules, bounds=bounds))
+                for day in chunk
+            )
+            scored = list(_stage_all(step, folder, CUSTOMER_LOYALTY, each))
             loyalty = scan(connection, CUSTOMER_LOYALTY, [one.path for one in scored])
             summaries = loyalty_summary(features, loyalty, rules, bounds=bounds)
             yield from _publish_with(step, folder, scored, LOYALTY_SUMMARY, summaries)
@@ -235,14 +237,43 @@ def rfm_snapshots(step: StepContext, days: Iterable[date]) -> Iterator[tuple[Sta
     for chunk in cohorts(store, wanted, step.settings.memory_bytes):
         features = store.read(connection, CUSTOMER_FEATURES, chunk)
         with kept(connection, rfm_cuts(features, rules)) as cuts, store.staging() as folder:
-            scored = []
-            for day in chunk:
-                cohort = store.read(connection, CUSTOMER_FEATURES, [day])
-                loyalty = store.read(connection, CUSTOMER_LOYALTY, [day])
-                rows = customer_rfm(cohort, loyalty, rules, cuts=cuts)
-                scored.append(store.stage(folder, CUSTOMER_RFM, day, rows, rules))
+            each = ((day, _rfm_of(step, day, cuts)) for day in chunk)
+            scored = list(_stage_all(step, folder, CUSTOMER_RFM, each))
             thresholds = rfm_thresholds(cuts, rules)
             yield from _publish_with(step, folder, scored, RFM_THRESHOLDS, thresholds)
+
+
+def _features_of(step: StepContext, day: date) -> ir.Table:
+    return step.store.read(step.connection, CUSTOMER_FEATURES, [day])
+
+
+def _rfm_of(step: StepContext, day: date, cuts: ir.Table) -> ir.Table:
+    loyalty = step.store.read(step.connection, CUSTOMER_LOYALTY, [day])
+    return customer_rfm(_features_of(step, day), loyalty, step.rules, cuts=cuts)
+
+
+def _stage_all(
+    step: StepContext, folder: Path, table: Table, rows: Iterable[tuple[date, ir.Table]]
+) -> Iterator[Staged]:
+    """Stage one file per day, in order, two at a time.
+
+    DuckDB sorts and writes one file on little more than one core; meanwhile the next is compiled.
+    """
+    connection = native(step.connection)
+
+    def on_cursor(write: Callable[[duckdb.DuckDBPyConnection], Staged]) -> Staged:
+        with connection.cursor() as cursor:
+            return write(cursor)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        ahead: deque[Future[Staged]] = deque()
+        for day, own in rows:
+            write = step.store.prepared(folder, table, day, own, step.rules)
+            ahead.append(pool.submit(on_cursor, write))
+            if len(ahead) > WRITERS:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _publish_with(

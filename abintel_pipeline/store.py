@@ -13,12 +13,13 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -119,6 +120,12 @@ class SnapshotStore:
 
     def stage(self, folder: Path, table: Table, day: date, rows: ir.Table, rules: Rules) -> Staged:
         """Write `rows` (the table's columns, in any order and any castable type) into `folder`."""
+        return self.prepared(folder, table, day, rows, rules)(native(rows.get_backend()))
+
+    def prepared(
+        self, folder: Path, table: Table, day: date, rows: ir.Table, rules: Rules
+    ) -> Callable[[duckdb.DuckDBPyConnection], Staged]:
+        """`stage`, compiled and yet to be run: on the rows' own connection or a cursor of it."""
         schema = {f.name: f.type for f in table.schema if f.name != table.partition_column}
         typed = rows.select(
             **{
@@ -129,11 +136,15 @@ class SnapshotStore:
         if table.order:
             typed = typed.order_by(list(table.order))
         path = SnapshotStore(folder).path(table, day)
-        path.parent.mkdir(parents=True)
-        connection = rows.get_backend()
-        copy_to_parquet(connection, connection.compile(typed), path, file_metadata(table, rules))
-        _of_contract(table, pq.read_schema(path))
-        return Staged(table, day, path, int(pq.read_metadata(path).num_rows))
+        query = rows.get_backend().compile(typed)
+
+        def write(connection: duckdb.DuckDBPyConnection) -> Staged:
+            path.parent.mkdir(parents=True)
+            copy_to_parquet(connection, query, path, file_metadata(table, rules))
+            _of_contract(table, pq.read_schema(path))
+            return Staged(table, day, path, int(pq.read_metadata(path).num_rows))
+
+        return write
 
     def publish(self, *staged: Staged) -> None:
         """Make staged files the published ones, each atomically, in the order given."""
@@ -177,23 +188,26 @@ def scan(connection: Backend, table: Table, paths: list[Path]) -> ir.Table:
         )
     # By name: the types of all files are united, so that days stored with more decimals of the
     # currency than the first keep them.
-    rows = connection.read_parquet(
-        [str(path) for path in paths],
-        table_name=f"scan_{uuid.uuid4().hex}",
-        hive_partitioning=True,
-        union_by_name=True,
+    # A view that isn't temporary, so that cursors of the connection see it too.
+    name = f"scan_{uuid.uuid4().hex}"
+    files = ", ".join(_quoted(str(path)) for path in paths)
+    native(connection).execute(
+        f"CREATE VIEW {name} AS SELECT * FROM"
+        f" read_parquet([{files}], hive_partitioning = true, union_by_name = true)"
     )
-    return rows.select(*table.schema.names)
+    return connection.table(name).select(*table.schema.names)
 
 
-def copy_to_parquet(connection: Backend, query: str, path: Path, metadata: dict[str, str]) -> None:
+def copy_to_parquet(
+    connection: duckdb.DuckDBPyConnection, query: str, path: Path, metadata: dict[str, str]
+) -> None:
     """Stream a query into one Parquet file whose bytes depend on its rows and metadata alone.
 
     TRY hides what DuckDB's planner found out about nulls: it writes a column as required or
     optional by that, so the same rows from another plan were another file.
     """
     pairs = ", ".join(f"{key}: {_quoted(value)}" for key, value in metadata.items())
-    native(connection).execute(
+    connection.execute(
         f"COPY (SELECT TRY(COLUMNS(*)) FROM ({query})) TO {_quoted(str(path))}"
         f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_SIZE},"
         f" KV_METADATA {{{pairs}}})"

@@ -11,6 +11,9 @@ RAW_TRANSACTIONS = TABLES["raw_transactions"]
 RAW_CUSTOMERS = TABLES["raw_customers"]
 CUSTOMER_FEATURES = TABLES["customer_features"]
 
+MOST_DAYS = timedelta(days=366)
+"""Days that one pass spans at most."""
+
 
 class NothingDelivered(LookupError):
     """Snapshots were asked for whose windows hold no delivery at all."""
@@ -72,16 +75,22 @@ def spans(windows: list[Window]) -> list[list[Window]]:
 
     Per line a pass over many days costs about twice what the snapshot of one day does, and picking
     a day from its states next to nothing. So a day is worth joining to the one before it where the
-    deliveries that came in between are fewer than half of its own window's.
+    deliveries that came in between are fewer than half of its own window's. A chunk spans a year at
+    most: beyond it, every day looks through more states than another pass would cost.
     """
     chunks: list[list[Window]] = []
     for window in windows:
-        since = [day for day in window.delivered if not chunks or day > chunks[-1][-1].end]
-        if chunks and 2 * len(since) < len(window.delivered):
+        if chunks and _joins(chunks[-1], window):
             chunks[-1].append(window)
         else:
             chunks.append([window])
     return chunks
+
+
+def _joins(chunk: list[Window], window: Window) -> bool:
+    since = [day for day in window.delivered if day > chunk[-1].end]
+    within = window.end - chunk[0].end < MOST_DAYS
+    return within and 2 * len(since) < len(window.delivered)
 
 
 def published_windows(store: SnapshotStore, start: date = date.min) -> dict[date, date]:

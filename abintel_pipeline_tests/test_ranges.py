@@ -184,6 +184,13 @@ def test_days_are_made_together_where_their_windows_overlap_by_half() -> None:
     assert together == [["2025-01-10", "2025-01-11", "2025-01-15"], ["2025-01-20"], ["2025-03-01"]]
 
 
+def test_no_pass_spans_more_than_a_year() -> None:
+    first = date(2025, 1, 1)
+    ends = [first + timedelta(days=n) for n in range(400)]
+    chunks = spans([window(str(end), 30) for end in ends])
+    assert [(chunk[0].end, len(chunk)) for chunk in chunks] == [(first, 366), (ends[366], 34)]
+
+
 def test_cohorts_are_taken_together_as_far_as_the_memory_goes(shop: Shop) -> None:
     wanted = days("2025-01-01", "2025-01-05")
     for one in wanted:

@@ -13,6 +13,10 @@ import argparse
 import time
 from pathlib import Path
 
+import duckdb
+
+from abintel_pipeline.running import RunFailed
+from benchmarks.comparing import Different
 from benchmarks.plan import Plan
 from benchmarks.report import PARTS, write_report
 from benchmarks.results import keep
@@ -22,18 +26,26 @@ def main(arguments: list[str] | None = None) -> None:
     options = vars(_parser().parse_args(arguments))
     only, report = options.pop("only"), options.pop("report")
     plan = Plan(**options)
+    stopped = []
     if not report:
-        for name in only:
-            _measure(plan, name)
+        stopped = [name for name in only if not _measured(plan, name)]
     print(f"written: {write_report(plan.results)}")
+    if stopped:
+        raise SystemExit(f"not measured: {', '.join(stopped)}")
 
 
-def _measure(plan: Plan, name: str) -> None:
-    print(f"{name}:")
+def _measured(plan: Plan, name: str) -> bool:
+    """Measure one part and keep it; False where it can't be, which doesn't stop the others."""
+    print(f"{name}:", flush=True)
     before = time.perf_counter()
-    keep(plan, name, PARTS[name].measure(plan))
+    try:
+        keep(plan, name, PARTS[name].measure(plan))
+    except (Different, RunFailed, OSError, duckdb.Error) as error:
+        print(f"{name}: {error}")
+        return False
     write_report(plan.results)
-    print(f"{name}: done in {time.perf_counter() - before:.0f} s")
+    print(f"{name}: done in {time.perf_counter() - before:.0f} s", flush=True)
+    return True
 
 
 def _parser() -> argparse.ArgumentParser:

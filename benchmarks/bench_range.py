@@ -89,8 +89,8 @@ def tell(results: dict[str, Measured]) -> Section:
     for days in lengths:
         own, one_by_one = figures(runs, "pipeline", days=days), extrapolated(runs, SQL, days)
         floor = figures(runs, FLOOR, days=days).seconds
-        row = [str(days), *cells(own), seconds(one_by_one), ratio(one_by_one / own.seconds)]
-        rows.append([*row, seconds(floor) if floor == floor else ""])  # noqa: PLR0124
+        row = [f"{days:,}", *cells(own), seconds(one_by_one), ratio(one_by_one / own.seconds)]
+        rows.append([*row, seconds(floor)])
     longest = lengths[-1]
     own, floor = figures(runs, "pipeline", days=longest), figures(runs, FLOOR, days=longest)
     timed = {
@@ -108,8 +108,9 @@ def tell(results: dict[str, Measured]) -> Section:
         "",
         f"Where the {seconds(own.seconds)} s of {longest} days go: "
         + ", ".join(f"{name} {seconds(taken)} s" for name, taken in steps)
-        + f". The floor is {seconds(floor.seconds)} s ({floor.runs} runs): DuckDB alone copying the"
-        f" rows of those files into new ones, {ratio(floor.seconds / own.seconds)} of it.",
+        + f". The floor is {seconds(floor.seconds)} s (median of {floor.runs}): DuckDB alone"
+        " copying the rows of those files into new ones; the range takes"
+        f" {ratio(own.seconds / floor.seconds)} times that.",
     ]
     faster = extrapolated(runs, SQL, longest) / own.seconds
     target = at_least(f"{longest} snapshots against the SQL once a day", 8, faster)

@@ -4,6 +4,8 @@ Before anything is timed, the contenders' tables are compared: same rows in the 
 equal to the last bit. The libraries compute an RFM summary alone, and write nothing.
 """
 
+import shutil
+
 from benchmarks import libraries
 from benchmarks.comparing import Different, compare, own_store
 from benchmarks.job import ChainJob, LibraryJob
@@ -24,28 +26,36 @@ def measure(plan: Plan) -> Measured:
         Entry(name, ChainJob(own_store(folder, name), day, limit, plan.late)) for name in CHAIN
     ]
     print("  one run of each, not counted, whose results must be equal")
-    _must_agree(chain)
-    others, missing, versions = [], [], {}
-    for name, library in libraries.LIBRARIES.items():
-        try:
-            python = libraries.python_of(plan.folder / "libraries", library)
-            versions |= {library: libraries.versions(plan.folder / "libraries", library)}
-        except libraries.NotInstalled as error:
-            missing.append(Run(name, error=f"not installed: {error}"))
-        else:
-            store = own_store(folder, name)
-            others.append(Entry(name, LibraryJob(store, day, limit, python=python)))
-    runs = rounds([*chain, *others], plan.rounds)
+    must_agree(chain)
+    installed, missing = libraries.installed(plan.folder / "libraries")
+    others = [
+        Entry(name, LibraryJob(own_store(folder, name), day, limit, python=installed[library]))
+        for name, library in libraries.CONTENDERS.items()
+        if library in installed
+    ]
+    try:
+        runs = rounds([*chain, *others], plan.rounds)
+    finally:
+        shutil.rmtree(folder / "by")
+    absent = [
+        Run(name, error=f"not installed: {missing[library]}")
+        for name, library in libraries.CONTENDERS.items()
+        if library in missing
+    ]
     about = {
         "lines": retailer.lines,
         "customers": retailer.customers,
         "memory_limit": limit,
-        "libraries": versions,
+        "libraries": {name: libraries.versions(python, name) for name, python in installed.items()},
     }
-    return Measured([*runs, *missing], about)
+    return Measured([*runs, *absent], about)
 
 
-def _must_agree(chain: list[Entry]) -> None:
+def must_agree(chain: list[Entry]) -> None:
+    """Run each contender once and hold its tables against the first one's.
+
+    Raises Different.
+    """
     if failed := [run.error for run in rounds(chain, 1) if run.error]:
         raise Different(f"nothing timed: {failed}")
     first, *others = chain
@@ -70,14 +80,15 @@ def tell(results: dict[str, Measured]) -> Section:
         *table(["contender", *COLUMNS, "× SQL", "× pipeline"], rows),
         "",
         *(
-            f"- {name}: " + ", ".join(f"{k} {v}" for k, v in versions.items())
+            f"- {name}, in an environment of its own: "
+            + ", ".join(f"{package} {version}" for package, version in versions.items())
             for name, versions in about["libraries"].items()
         ),
     ]
     kept_below = megabytes(measured.limit) + ABOVE_LIMIT_MB
     slower = {
         name: figures(measured.runs, name).seconds / own.seconds
-        for name in libraries.LIBRARIES
+        for name in libraries.CONTENDERS
         if name in contenders(measured.runs)
     }
     targets = [

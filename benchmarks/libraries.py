@@ -4,13 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-PACKAGES = {"lifetimes": "lifetimes", "pymc": "pymc-marketing"}
-LIBRARIES = {
+CONTENDERS = {
     "lifetimes": "lifetimes",
-    "pymc-marketing rfm_summary": "pymc",
-    "pymc-marketing rfm_segments": "pymc",
+    "pymc-marketing rfm_summary": "pymc-marketing",
+    "pymc-marketing rfm_segments": "pymc-marketing",
 }
-"""Contender and environment."""
+"""Each contender and the library that it is from."""
 
 
 class NotInstalled(Exception):
@@ -26,19 +25,29 @@ def python_of(folder: Path, library: str) -> Path:
     python = place / "bin" / "python"
     done = place / "installed"
     if not done.is_file():
-        print(f"  installing {PACKAGES[library]} into an environment of its own")
+        print(f"  installing {library} into an environment of its own")
         _run([sys.executable, "-m", "venv", "--clear", str(place)])
-        _run([str(python), "-m", "pip", "install", "--quiet", PACKAGES[library], "pyarrow"])
+        _run([str(python), "-m", "pip", "install", "--quiet", library, "pyarrow"])
         done.touch()
     return python
 
 
-def versions(folder: Path, library: str) -> dict[str, str]:
+def installed(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """The Python of each library that could be installed, and why the others couldn't."""
+    found, missing = {}, {}
+    for library in dict.fromkeys(CONTENDERS.values()):
+        try:
+            found[library] = python_of(folder, library)
+        except NotInstalled as error:
+            missing[library] = str(error)
+    return found, missing
+
+
+def versions(python: Path, library: str) -> dict[str, str]:
     """Versions of the library and of what it computes with."""
-    names = [PACKAGES[library], "pandas", "numpy"]
+    names = [library, "pandas", "numpy"]
     code = "import importlib.metadata as m, sys; print(*map(m.version, sys.argv[1:]))"
-    found = _run([str(python_of(folder, library)), "-c", code, *names]).split()
-    return dict(zip(names, found, strict=True))
+    return dict(zip(names, _run([str(python), "-c", code, *names]).split(), strict=True))
 
 
 def _run(command: list[str]) -> str:

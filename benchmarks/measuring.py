@@ -57,6 +57,7 @@ def run_once(entry: Entry) -> Run:
     """Run a contender in a new process and watch how much it spills."""
     contender, job, case = entry.contender, entry.job, entry.case
     job.clear()
+    os.sync()  # nobody waits for what the one before has left to write
     job.spill.mkdir(parents=True, exist_ok=True)
     spilled = 0
     with tempfile.TemporaryFile("w+") as output:

@@ -52,7 +52,7 @@ class Plan:
         """Where figures, table and plot go: into the repository only from a whole run."""
         if self.published:
             return ROOT / "benchmarks"
-        return self.folder / ("results" + self.options.replace(" --", "-").replace(" ", ""))
+        return self.folder / "-".join(["results", *self.options.replace("--", "").split()])
 
     @property
     def late(self) -> bool:

@@ -32,6 +32,7 @@ def _panel(axes, growth: Growth, title: str, unit: str) -> None:
     axes.set(xscale="log", yscale="log", title=title, xlabel=unit, ylabel="seconds")
     axes.set_xticks(sizes, [_short(size) for size in sizes], minor=False)
     axes.minorticks_off()
+    axes.margins(0.14)
     axes.grid(alpha=0.3)
     axes.legend()
 

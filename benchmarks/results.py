@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +65,15 @@ def keep(plan: Plan, part: str, measured: Measured) -> None:
             **machine(),
         },
         "about": measured.about,
-        "runs": [
-            {name: value for name, value in asdict(run).items() if value == value}  # noqa: PLR0124
-            for run in measured.runs
-        ],
+        "runs": [_measured_fields(run) for run in measured.runs],
     }
     path.write_text(json.dumps(whole, indent=1, default=str) + "\n")
+
+
+def _measured_fields(run: Run) -> dict[str, Any]:
+    """The run without the figures it doesn't have: JSON knows no NaN."""
+    fields = asdict(run).items()
+    return {name: v for name, v in fields if not (isinstance(v, float) and isnan(v))}
 
 
 def kept(folder: Path) -> dict[str, Measured]:
@@ -107,20 +111,23 @@ def cells(own: Figures) -> list[str]:
 
 
 def seconds(value: float) -> str:
+    """Seconds to read; empty where they weren't measured."""
+    if isnan(value):
+        return ""
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
 def ratio(value: float) -> str:
     """How many times, two digits after the point; empty where it wasn't measured."""
-    return f"{value:.2f}" if value == value else ""  # noqa: PLR0124
+    return "" if isnan(value) else f"{value:.2f}"
 
 
 def at_least(what: str, wanted: float, value: float) -> Target:
-    met = None if value != value else value >= wanted  # noqa: PLR0124
+    met = None if isnan(value) else value >= wanted
     return Target(what, f"≥ {wanted:g} ×", ratio(value) + " ×", met)
 
 
 def at_most(what: str, wanted: float, value: float, unit: str = " ×") -> Target:
-    met = None if value != value else value <= wanted  # noqa: PLR0124
+    met = None if isnan(value) else value <= wanted
     measured = ratio(value) if unit == " ×" else f"{value:,.0f}"
     return Target(what, f"≤ {wanted:g}{unit}", measured + unit, met)

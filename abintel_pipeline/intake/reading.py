@@ -45,7 +45,7 @@ class Reading:
     def write(self, query: str, path: Path, rejected: bool = False) -> int:
         """Stream a query into a Parquet file of the store's making; how many rows it has."""
         table = self.table.rejected if rejected else self.table.raw
-        copy_to_parquet(self.connection, query, path, file_metadata(table, self.settings.rules))
+        copy_to_parquet(self.duckdb, query, path, file_metadata(table, self.settings.rules))
         return int(pq.read_metadata(path).num_rows)
 
     def stage(self, texts: str) -> tuple[Path, int]:

@@ -205,6 +205,9 @@ def _total_cuts(scored: ir.Table) -> ir.Table:
 
 
 def _rfm_class(rows: ir.Table, bins: int) -> ir.StringValue:
-    between = "-" if bins == 10 else ""
     scores = (rows.recency_score, rows.frequency_score, rows.monetary_score)
-    return cast(ir.StringValue, ibis.literal(between).join([s.cast("string") for s in scores]))
+    if bins == 10:
+        return cast(ir.StringValue, ibis.literal("-").join([s.cast("string") for s in scores]))
+    recency, frequency, monetary = scores
+    # Three digits: one number turned into text costs a third of three.
+    return (100 * recency + 10 * frequency + monetary).cast("string")
