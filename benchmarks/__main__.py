@@ -10,6 +10,7 @@ data. A part's figures are kept as soon as it is measured.
 """
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = vars(_parser().parse_args(arguments))
     only, report = options.pop("only"), options.pop("report")
     plan = Plan(**options)
+    sys.stdout.reconfigure(line_buffering=True)
     stopped = []
     if not report:
         stopped = [name for name in only if not _measured(plan, name)]
@@ -36,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _measured(plan: Plan, name: str) -> bool:
     """Measure one part and keep it; False where it can't be, which doesn't stop the others."""
-    print(f"{name}:", flush=True)
+    print(f"{name}:")
     before = time.perf_counter()
     try:
         keep(plan, name, PARTS[name].measure(plan))
@@ -44,7 +46,7 @@ def _measured(plan: Plan, name: str) -> bool:
         print(f"{name}: {error}")
         return False
     write_report(plan.results)
-    print(f"{name}: done in {time.perf_counter() - before:.0f} s", flush=True)
+    print(f"{name}: done in {time.perf_counter() - before:.0f} s")
     return True
 
 

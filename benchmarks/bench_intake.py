@@ -15,7 +15,7 @@ from benchmarks.generate import Retailer, write_csv
 from benchmarks.job import IntakeJob
 from benchmarks.measuring import Entry, cases, contenders, figures, megabytes, rounds
 from benchmarks.plan import Plan
-from benchmarks.results import COLUMNS, Measured, Section, at_most, cells, ratio, table
+from benchmarks.results import COLUMNS, Measured, Section, at_most, at_most_mb, cells, ratio, table
 
 LINES = 10_000_000
 LINES_PER_CUSTOMER = 20
@@ -59,7 +59,7 @@ def tell(results: dict[str, Measured]) -> Section:
         targets.append(at_most(f"{what}, against DuckDB's copy", 3, own.seconds / base))
     kept_below = megabytes(measured.limit) + ABOVE_LIMIT_MB
     peak = figures(measured.runs, "intake").peak_mb
-    targets.append(at_most("intake: peak memory", kept_below, peak, " MB"))
+    targets.append(at_most_mb("intake: peak memory", kept_below, peak))
     sizes = ", ".join(f"{name} {size} MB" for name, size in measured.about["megabytes"].items())
     lines = [
         f"{measured.about['lines']:,} lines ({sizes}), DuckDB limited to {measured.limit}. The copy"

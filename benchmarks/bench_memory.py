@@ -7,7 +7,7 @@ from benchmarks.comparing import own_store
 from benchmarks.job import ChainJob
 from benchmarks.measuring import Entry, figures, rounds
 from benchmarks.plan import Plan
-from benchmarks.results import COLUMNS, Measured, Section, Target, at_most, cells, table
+from benchmarks.results import COLUMNS, Measured, Section, Target, at_most_mb, cells, table
 
 LINES = 100_000_000
 LIMIT = "3GB"
@@ -37,6 +37,6 @@ def tell(results: dict[str, Measured]) -> Section:
     what = f"{measured.about['lines']:,} lines under {measured.limit}"
     targets = [
         Target(f"{what}: finishes", "every run", f"{own.runs} of {len(measured.runs)}", not failed),
-        at_most(f"{what}: peak memory", MOST_MB, own.peak_mb, " MB"),
+        at_most_mb(f"{what}: peak memory", MOST_MB, own.peak_mb),
     ]
     return Section("Many lines in little memory", lines, targets)

@@ -11,7 +11,17 @@ from benchmarks.comparing import Different, compare, own_store
 from benchmarks.job import ChainJob, LibraryJob
 from benchmarks.measuring import Entry, Run, contenders, figures, megabytes, rounds
 from benchmarks.plan import Plan
-from benchmarks.results import COLUMNS, Measured, Section, at_least, at_most, cells, ratio, table
+from benchmarks.results import (
+    COLUMNS,
+    Measured,
+    Section,
+    at_least,
+    at_most,
+    at_most_mb,
+    cells,
+    ratio,
+    table,
+)
 
 LINES = 20_000_000
 CHAIN = ("pipeline", "hand-written SQL", "Polars", "pandas")
@@ -94,6 +104,6 @@ def tell(results: dict[str, Measured]) -> Section:
     targets = [
         at_most("one snapshot against hand-written SQL", 1.15, own.seconds / base.seconds),
         *(at_least(f"one snapshot faster than {name}", 4, value) for name, value in slower.items()),
-        at_most("one snapshot: peak memory", kept_below, own.peak_mb, " MB"),
+        at_most_mb("one snapshot: peak memory", kept_below, own.peak_mb),
     ]
     return Section("One snapshot", lines, targets)

@@ -123,11 +123,18 @@ def ratio(value: float) -> str:
 
 
 def at_least(what: str, wanted: float, value: float) -> Target:
-    met = None if isnan(value) else value >= wanted
-    return Target(what, f"≥ {wanted:g} ×", ratio(value) + " ×", met)
+    return _target(what, f"≥ {wanted:g} ×", value, f"{ratio(value)} ×", enough=value >= wanted)
 
 
-def at_most(what: str, wanted: float, value: float, unit: str = " ×") -> Target:
-    met = None if isnan(value) else value <= wanted
-    measured = ratio(value) if unit == " ×" else f"{value:,.0f}"
-    return Target(what, f"≤ {wanted:g}{unit}", measured + unit, met)
+def at_most(what: str, wanted: float, value: float) -> Target:
+    return _target(what, f"≤ {wanted:g} ×", value, f"{ratio(value)} ×", enough=value <= wanted)
+
+
+def at_most_mb(what: str, wanted: float, value: float) -> Target:
+    return _target(what, f"≤ {wanted:,.0f} MB", value, f"{value:,.0f} MB", enough=value <= wanted)
+
+
+def _target(what: str, wanted: str, value: float, measured: str, *, enough: bool) -> Target:
+    if isnan(value):
+        return Target(what, wanted, "", None)
+    return Target(what, wanted, measured, enough)
