@@ -1,8 +1,6 @@
 """Growth with the lines of one snapshot, and with the days of a range, against a straight line."""
 
-import shutil
-
-from benchmarks.comparing import own_store
+from benchmarks.comparing import own_store, remove_stores
 from benchmarks.job import ChainJob
 from benchmarks.measuring import Entry, Figures, cases, figures, rounds
 from benchmarks.plan import Plan
@@ -14,16 +12,14 @@ Growth = dict[int, Figures]
 
 
 def measure(plan: Plan) -> Measured:
-    entries, stores = [], []
+    entries = []
     for lines in LINES:
         retailer, folder = plan.retailer(lines)
         store = own_store(folder, "growth")
-        stores.append(store)
         job = ChainJob(store, retailer.last_day, plan.memory_limit, plan.late)
         entries.append(Entry("pipeline", job, {"lines": retailer.lines}))
     runs = rounds(entries, plan.rounds)
-    for store in stores:
-        shutil.rmtree(store)
+    remove_stores(entries)
     about = {"base": plan.lines(BASE), "memory_limit": plan.memory_limit}
     return Measured(runs, about)
 

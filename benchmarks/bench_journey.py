@@ -13,7 +13,7 @@ from statistics import mean
 from abintel_pipeline.demo import FIRST_DAY, LAST_DAY, write_deliveries
 from abintel_pipeline.running import Selection, run_days
 from benchmarks.bench_range import extrapolated, sample
-from benchmarks.comparing import compare, link_requests
+from benchmarks.comparing import compare, link_requests, remove_stores
 from benchmarks.in_dagster import settings
 from benchmarks.job import JourneyJob
 from benchmarks.measuring import Entry, cases, figures, rounds, step_seconds
@@ -49,7 +49,7 @@ def measure(plan: Plan) -> Measured:
     try:
         runs = rounds([whole, daily, *fresh], plan.rounds, after_first=must_agree)
     finally:
-        shutil.rmtree(source / "by")
+        remove_stores([whole, daily, *fresh])
     return Measured(runs, {"days": days, "timed": len(timed), "memory_limit": plan.memory_limit})
 
 

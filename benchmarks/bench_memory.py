@@ -1,9 +1,8 @@
 """One snapshot of many lines under a low memory limit: it has to finish and stay small."""
 
-import shutil
 from dataclasses import replace
 
-from benchmarks.comparing import own_store
+from benchmarks.comparing import own_store, remove_stores
 from benchmarks.job import ChainJob
 from benchmarks.measuring import Entry, figures, rounds
 from benchmarks.plan import Plan
@@ -19,7 +18,7 @@ def measure(plan: Plan) -> Measured:
     store = own_store(folder, "low memory")
     entry = Entry("pipeline", ChainJob(store, retailer.last_day, LIMIT, plan.late))
     runs = rounds([entry], plan.rounds)
-    shutil.rmtree(store)
+    remove_stores([entry])
     about = {"lines": retailer.lines, "customers": retailer.customers, "memory_limit": LIMIT}
     return Measured(runs, about)
 

@@ -4,11 +4,10 @@ Of the SQL's days a sample is timed, spread evenly over the range, and its mean 
 them. After the first round the sample's days are compared, to the last bit.
 """
 
-import shutil
 from datetime import date, timedelta
 from statistics import mean
 
-from benchmarks.comparing import compare, own_store
+from benchmarks.comparing import compare, own_store, remove_stores
 from benchmarks.job import ChainJob, FloorJob
 from benchmarks.measuring import Entry, Run, cases, figures, rounds, step_seconds
 from benchmarks.plan import Plan
@@ -58,7 +57,7 @@ def measure(plan: Plan) -> Measured:
     try:
         runs = rounds(entries, plan.rounds, after_first=lambda: _must_agree(entries))
     finally:
-        shutil.rmtree(folder / "by")
+        remove_stores(entries)
     about = {"lines": retailer.lines, "customers": retailer.customers, "memory_limit": limit}
     return Measured(runs, about)
 

@@ -4,10 +4,8 @@ Before anything is timed, the contenders' tables are compared: same rows in the 
 equal to the last bit. The libraries compute an RFM summary alone, and write nothing.
 """
 
-import shutil
-
 from benchmarks import libraries
-from benchmarks.comparing import Different, compare, own_store
+from benchmarks.comparing import Different, compare, own_store, remove_stores
 from benchmarks.job import ChainJob, LibraryJob
 from benchmarks.measuring import Entry, Run, contenders, figures, megabytes, rounds
 from benchmarks.plan import Plan
@@ -46,7 +44,7 @@ def measure(plan: Plan) -> Measured:
     try:
         runs = rounds([*chain, *others], plan.rounds)
     finally:
-        shutil.rmtree(folder / "by")
+        remove_stores([*chain, *others])
     absent = [
         Run(name, error=f"not installed: {missing[library]}")
         for name, library in libraries.CONTENDERS.items()

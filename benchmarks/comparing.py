@@ -1,6 +1,7 @@
 """Whether two contenders wrote the same: rows in the same order, floats equal to the last bit."""
 
 import shutil
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 
 from abintel_pipeline.store import SnapshotStore
 from benchmarks.job import REQUEST_TABLES, RESULT_TABLES
+from benchmarks.measuring import Entry
 
 
 class Different(Exception):
@@ -21,6 +23,12 @@ def own_store(folder: Path, name: str) -> Path:
     shutil.rmtree(store, ignore_errors=True)
     link_requests(folder, store)
     return store
+
+
+def remove_stores(entries: Iterable[Entry]) -> None:
+    """Remove the contenders' own stores: a year of snapshots is many GB. Shared tables stay."""
+    for entry in entries:
+        shutil.rmtree(entry.job.place, ignore_errors=True)
 
 
 def link_requests(source: Path, store: Path) -> None:
