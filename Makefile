@@ -1,10 +1,10 @@
-# make demo | make test | make ui
+# make demo | make test | make ui | make bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 3000
 
-.PHONY: demo test ui clean
+.PHONY: demo test ui bench clean
 
 demo: $(VENV)/installed
 	@$(BIN)/abintel demo
@@ -18,6 +18,15 @@ test: $(VENV)/installed
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --no-cache
 	@$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term
+
+# make bench ARGS='--only snapshot' for a part; ARGS=--help tells the rest.
+bench: $(VENV)/installed-bench
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+$(VENV)/installed-bench: $(VENV)/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]' || \
+	  { echo "The benchmarks' packages could not be installed: is there a network to a package registry?" >&2; exit 1; }
+	@touch $@
 
 # One environment for everything: the demo's data and the tests' tools are small.
 $(VENV)/installed: pyproject.toml constraints.txt

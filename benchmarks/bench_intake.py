@@ -1,62 +1,74 @@
 """A CSV delivery, side by side: the pipeline's whole intake, DuckDB's own copy of it into Parquet.
 
-    python -m benchmarks.bench_intake                       10 M lines
-    python -m benchmarks.bench_intake --lines 100_000 --rounds 1                      a try-out
-
 The intake reads, screens, enforces the contract and writes what is accepted and what is refused.
 DuckDB's copy knows the types and nothing else. Three deliveries of the same lines: a clean one, one
 with a refused value in every 100,000th line, one with too few or too many fields there.
 """
 
-import argparse
-import tempfile
 from collections.abc import Iterable, Iterator
-from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from benchmarks.contender import INTAKE
+from benchmarks.comparing import Different
 from benchmarks.generate import Retailer, write_csv
 from benchmarks.job import IntakeJob
-from benchmarks.measuring import Run, memory_kept, rounds, table, write_results
+from benchmarks.measuring import Entry, cases, contenders, figures, megabytes, rounds
+from benchmarks.plan import Plan
+from benchmarks.results import COLUMNS, Measured, Section, at_most, at_most_mb, cells, ratio, table
 
+LINES = 10_000_000
+LINES_PER_CUSTOMER = 20
+CONTENDERS = ("intake", "DuckDB COPY")
 AGAINST = "DuckDB COPY"
+ABOVE_LIMIT_MB = 500
 EVERY = 100_000
 CUSTOMER, ORDER, DAY, AMOUNT, PRODUCT = range(5)
 REFUSED = ((AMOUNT, "abc"), (CUSTOMER, ""), (DAY, "2025-02-30"), (AMOUNT, "1e309"), (AMOUNT, "-1"))
 DELIVERIES = ("clean", "refused values", "ragged lines")
 
 
-def main() -> None:
-    arguments = parse()
-    retailer = Retailer(lines=arguments.lines, customers=arguments.lines // 20, days=1)
-    runs: dict[str, list[Run]] = {}
-    for delivery in arguments.deliveries:
-        data = arguments.folder / f"intake-{retailer.name}" / delivery.replace(" ", "-")
-        limit, day = arguments.memory_limit, retailer.first_day
-        job = IntakeJob(data, day, limit, clean=delivery == "clean")
+def measure(plan: Plan) -> Measured:
+    lines = plan.lines(LINES)
+    retailer = Retailer(lines=lines, customers=lines // LINES_PER_CUSTOMER, days=1)
+    entries, sizes = [], {}
+    for delivery in DELIVERIES:
+        data = plan.folder / f"intake-{retailer.name}" / delivery.replace(" ", "-")
+        job = IntakeJob(data, retailer.first_day, plan.memory_limit, clean=delivery == "clean")
         deliver(retailer, delivery, job.delivery)
-        print(f"{delivery}: {retailer.lines:,} lines, {job.delivery.stat().st_size / 1e6:.0f} MB")
-        jobs = dict.fromkeys(INTAKE, job)
-        print("one run of each, not counted, whose files must hold the same rows")
-        failed = [run.error for run in rounds(jobs, 1) if run.error]
-        if failed or not same_rows(job):
-            raise SystemExit(f"nothing timed: {failed or 'different rows'}")
-        runs[delivery] = rounds(jobs, arguments.rounds)
-        print(*table(runs[delivery], AGAINST), sep="\n")
-        own = [run for run in runs[delivery] if run.contender != AGAINST]
-        kept = all(memory_kept(run, limit) for run in own)
-        print(f"limit {limit}: the intake {'stays' if kept else 'DOES NOT STAY'} in it + 500 MB")
-    every = [run for some in runs.values() for run in some]
-    about = {
-        "what": "intake",
-        "retailer": retailer,
-        "memory_limit": arguments.memory_limit,
-        "delivery_of_run": [delivery for delivery, some in runs.items() for _ in some],
-    }
-    write_results(arguments.results, about, every)
-    print(f"all figures: {arguments.results}")
+        sizes[delivery] = round(job.delivery.stat().st_size / 1e6)
+        entries += [Entry(name, job, {"delivery": delivery}) for name in CONTENDERS]
+    print("  one run of each, not counted, whose files must hold the same rows")
+    failed = [run.error for run in rounds(entries, 1) if run.error]
+    if failed or not all(same_rows(entry.job) for entry in entries):
+        raise Different(f"nothing timed: {failed or 'different rows'}")
+    runs = rounds(entries, plan.rounds)
+    return Measured(runs, {"lines": lines, "megabytes": sizes, "memory_limit": plan.memory_limit})
+
+
+def tell(results: dict[str, Measured]) -> Section:
+    measured = results["intake"]
+    rows, targets = [], []
+    for delivery in cases(measured.runs, "delivery"):
+        base = figures(measured.runs, AGAINST, delivery=delivery).seconds
+        for name in contenders(measured.runs):
+            own = figures(measured.runs, name, delivery=delivery)
+            rows.append([f"{delivery}: {name}", *cells(own), ratio(own.seconds / base)])
+        own = figures(measured.runs, "intake", delivery=delivery)
+        what = f"intake of {measured.about['lines']:,} CSV lines, {delivery}"
+        targets.append(at_most(f"{what}, against DuckDB's copy", 3, own.seconds / base))
+    kept_below = megabytes(measured.limit) + ABOVE_LIMIT_MB
+    peak = figures(measured.runs, "intake").peak_mb
+    targets.append(at_most_mb("intake: peak memory", kept_below, peak))
+    sizes = ", ".join(f"{name} {size} MB" for name, size in measured.about["megabytes"].items())
+    lines = [
+        f"{measured.about['lines']:,} lines ({sizes}), DuckDB limited to {measured.limit}. The copy"
+        " knows the types alone and drops what it can't read; in the second and third delivery"
+        f" every {EVERY:,}th line has to be refused.",
+        "",
+        *table(["delivery", *COLUMNS, "× DuckDB's copy"], rows),
+    ]
+    return Section("Intake of a CSV delivery", lines, targets)
 
 
 def deliver(retailer: Retailer, delivery: str, path: Path) -> None:
@@ -105,22 +117,3 @@ def same_rows(job: IntakeJob) -> bool:
     return all(
         accepted.read([name]).equals(copied.read([name])) for name in copied.schema_arrow.names
     )
-
-
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--lines", type=int, default=10_000_000)
-    temporary = Path(tempfile.gettempdir()) / "abintel-benchmarks"
-    parser.add_argument("--folder", type=Path, default=temporary, help="where the data lies")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--memory-limit", default="4GB")
-    parser.add_argument("--deliveries", nargs="+", default=list(DELIVERIES), choices=DELIVERIES)
-    results = temporary / f"intake-{date.today()}.json"  # noqa: DTZ011
-    parser.add_argument("--results", type=Path, default=results)
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()

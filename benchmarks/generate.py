@@ -86,7 +86,8 @@ def delivered_lines(retailer: Retailer, number: int) -> str:
     if corrected < 0 or not retailer.corrected_share:
         return new
     return (
-        f"{new} UNION ALL SELECT * EXCLUDE (line) REPLACE (amount + 0.01::DECIMAL(18, 2) AS amount)"
+        f"{new} UNION ALL SELECT * EXCLUDE (line)"
+        f" REPLACE ((amount + 0.01)::DECIMAL(18, 2) AS amount)"
         f" FROM {_new_lines(retailer, corrected)}"
         f" WHERE uniform(line, 'corrected', {retailer.seed}) < {retailer.corrected_share}"
     )

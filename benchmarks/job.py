@@ -1,9 +1,12 @@
-"""What a contender is told: where the lines lie, which day to compute, how much memory to use."""
+"""What a contender is told: where the lines lie, which days to compute, how much memory to use."""
 
 import json
-from dataclasses import asdict, dataclass
+import shutil
+import sys
+from dataclasses import asdict, dataclass, fields
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Self
 
 from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.store import SnapshotStore
@@ -22,55 +25,114 @@ REQUEST_TABLES = ("raw_transactions", "raw_customers")
 
 
 @dataclass(frozen=True)
-class ChainJob:
+class Job:
+    """Work in the folder `place`, for `day`, under a memory limit."""
+
+    place: Path
+    day: date
+    memory_limit: str = "4GB"
+
+    @property
+    def spill(self) -> Path:
+        return self.place / "spill"
+
+    def command(self, contender: str) -> list[str]:
+        """The process that does it."""
+        return [sys.executable, "-m", "benchmarks.contender", contender, self.as_json()]
+
+    def clear(self) -> None:
+        """Remove what an earlier run of this job left: each run starts from the same state."""
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        values = json.loads(text)
+        kinds = {field.name: field.type for field in fields(cls)}
+        paths = {name: Path(values[name]) for name in values if kinds[name] in (Path, "Path")}
+        return cls(**values | paths | {"day": date.fromisoformat(values["day"])})
+
+
+@dataclass(frozen=True)
+class ChainJob(Job):
     """The snapshots of `days` days up to `day`.
 
-    `store` holds the request tables and takes the results.
+    `place` is a store that holds the request tables and takes the results.
 
     `late`: whether the retailer has late lines, which a person who writes SQL for it would know.
     """
 
-    store: Path
-    day: date
-    memory_limit: str = "4GB"
     late: bool = False
     days: int = 1
+
+    @property
+    def store(self) -> Path:
+        return self.place
 
     @property
     def range(self) -> list[date]:
         """The days to compute, in order."""
         return [self.day - timedelta(days=n) for n in reversed(range(self.days))]
 
-    @property
-    def spill(self) -> Path:
-        return self.store / "spill"
-
     def result(self, table: Table) -> Path:
         """Where a contender writes that table of the job's day."""
         return SnapshotStore(self.store).path(table, self.day)
 
-    def as_json(self) -> str:
-        return json.dumps(asdict(self), default=str)
-
-    @classmethod
-    def from_json(cls, text: str) -> "ChainJob":
-        values = json.loads(text)
-        return cls(
-            **values | {"store": Path(values["store"]), "day": date.fromisoformat(values["day"])}
-        )
+    def clear(self) -> None:
+        for table in RESULT_TABLES:
+            shutil.rmtree(self.store / table.name, ignore_errors=True)
 
 
 @dataclass(frozen=True)
-class IntakeJob:
-    """One delivery: a CSV file in the landing folder of `data`; what is accepted goes to `data`.
+class FloorJob(ChainJob):
+    """The results of `days` days that lie in the store, written once more into `copies`."""
+
+    @property
+    def copies(self) -> Path:
+        return self.place / "copies"
+
+    def clear(self) -> None:
+        shutil.rmtree(self.copies, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class JourneyJob(Job):
+    """Dagster runs over the days of Complete Journey up to `day`.
+
+    `place` is a data folder whose store holds the deliveries; its history is its own.
+    `days`: the length of a range in one run. `sample`: the single days, each a run of its own.
+    """
+
+    days: int = 1
+    sample: tuple[str, ...] = ()
+
+    @property
+    def store(self) -> Path:
+        return self.place / "store"
+
+    @property
+    def first(self) -> date:
+        return self.day - timedelta(days=self.days - 1)
+
+    def clear(self) -> None:
+        for table in RESULT_TABLES:
+            shutil.rmtree(self.store / table.name, ignore_errors=True)
+        shutil.rmtree(self.place / "dagster", ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class IntakeJob(Job):
+    """One delivery: a CSV file in the landing folder of `place`; what is accepted goes there too.
 
     `clean`: whether every line can be read as it stands.
     """
 
-    data: Path
-    day: date
-    memory_limit: str = "4GB"
     clean: bool = True
+
+    @property
+    def data(self) -> Path:
+        return self.place
 
     @property
     def delivery(self) -> Path:
@@ -86,15 +148,13 @@ class IntakeJob:
         """Where DuckDB alone writes its copy."""
         return self.data / "copied.parquet"
 
-    @property
-    def spill(self) -> Path:
-        return self.data / "spill"
 
-    as_json = ChainJob.as_json
+@dataclass(frozen=True)
+class LibraryJob(Job):
+    """A library's RFM summary of the lines in the store `place`, by that library's own Python."""
 
-    @classmethod
-    def from_json(cls, text: str) -> "IntakeJob":
-        values = json.loads(text)
-        return cls(
-            **values | {"data": Path(values["data"]), "day": date.fromisoformat(values["day"])}
-        )
+    python: Path = Path(sys.executable)
+
+    def command(self, contender: str) -> list[str]:
+        module = "benchmarks.rfm_libraries"
+        return [str(self.python), "-m", module, contender, str(self.place), str(self.day)]

@@ -1,112 +1,166 @@
-"""Runs contenders in turns, each in its own process, and puts the figures side by side."""
+"""Runs contenders in turns, each in its own process, and takes the medians of their figures."""
 
 import json
+import os
 import platform
 import re
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
 
-PACKAGES = ("duckdb", "ibis-framework", "pandas", "pyarrow")
+from benchmarks.job import Job
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("duckdb", "ibis-framework", "pandas", "polars", "pyarrow", "dagster", "numpy")
 UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
-ABOVE_LIMIT_MB = 500
+NAN = float("nan")
+SLOW_SECONDS = 60
+SLOW_ROUNDS = 3
+"""How often a contender runs that takes longer than SLOW_SECONDS."""
+
+Case = dict[str, str | int]
 
 
-class Job(Protocol):
-    """What a contender is told."""
+@dataclass(frozen=True)
+class Entry:
+    """A contender, what it is told, and what tells its runs from its other ones."""
 
-    @property
-    def spill(self) -> Path: ...
-
-    @property
-    def memory_limit(self) -> str: ...
-
-    def as_json(self) -> str: ...
+    contender: str
+    job: Job
+    case: Case = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of one contender; memory in MB of 10**6 bytes, `error` where it failed."""
+    """One run of one contender; memory in MB of 10**6 bytes, `error` where it failed.
+
+    `seconds` are those of the work; `process_seconds` those of the whole process, imports included.
+    """
 
     contender: str
-    seconds: float = float("nan")
-    cpu_seconds: float = float("nan")
-    peak_mb: float = float("nan")
+    case: Case = field(default_factory=dict)
+    seconds: float = NAN
+    cpu_seconds: float = NAN
+    process_seconds: float = NAN
+    peak_mb: float = NAN
     spilled_mb: float = 0.0
+    steps: dict[str, float] = field(default_factory=dict)
     error: str = ""
 
 
-def run_once(contender: str, job: Job) -> Run:
+def run_once(entry: Entry) -> Run:
     """Run a contender in a new process and watch how much it spills."""
+    contender, job, case = entry.contender, entry.job, entry.case
+    job.clear()
+    os.sync()  # nobody waits for what the one before has left to write
     job.spill.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "benchmarks.contender", contender, job.as_json()]
     spilled = 0
     with tempfile.TemporaryFile("w+") as output:
-        child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True)
-        while child.poll() is None:
-            spilled = max(spilled, _size(job.spill))
-            time.sleep(0.05)
+        before = time.perf_counter()
+        child = subprocess.Popen(
+            job.command(contender), cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, text=True
+        )
+        try:
+            while child.poll() is None:
+                spilled = max(spilled, _size(job.spill))
+                time.sleep(0.05)
+        finally:
+            child.kill()
+        whole = time.perf_counter() - before
         output.seek(0)
         lines = [line for line in output.read().splitlines() if line.strip()]
     if child.returncode:
-        return Run(contender, spilled_mb=spilled / 1e6, error=_last_words(lines))
+        error = _last_words(lines, child.returncode)
+        return Run(contender, case, spilled_mb=spilled / 1e6, error=error)
     figures = json.loads(next(line for line in lines if line.startswith('{"seconds"')))
-    return Run(contender, **figures, spilled_mb=spilled / 1e6)
+    return Run(contender, case, **figures, process_seconds=whole, spilled_mb=spilled / 1e6)
 
 
-def rounds(jobs: dict[str, Job], number: int, say: Callable[[str], None] = print) -> list[Run]:
-    """A B A B …: every contender once per round."""
-    done = []
+def rounds(
+    entries: Iterable[Entry],
+    number: int,
+    *,
+    after_first: Callable[[], None] = lambda: None,
+    say: Callable[[str], None] = print,
+) -> list[Run]:
+    """A B A B …: every entry once per round; slow ones in the first rounds only.
+
+    An entry that failed isn't tried again.
+    """
+    done: list[Run] = []
     for n in range(1, number + 1):
-        for contender, job in jobs.items():
-            one = run_once(contender, job)
+        for entry in entries:
+            earlier = [r for r in done if (r.contender, r.case) == (entry.contender, entry.case)]
+            if not _runs_again(earlier):
+                continue
+            one = run_once(entry)
             done.append(one)
+            what = " ".join([entry.contender, *(f"{k} {v}" for k, v in entry.case.items())])
             result = one.error or f"{one.seconds:.2f} s, peak {one.peak_mb:.0f} MB"
-            say(f"  round {n} of {number}: {contender}: {result}")
+            say(f"  round {n} of {number}: {what}: {result}")
+        if n == 1:
+            after_first()
     return done
 
 
-def table(runs: list[Run], against: str) -> Iterator[str]:
-    """Lines of a Markdown table: medians, and how many times the wall and CPU time of `against`."""
-    yield f"| contender | runs | median s | CPU s | × {against} | × CPU | peak MB | spilled MB |"
-    yield "|---|--:|--:|--:|--:|--:|--:|--:|"
-    base = medians(runs, against)
-    for name in dict.fromkeys(run.contender for run in runs):
-        own = medians(runs, name)
-        ratios = [own[what] / base[what] for what in ("seconds", "cpu_seconds")]
-        yield (
-            f"| {name} | {own['runs']:.0f} | {own['seconds']:.2f} | {own['cpu_seconds']:.2f} |"
-            f" {ratios[0]:.2f} | {ratios[1]:.2f} | {own['peak_mb']:.0f} | {own['spilled_mb']:.0f} |"
-        )
+def _runs_again(earlier: list[Run]) -> bool:
+    if any(run.error for run in earlier):
+        return False
+    slow = earlier and statistics.median(r.process_seconds for r in earlier) > SLOW_SECONDS
+    return not (slow and len(earlier) >= SLOW_ROUNDS)
 
 
-def medians(runs: list[Run], contender: str) -> dict[str, float]:
+@dataclass(frozen=True)
+class Figures:
     """Medians of a contender's times; the largest of its memory figures. NaN where all failed."""
-    good = [run for run in runs if run.contender == contender and not run.error]
+
+    runs: int = 0
+    seconds: float = NAN
+    cpu_seconds: float = NAN
+    process_seconds: float = NAN
+    peak_mb: float = NAN
+    spilled_mb: float = NAN
+    error: str = ""
+
+
+def figures(runs: Iterable[Run], contender: str | None = None, **case: str | int) -> Figures:
+    """The figures of the runs of a contender in a case; of all that are left out, any."""
+    chosen = [
+        run
+        for run in runs
+        if contender in (None, run.contender) and case.items() <= run.case.items()
+    ]
+    good = [run for run in chosen if not run.error]
     if not good:
-        return dict.fromkeys(("seconds", "cpu_seconds", "peak_mb", "spilled_mb"), float("nan")) | {
-            "runs": 0
-        }
-    return {
-        "runs": len(good),
-        "seconds": statistics.median(run.seconds for run in good),
-        "cpu_seconds": statistics.median(run.cpu_seconds for run in good),
-        "peak_mb": max(run.peak_mb for run in good),
-        "spilled_mb": max(run.spilled_mb for run in good),
-    }
+        return Figures(error=next((run.error for run in chosen), "not run"))
+    times = ("seconds", "cpu_seconds", "process_seconds")
+    return Figures(
+        runs=len(good),
+        **{name: statistics.median(getattr(run, name) for run in good) for name in times},
+        peak_mb=max(run.peak_mb for run in good),
+        spilled_mb=max(run.spilled_mb for run in good),
+    )
 
 
-def memory_kept(run: Run, memory_limit: str) -> bool:
-    """Whether the process stayed under the engine's limit plus 500 MB."""
-    return not run.error and run.peak_mb <= megabytes(memory_limit) + ABOVE_LIMIT_MB
+def step_seconds(runs: Iterable[Run], contender: str, **case: str | int) -> dict[str, float]:
+    """Median seconds of each step of a contender."""
+    good = [r for r in runs if r.contender == contender and case.items() <= r.case.items()]
+    names = dict.fromkeys(name for run in good for name in run.steps)
+    return {name: statistics.median(run.steps[name] for run in good) for name in names}
+
+
+def cases(runs: Iterable[Run], name: str) -> list[str | int]:
+    """The different values of one part of the case, in the order they ran."""
+    return list(dict.fromkeys(run.case[name] for run in runs if name in run.case))
+
+
+def contenders(runs: Iterable[Run]) -> list[str]:
+    return list(dict.fromkeys(run.contender for run in runs))
 
 
 def megabytes(size: str) -> float:
@@ -120,32 +174,24 @@ def megabytes(size: str) -> float:
     return float(number) * scale / 1e6
 
 
-def write_results(path: Path, about: dict[str, object], runs: list[Run]) -> None:
-    """All figures of a benchmark as JSON, with the machine and the versions they come from."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole = {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "command": " ".join(sys.argv),
-        **about,
-        "runs": [asdict(run) for run in runs],
-    }
-    path.write_text(json.dumps(whole, indent=1, default=str) + "\n")
-
-
 def machine() -> dict[str, object]:
     """The machine and versions that a figure comes from."""
-    import os
-
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_gb": round(pages / 1e9, 1),
-        "load": os.getloadavg(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
+        "load": [round(x, 1) for x in os.getloadavg()],
+        "versions": {"python": platform.python_version(), **{n: version(n) for n in PACKAGES}},
     }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
 
 
 def _size(folder: Path) -> int:
@@ -155,6 +201,7 @@ def _size(folder: Path) -> int:
         return 0
 
 
-def _last_words(lines: list[str]) -> str:
+def _last_words(lines: list[str], code: int) -> str:
     errors = [line for line in lines if "Error" in line or "Exception" in line]
-    return (errors or lines or ["killed"])[-1][:200]
+    words = (errors or lines or [f"ended with {code} without a word"])[-1][:200]
+    return words.replace(tempfile.gettempdir(), "…").replace(str(ROOT), "…")

@@ -1,0 +1,147 @@
+"""The benchmarks measure the same work on all sides, and their report says what was measured."""
+
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from abintel_pipeline.contract import TABLES
+from benchmarks import bench_range, bench_snapshot, libraries
+from benchmarks.comparing import Different, compare
+from benchmarks.job import RESULT_TABLES, ChainJob, JourneyJob
+from benchmarks.measuring import Entry, Figures, Run, figures, rounds
+from benchmarks.plan import Plan
+from benchmarks.report import write_report
+from benchmarks.results import Measured, at_least, at_most, keep
+
+ORIGIN_TELLS = ("duckdb", "cores", "python -m benchmarks --only snapshot --rounds 1")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Plan:
+    return Plan(folder=tmp_path, rounds=1, scale=0.0002)
+
+
+def test_all_contenders_write_the_same_tables_and_the_report_tells_of_each(
+    tiny: Plan, monkeypatch: pytest.MonkeyPatch
+):
+    def no_registry(folder: Path, library: str) -> Path:
+        raise libraries.NotInstalled("no registry")
+
+    monkeypatch.setattr(libraries, "python_of", no_registry)
+    measured = bench_snapshot.measure(tiny)
+    keep(tiny, "snapshot", measured)
+    page = write_report(tiny.results).read_text()
+    assert {run.contender for run in measured.runs if not run.error} == set(bench_snapshot.CHAIN)
+    for name in bench_snapshot.CHAIN:
+        assert f"| {name} | 1 |" in page
+    assert "| lifetimes | 0 | failed: not installed: no registry |" in page
+    assert all(words in page for words in ORIGIN_TELLS)
+    assert str(tiny.folder) not in page
+
+
+def test_a_table_that_differs_in_one_bit_is_found(tmp_path: Path):
+    day = date(2026, 1, 1)
+    for name, score in (("wanted", 0.1 + 0.2), ("same", 0.1 + 0.2), ("other", 0.3)):
+        for table in RESULT_TABLES:
+            path = ChainJob(tmp_path / name, day).result(table)
+            path.parent.mkdir(parents=True)
+            pq.write_table(_row(table.name, score), path)
+    compare(tmp_path / "wanted", tmp_path / "same", day)
+    with pytest.raises(Different, match=r"customer_loyalty of other on 2026-01-01.*loyalty_score"):
+        compare(tmp_path / "wanted", tmp_path / "other", day)
+
+
+def _row(table: str, score: float) -> pa.Table:
+    """One row of nulls, but for the loyalty score."""
+    schema = pa.schema(
+        [
+            field.with_nullable(True)
+            for field in TABLES[table].schema
+            if field.name != "snapshot_date"
+        ]
+    )
+    return pa.table(
+        {f.name: pa.array([score if f.name == "loyalty_score" else None], f.type) for f in schema}
+    )
+
+
+def test_a_figure_is_the_median_time_and_the_largest_memory_of_the_runs_that_finished():
+    runs = [
+        Run("a", seconds=s, cpu_seconds=s, process_seconds=s, peak_mb=10 * s) for s in (1, 9, 2)
+    ]
+    told = figures([*runs, Run("a", error="killed"), Run("b", seconds=100.0)], "a")
+    assert told == Figures(3, 2, 2, 2, 90, 0)
+    assert figures([Run("a", error="killed")], "a").error == "killed"
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(59.0, 5), (61.0, 3)])
+def test_a_contender_that_takes_minutes_runs_three_times(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seconds: float, times: int
+):
+    monkeypatch.setattr(
+        "benchmarks.measuring.run_once",
+        lambda entry: Run(entry.contender, entry.case, seconds=1.0, process_seconds=seconds),
+    )
+    entries = [Entry(name, ChainJob(tmp_path, date(2026, 1, 1))) for name in ("a", "b")]
+    runs = rounds(entries, 5, say=lambda line: None)
+    assert [run.contender for run in runs] == ["a", "b"] * times
+
+
+def test_a_contender_that_failed_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr("benchmarks.measuring.run_once", lambda _: Run("a", error="killed"))
+    assert len(rounds([Entry("a", ChainJob(tmp_path, date(2026, 1, 1)))], 5)) == 1
+
+
+def test_days_that_were_not_timed_cost_what_the_timed_ones_cost_on_average():
+    runs = [
+        Run("SQL", {"days": 10, "day": day}, seconds=seconds)
+        for day, seconds in [("a", 1.0), ("a", 3.0), ("a", 2.0), ("b", 4.0)]
+    ]
+    assert bench_range.extrapolated(runs, "SQL", 10) == 10 * (2 + 4) / 2
+
+
+def test_a_target_is_met_by_its_figure_alone():
+    assert at_least("faster", 8, 8.0).met is True
+    assert at_least("faster", 8, 7.99).met is False
+    assert at_most("slower", 1.15, 1.16).met is False
+    assert at_most("slower", 1.15, float("nan")).met is None
+
+
+def test_a_range_in_the_report_is_held_against_the_extrapolated_days(tiny: Plan):
+    runs = [
+        Run("pipeline", {"days": 10}, 5.0, 5.0, 6.0, 300.0, steps={"features": 4.0}),
+        Run("hand-written SQL", {"days": 10, "day": "2026-01-05"}, 3.0, 3.0, 4.0, 300.0),
+        Run("writing floor", {"days": 10}, 2.0, 2.0, 3.0, 300.0),
+    ]
+    about = {"lines": 1000, "customers": 25, "memory_limit": "4GB"}
+    keep(tiny, "range", Measured(runs, about))
+    page = write_report(tiny.results).read_text()
+    assert "| 10 snapshots against the SQL once a day | ≥ 8 × | 6.00 × | **no** |" in page
+    assert "1 of 10" in page
+    assert "features 4.00 s" in page
+
+
+def test_growth_is_drawn(tiny: Plan):
+    pytest.importorskip("matplotlib")
+    runs = [
+        Run("pipeline", {"lines": n}, float(n), 1.0, 1.0, 300.0) for n in (1_000_000, 20_000_000)
+    ]
+    keep(tiny, "growth", Measured(runs, {"base": 20_000_000, "memory_limit": "4GB"}))
+    assert "| 20,000,000 | 1 |" in write_report(tiny.results).read_text()
+    assert (tiny.results / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_only_a_whole_run_writes_into_the_repository():
+    assert Plan().results == Path(bench_range.__file__).parent
+    assert Plan(scale=0.5).results.is_relative_to(Plan().folder)
+
+
+def test_a_job_survives_its_trip_to_another_process(tmp_path: Path):
+    job = JourneyJob(tmp_path, date(2017, 12, 31), "1GB", days=3)
+    assert JourneyJob.from_json(job.as_json()).first == date(2017, 12, 29)
+    assert JourneyJob.from_json(job.as_json()).place == tmp_path
