@@ -16,8 +16,8 @@ test: $(VENV)/installed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m pytest --cov --cov-report=term
+	@$(BIN)/lint-imports --no-logo --no-cache
+	@$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term
 
 # One environment for everything: the demo's data and the tests' tools are small.
 $(VENV)/installed: pyproject.toml constraints.txt

@@ -1,30 +1,41 @@
 """abintel: the pipeline from the command line.
 
-Exit codes: 0 done, 1 it couldn't be done (the message says why), 2 the call or a setting is wrong.
+Exit codes: 0 done, 1 it couldn't be done (the message says why), 2 the call or a setting is wrong,
+130 interrupted.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from abintel_pipeline import demo as demo_data
+from abintel_pipeline.contract import TABLES
 from abintel_pipeline.engines import engine
+from abintel_pipeline.partitions import days_between
 from abintel_pipeline.running import GROUPS, RunFailed, Selection, run_days
-from abintel_pipeline.settings import ENV_PREFIX, Settings, faults, origins
+from abintel_pipeline.settings import (
+    ENV_FILE,
+    ENV_PREFIX,
+    Settings,
+    faults,
+    origins,
+    unknown_variables,
+)
 from abintel_pipeline.showing import Overview, Share, overview, refusals
 from abintel_pipeline.store import SnapshotMissing, SnapshotStore
 from abintel_pipeline.ui import PortTaken, serve
-from abintel_pipeline.windows import NothingDelivered
+from abintel_pipeline.windows import NothingDelivered, affected_snapshots, runs_of_days
 
 app = typer.Typer(
     help="Raw transactions in, a daily snapshot of every customer out.",
@@ -33,16 +44,40 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+class NothingTakenIn(Exception):
+    """A delivery was asked about that hasn't been taken in."""
+
+    def __init__(self, day: date) -> None:
+        super().__init__(f"no delivery of {day} has been taken in")
+
+
+CANNOT = (
+    RunFailed,
+    NothingDelivered,
+    NothingTakenIn,
+    SnapshotMissing,
+    PortTaken,
+    demo_data.DemoDataMissing,
+    duckdb.Error,
+    OSError,
+)
+"""What can keep a command from its work that the person at the keyboard can do something about."""
+INTERRUPTED = 130
+
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
+REQUEST_TABLES = ("raw_transactions", "raw_customers")
 SHOWN_REFUSALS = 50
+SHOWN_DAYS = 10
 UI_PORT = 3000
 
 
 def _parse_day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is no date: write YYYY-MM-DD") from error
 
@@ -53,29 +88,41 @@ Day = Annotated[Any, typer.Argument(parser=_parse_day, metavar="DATE", help="A d
 @contextmanager
 def _telling() -> Iterator[Settings]:
     """The settings, and errors as sentences with their exit codes."""
+    settings = _settings()
     try:
-        yield Settings()
-    except ValidationError as error:
-        for fault in faults(error):
-            err.print(f"setting {fault}", style="red", markup=False)
-        raise typer.Exit(2) from error
-    except SettingsError as error:
-        err.print(f"{error}: lists and objects are written as JSON", style="red", markup=False)
-        raise typer.Exit(2) from error
-    except (
-        RunFailed,
-        NothingDelivered,
-        SnapshotMissing,
-        PortTaken,
-        demo_data.DemoDataMissing,
-    ) as error:
+        yield settings
+    except KeyboardInterrupt as error:
+        err.print("interrupted: what was published by then stays", style="red")
+        raise typer.Exit(INTERRUPTED) from error
+    except CANNOT as error:
         err.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from error
 
 
+def _settings() -> Settings:
+    """The settings in force; what is wrong with them is told by the variables' names."""
+    try:
+        wrong = unknown_variables()
+        settings = Settings()
+    except ValidationError as error:
+        wrong = faults(error, ENV_PREFIX)
+    except SettingsError as error:
+        name = str(error).partition('field "')[2].partition('"')[0]
+        wrong = [f"{ENV_PREFIX}{name.upper()}: lists and objects are written as JSON"]
+    except UnicodeDecodeError:
+        wrong = [f"{ENV_FILE} is not UTF-8: save it as UTF-8"]
+    if wrong:
+        for fault in wrong:
+            err.print(fault, style="red", markup=False)
+        raise typer.Exit(2)
+    return settings
+
+
 @app.command()
 def run(
-    start: Annotated[Any, typer.Argument(parser=_parse_day, metavar="FROM", help="First day.")],
+    start: Annotated[
+        Any, typer.Argument(parser=_parse_day, metavar="FROM", help="First day, YYYY-MM-DD.")
+    ],
     end: Annotated[
         Any,
         typer.Argument(parser=_parse_day, metavar="[TO]", help="Last day; left out: FROM alone."),
@@ -93,6 +140,7 @@ def run(
     with _telling() as settings:
         _within_partitions(settings, start, last)
         _run(settings, start, last, Selection(only))
+        _print_undelivered(settings, start, last)
         out.print(f"Published under {settings.store}", markup=False)
 
 
@@ -120,6 +168,21 @@ def _run(settings: Settings, start: date, end: date, selection: Selection) -> No
             selection=selection,
             progress=lambda name, _: bar.advance(tasks[name]),
         )
+
+
+def _print_undelivered(settings: Settings, start: date, end: date) -> None:
+    """Name the days without a delivery: a landing folder that is set wrongly looks like that."""
+    taken_in = set(SnapshotStore(settings.store).days(TABLES["raw_transactions"], start, end))
+    missing = [day for day in days_between(start, end) if day not in taken_in]
+    if missing:
+        out.print(
+            f"No delivery of transactions: {_some(missing)}. Looked for in {settings.landing}",
+            markup=False,
+        )
+
+
+def _some(days: list[date]) -> str:
+    return ", ".join(map(str, days[:SHOWN_DAYS])) + (", …" if len(days) > SHOWN_DAYS else "")
 
 
 def _bar() -> Progress:
@@ -155,20 +218,18 @@ def _shares_table(title: str, shares: list[Share]) -> Table:
     for one in shares:
         spend = "–" if one.mean_spend is None else f"{one.mean_spend:,.2f}"
         recency = "–" if one.mean_recency_days is None else f"{one.mean_recency_days:.1f} days"
-        table.add_row(one.name, f"{one.customers:,}", f"{one.share:.1%}", spend, recency)
+        table.add_row(escape(one.name), f"{one.customers:,}", f"{one.share:.1%}", spend, recency)
     return table
 
 
 def _print_deliveries(seen: Overview) -> None:
     window = seen.window
     out.print(
-        f"Deliveries in the window: {len(window.delivered)} days"
+        f"Delivery days in the window: {len(window.delivered)}"
         f" ({window.delivered[0]} to {window.delivered[-1]})"
     )
-    missing = ", ".join(map(str, window.missing[:10])) + (", …" if len(window.missing) > 10 else "")
-    out.print(
-        f"Missing delivery days: {len(window.missing)}" + (f" ({missing})" if missing else "")
-    )
+    missing = f" ({_some(window.missing)})" if window.missing else ""
+    out.print(f"Missing delivery days: {len(window.missing)}{missing}")
     out.print(f"Refused rows: {seen.refused:,} of {seen.received:,}")
 
 
@@ -180,19 +241,35 @@ def rejected(
     """Show the rows that were refused in the deliveries of DATE, with every reason."""
     with _telling() as settings:
         with engine(settings) as connection:
-            rows = refusals(connection, SnapshotStore(settings.store), day)
-        if rows is None:
-            err.print(f"no delivery of {day} has been taken in", style="red")
-            raise typer.Exit(1)
-        for row in rows[:limit]:
+            found = refusals(connection, SnapshotStore(settings.store), day, limit)
+        if found is None:
+            raise NothingTakenIn(day)
+        for row in found.rows:
             out.print(f"{row.file}, row {row.row}: {'; '.join(row.reasons)}", markup=False)
             out.print(f"    {row.raw}", style="dim", markup=False, highlight=False)
-        if len(rows) > limit:
-            out.print(f"… and {len(rows) - limit:,} more (--limit)")
-        reasons = Counter(reason for row in rows for reason in row.reasons)
-        out.print(f"{len(rows):,} rows refused on {day}")
-        for reason, count in reasons.most_common():
+        if found.total > len(found.rows):
+            out.print(f"… and {found.total - len(found.rows):,} more (--limit)")
+        noun = "row" if found.total == 1 else "rows"
+        out.print(f"{found.total:,} {noun} refused on {day}")
+        for reason, count in found.reasons.items():
             out.print(f"  {count:>8,}  {reason}", markup=False)
+
+
+@app.command()
+def affected(day: Day) -> None:
+    """Show which published snapshots the delivery of DATE may have changed, and how to renew them.
+
+    A snapshot of that day or later is named while its window holds a line of the delivery.
+    """
+    with _telling() as settings:
+        store = SnapshotStore(settings.store)
+        if not any(store.path(TABLES[name], day).is_file() for name in REQUEST_TABLES):
+            raise NothingTakenIn(day)
+        days = affected_snapshots(store, day)
+        noun = "snapshot" if len(days) == 1 else "snapshots"
+        out.print(f"{len(days)} published {noun} affected by the delivery of {day}")
+        for first, last in runs_of_days(days):
+            out.print(f"  abintel run {first} {last} --only snapshots")
 
 
 @app.command("settings")
@@ -204,8 +281,8 @@ def show_settings() -> None:
         for name, field in Settings.model_fields.items():
             value = getattr(settings, name)
             shown = value.model_dump() if hasattr(value, "model_dump") else value
-            table.add_row(name, str(shown), sources[name], field.description)
-        Console(width=None if out.is_terminal else 200).print(table, markup=False)
+            table.add_row(name, *map(escape, (str(shown), sources[name], field.description or "")))
+        Console(width=None if out.is_terminal else 200).print(table)
 
 
 @app.command()

@@ -4,6 +4,8 @@ from typing import Any
 
 import dagster as dg
 
+from abintel_pipeline.contract import TABLES
+
 JOB_NAME = "customer_snapshots"
 
 
@@ -11,17 +13,7 @@ def snapshots_job() -> Any:
     """Everything from the day's delivery to RFM, for one day or a range of days, in one process."""
     return dg.define_asset_job(
         JOB_NAME,
-        selection=dg.AssetSelection.assets(
-            "raw_transactions",
-            "rejected_transactions",
-            "raw_customers",
-            "rejected_customers",
-            "customer_features",
-            "customer_loyalty",
-            "loyalty_summary",
-            "customer_rfm",
-            "rfm_thresholds",
-        ),
+        selection=dg.AssetSelection.assets(*TABLES),
         description="Take in the day's delivery and publish the snapshot of every customer.",
         executor_def=dg.in_process_executor,
     )

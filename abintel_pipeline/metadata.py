@@ -1,6 +1,6 @@
 """What the Dagster UI shows of a table, derived from its Pandera model and its published file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from abintel_pipeline.intake import Intake
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import StepContext
 from abintel_pipeline.store import SnapshotStore, Staged
-from abintel_pipeline.windows import Window
+from abintel_pipeline.windows import Window, affected_snapshots, published_windows
 
 PREVIEW_ROWS = 5
 KINDS = {"duckdb", "parquet", "pandera"}
@@ -103,16 +103,29 @@ def _cell(value: Any) -> str:
     return text.replace("|", "\\|").replace("\r", " ").replace("\n", " ")
 
 
-def intake_metadata(
-    store: SnapshotStore, day: date, tables: tuple[Table, Table], intake: Intake | None
-) -> dict[str, Metadata]:
-    """Of the raw and the rejected table: what was received, accepted and refused, and why.
+def intakes_metadata(
+    store: SnapshotStore, tables: tuple[Table, Table], taken: Iterable[tuple[date, Intake | None]]
+) -> Iterator[tuple[date, dict[str, Metadata]]]:
+    """Of the raw and the rejected table of each day: what was received, accepted, refused, and why.
 
     For a day whose delivery never came it says so; what was published for it before stays.
     """
+    windows = published_windows(store)
+    for day, intake in taken:
+        yield day, _intake_metadata(store, day, tables, intake, windows)
+
+
+def _intake_metadata(
+    store: SnapshotStore,
+    day: date,
+    tables: tuple[Table, Table],
+    intake: Intake | None,
+    windows: dict[date, date],
+) -> dict[str, Metadata]:
     if intake is None:
         none = {"delivery": "missing", "received": 0, "accepted": 0, "refused": 0}
         return {table.name: dict(none) for table in tables}
+    affected = affected_snapshots(store, day, windows)
     counts: Metadata = {
         "delivery": "taken in",
         "received": intake.received,
@@ -122,7 +135,10 @@ def intake_metadata(
         "late": intake.late,
         "files": dg.MetadataValue.json(list(intake.files)),
         "reasons": dg.MetadataValue.json(intake.reasons),
+        "affected_snapshots": len(affected),
     }
+    if affected:
+        counts["affected"] = f"{affected[0]} to {affected[-1]}"
     rows = (intake.accepted_rows.rows, intake.refused_rows.rows)
     return {
         table.name: _file_metadata(count, store.path(table, day)) | counts

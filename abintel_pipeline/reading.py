@@ -1,7 +1,7 @@
 """Reading what was published, without Dagster: by name and day, as the frame one works with."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import ibis.expr.types as ir
@@ -105,10 +105,14 @@ def _as_polars_lazy(settings: Settings, table: Table, days: list[date]) -> Any:
     paths = SnapshotStore(settings.store).paths(table, days)
     if not paths:
         return pl.LazyFrame(pl.from_arrow(table.schema.empty_table()))
-    rows = pl.scan_parquet(
-        paths, hive_partitioning=True, hive_schema={table.partition_column: pl.Date}
-    )
-    return rows.select(table.schema.names)
+    each = [
+        pl.scan_parquet(path.absolute(), glob=False, hive_partitioning=False).with_columns(
+            pl.lit(day).alias(table.partition_column)
+        )
+        for day, path in zip(days, paths, strict=True)
+    ]
+    # Relaxed: days may be stored with different decimals of the currency.
+    return pl.concat(each, how="vertical_relaxed").select(table.schema.names)
 
 
 LOADERS: dict[str, Callable[[Settings, Table, list[date]], Any]] = {
@@ -122,4 +126,6 @@ LOADERS: dict[str, Callable[[Settings, Table, list[date]], Any]] = {
 
 
 def _day(day: date | str) -> date:
+    if isinstance(day, datetime):  # a pandas Timestamp is one, and a datetime is a date
+        return day.date()
     return day if isinstance(day, date) else date.fromisoformat(day)

@@ -68,7 +68,8 @@ def run_days(
 ) -> str:
     """Make all days from start to end in one run; returns the run's id.
 
-    Raises RunFailed with the steps' own words when it doesn't finish.
+    Raises RunFailed with the steps' own words when it doesn't finish, KeyboardInterrupt when it was
+    interrupted.
     """
     defs = build_defs(settings, progress=progress)
     job = defs.resolve_job_def(JOB_NAME)
@@ -81,6 +82,8 @@ def run_days(
             raise_on_error=False,
         )
     if not result.success:
+        if _interrupted(result):
+            raise KeyboardInterrupt
         raise RunFailed("\n".join(_causes(result)) or f"run {result.run_id} failed")
     return result.run_id
 
@@ -97,8 +100,19 @@ def _causes(result: dg.ExecuteInProcessResult) -> list[str]:
     return list(dict.fromkeys(causes))
 
 
+def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether Ctrl-C ended it: Dagster makes a failed step of it, DuckDB an error of a query."""
+    causes = (event.step_failure_data.error for event in result.all_events if event.is_step_failure)
+    return any("nterrupt" in f"{one.cls_name} {one.message}" for e in causes for one in _chain(e))
+
+
+def _chain(error: Any) -> Iterator[Any]:
+    """An error and its causes, the outermost first."""
+    while error is not None:
+        yield error
+        error = error.cause
+
+
 def _innermost(error: Any) -> str:
     """The message of the error at the bottom: the ones above it are Dagster's wrapping."""
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return error.message if error is not None else ""
+    return next((one.message for one in reversed(list(_chain(error)))), "")

@@ -4,13 +4,16 @@
 things lie and how much of the machine may be used. Both are frozen and validated once, at the edge.
 """
 
+import difflib
 import json
 import math
 import os
+import re
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -26,6 +29,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "ABINTEL_"
+ENV_FILE = ".env"
 
 METRICS = (
     "purchase_total",
@@ -53,42 +57,43 @@ DEFAULT_SEGMENT_THRESHOLDS = {
 
 
 def _known_metrics(named: dict[str, Any]) -> dict[str, Any]:
+    """In the metrics' own order: the same values are the same rules, however they were listed."""
     unknown = sorted(set(named) - set(METRICS))
     if unknown:
         raise ValueError(f"unknown metric {unknown[0]!r}: the metrics are {', '.join(METRICS)}")
-    return named
+    return {metric: named[metric] for metric in METRICS if metric in named}
 
 
 def _usable_weights(weights: dict[str, float]) -> dict[str, float]:
-    _known_metrics(weights)
     for metric, weight in weights.items():
         if not math.isfinite(weight) or weight < 0:
             raise ValueError(f"the weight of {metric} is {weight}: it must be a finite number >= 0")
     if not any(weights.values()):
         raise ValueError("all weights are zero: at least one metric must count")
+    if not math.isfinite(sum(weights.values())):
+        raise ValueError("the weights add up to more than a number can hold: make them smaller")
     return weights
 
 
 def _falling_thresholds(thresholds: dict[str, float]) -> dict[str, float]:
+    """From the highest segment to the lowest, however they were listed: Dagster sorts by name."""
     if not thresholds:
         raise ValueError("name at least one segment")
-    above = None
     for name, bound in thresholds.items():
         if not name.strip():
             raise ValueError("a segment needs a name")
         if not 0 <= bound <= 1:
             raise ValueError(f"segment {name!r} starts at {bound}: scores lie in 0..1")
-        if above is not None and bound >= above:
-            raise ValueError(
-                f"segment {name!r} starts at {bound}, which is not below the segment before it"
-                f" ({above}): list the segments from the highest to the lowest"
-            )
-        above = bound
-    if above != 0:
+    falling = dict(sorted(thresholds.items(), key=lambda pair: -pair[1]))
+    for (upper, start), (lower, below) in pairwise(falling.items()):
+        if start == below:
+            raise ValueError(f"segments {upper!r} and {lower!r} both start at {start}")
+    lowest = min(falling.values())
+    if lowest != 0:
         raise ValueError(
-            f"the lowest segment starts at {above}: start it at 0, so that every score has one"
+            f"the lowest segment starts at {lowest}: start it at 0, so that every score has one"
         )
-    return thresholds
+    return falling
 
 
 def _time_zone(name: str) -> str:
@@ -97,8 +102,54 @@ def _time_zone(name: str) -> str:
     return name
 
 
+def _owner(owner: str) -> str:
+    """Dagster's own rule: it refuses anything else with a traceback when it loads the assets."""
+    if not re.fullmatch(r"[\w.%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}|team:.+", owner):
+        raise ValueError(f"{owner!r} is no owner: write an e-mail address or team:name")
+    return owner
+
+
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d+)?)\s*([KMGT])(i?)B")
+
+
+def _memory_size(size: str) -> str:
+    if not _SIZE.fullmatch(size):
+        raise ValueError(f"{size!r} is no size: write a number and a unit, such as 4GB or 512MiB")
+    return size
+
+
+def _delimiter(mark: str) -> str:
+    if len(mark) != 1 or not mark.isascii() or mark in '"\r\n\0':
+        raise ValueError(f"{mark!r} can't part fields: give one ASCII character")
+    return mark
+
+
+def _one_source_each(columns: tuple[str, ...]) -> AfterValidator:
+    def checked(mapping: dict[str, str]) -> dict[str, str]:
+        if unknown := sorted(set(mapping) - set(columns)):
+            raise ValueError(
+                f"{unknown[0]!r} is no column of the contract: write {{contract name: source name}}"
+                f" with the names {', '.join(columns)}"
+            )
+        sources = [mapping.get(column, column) for column in columns]
+        if twice := [name for name in sources if sources.count(name) > 1]:
+            raise ValueError(f"two columns come from {twice[0]!r}: give each its own")
+        return mapping
+
+    return AfterValidator(checked)
+
+
+TRANSACTION_COLUMNS = ("customer_id", "transaction_id", "date", "amount", "product_id")
+CUSTOMER_COLUMNS = ("customer_id", "loyalty_score")
+"""What a source has to bring: the contract's columns without the delivery day."""
+
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+Owner = Annotated[str, AfterValidator(_owner)]
+MemorySize = Annotated[str, AfterValidator(_memory_size)]
 TimeZoneName = Annotated[str, AfterValidator(_time_zone)]
-Weights = Annotated[dict[str, float], AfterValidator(_usable_weights)]
+Weights = Annotated[
+    dict[str, float], AfterValidator(_known_metrics), AfterValidator(_usable_weights)
+]
 SegmentThresholds = Annotated[dict[str, float], AfterValidator(_falling_thresholds)]
 
 
@@ -135,10 +186,13 @@ class Rules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     history_days: int = Field(
-        540, ge=1, le=3660, description="Days in a snapshot's trailing window."
+        540, ge=1, le=3660, description="Days in a snapshot's trailing window, 1 to 3660."
     )
     currency_decimals: int = Field(
-        2, ge=0, le=4, description="Decimals of the currency; amounts are rounded half up to them."
+        2,
+        ge=0,
+        le=4,
+        description="Decimals of the currency, 0 to 4; amounts are rounded half up to them.",
     )
     weights: Weights = Field(
         DEFAULT_WEIGHTS,
@@ -151,7 +205,7 @@ class Rules(BaseModel):
     bounds: Bounds = Field(
         Bounds(), description="Between which values the loyalty metrics are scaled."
     )
-    bins: int = Field(5, ge=2, le=10, description="Number of scores per RFM metric.")
+    bins: int = Field(5, ge=2, le=10, description="Number of scores per RFM metric, 2 to 10.")
 
     @model_validator(mode="after")
     def _reference_bounds_cover_the_weights(self) -> Self:
@@ -174,7 +228,7 @@ class Settings(Rules, BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
-        env_file=".env",
+        env_file=ENV_FILE,
         env_ignore_empty=True,
         frozen=True,
         extra="ignore",
@@ -182,22 +236,24 @@ class Settings(Rules, BaseSettings):
         populate_by_name=True,
     )
 
-    data_dir: Path = Field(
+    data_dir: Folder = Field(
         Path("data"), description="Folder of everything the pipeline keeps or waits for."
     )
-    landing_dir: Path | None = Field(
-        None, description="Where deliveries arrive; unset: <data_dir>/landing."
+    landing_dir: Folder | None = Field(
+        None, description="Where deliveries arrive; unset: `landing` in the data folder."
     )
-    store_dir: Path | None = Field(
-        None, description="Where the published tables lie; unset: <data_dir>/store."
+    store_dir: Folder | None = Field(
+        None, description="Where the published tables lie; unset: `store` in the data folder."
     )
-    dagster_home: Path | None = Field(
+    dagster_home: Folder | None = Field(
         None,
         validation_alias=AliasChoices("ABINTEL_DAGSTER_HOME", "DAGSTER_HOME"),
-        description="Where Dagster keeps its history; unset: <data_dir>/dagster.",
+        description="Where Dagster keeps its history; unset: `dagster` in the data folder.",
     )
     first_day: date = Field(
-        date(2017, 1, 1), description="First day that can have a delivery or a snapshot."
+        date(2017, 1, 1),
+        ge=date(1900, 1, 1),
+        description="First day that can have a delivery or a snapshot.",
     )
     timezone: TimeZoneName = Field(
         "UTC", description="Time zone in which a business day begins and ends."
@@ -207,14 +263,14 @@ class Settings(Rules, BaseSettings):
         description="Time zone into which a delivered timestamp is turned before its day is taken;"
         " unset: a timestamp in place of a date is refused.",
     )
-    transaction_columns: dict[str, str] = Field(
+    transaction_columns: Annotated[dict[str, str], _one_source_each(TRANSACTION_COLUMNS)] = Field(
         {}, description="The source's names of transaction columns: {contract name: source name}."
     )
-    customer_columns: dict[str, str] = Field(
+    customer_columns: Annotated[dict[str, str], _one_source_each(CUSTOMER_COLUMNS)] = Field(
         {}, description="The source's names of customer columns: {contract name: source name}."
     )
-    csv_delimiter: str = Field(
-        ",", min_length=1, max_length=1, description="What separates the fields of a CSV file."
+    csv_delimiter: Annotated[str, AfterValidator(_delimiter)] = Field(
+        ",", description="What separates the fields of a CSV file."
     )
     max_refused_share: float = Field(
         0.05,
@@ -229,34 +285,38 @@ class Settings(Rules, BaseSettings):
         None, description="SELECT of the transaction lines with :start <= day < :end."
     )
     customers_query: str | None = Field(
-        None, description="SELECT of the customers with :start <= day < :end; unset: none."
+        None,
+        description="SELECT of the customers with :start <= day < :end; unset: customers come from"
+        " the landing folder, if there are any.",
     )
-    owners: tuple[str, ...] = Field(
+    owners: tuple[Owner, ...] = Field(
         (), description="Owners shown with every asset: e-mail addresses or team:names."
     )
-    memory_limit: str = Field(
+    memory_limit: MemorySize = Field(
         "4GB",
-        pattern=r"^\d+(\.\d+)?\s*(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$",
         description="Memory the engine may use before it spills to disk.",
     )
-    threads: int | None = Field(None, ge=1, description="Engine threads; unset: one per core.")
-    spill_dir: Path | None = Field(
-        None, description="Where the engine spills; unset: <data_dir>/spill."
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="Engine threads, 1 to 1024; unset: one per core."
+    )
+    spill_dir: Folder | None = Field(
+        None, description="Where the engine spills; unset: `spill` in the data folder."
     )
 
     @model_validator(mode="after")
     def _sql_source_is_whole(self) -> Self:
         if self.sql_url is not None and self.transactions_query is None:
-            raise ValueError("sql_url is set but transactions_query is not")
+            raise ValueError("sql_url is set, but transactions_query is not: set both or neither")
+        for name in ("transactions_query", "customers_query"):
+            if getattr(self, name) is not None and self.sql_url is None:
+                raise ValueError(f"{name} is set, but sql_url is not: set both or neither")
         return self
 
     @property
     def memory_bytes(self) -> float:
         """The memory limit as a number of bytes."""
-        number = self.memory_limit.rstrip("KMGTiB ")
-        unit = self.memory_limit.removeprefix(number).strip()
-        base = 1024.0 if "i" in unit else 1000.0
-        return float(number) * base ** ("KMGT".index(unit[0]) + 1)
+        number, unit, binary = _SIZE.fullmatch(self.memory_limit).groups()  # type: ignore[union-attr]
+        return float(number) * (1024.0 if binary else 1000.0) ** ("KMGT".index(unit) + 1)
 
     @property
     def landing(self) -> Path:
@@ -279,30 +339,54 @@ class Settings(Rules, BaseSettings):
         """The part of these settings that decides numbers."""
         return Rules(**{name: getattr(self, name) for name in Rules.model_fields})
 
-    @property
-    def source_zone(self) -> ZoneInfo | None:
-        return ZoneInfo(self.source_timezone) if self.source_timezone else None
+
+def faults(error: ValidationError, prefix: str = "") -> list[str]:
+    """What a validation error says, one `place: what is wrong` each.
+
+    With `prefix`, a setting is named by its variable. A fault of a combination has no place.
+    """
+    told = []
+    for fault in error.errors():
+        place = ".".join(map(str, fault["loc"]))
+        if prefix and fault["loc"] and fault["loc"][0] in Settings.model_fields:
+            name, dot, inner = place.partition(".")
+            place = prefix + name.upper() + dot + inner
+        told.append(": ".join(filter(None, (place, fault["msg"].removeprefix("Value error, ")))))
+    return told
 
 
-def faults(error: ValidationError) -> list[str]:
-    """What a validation error says, as `field: what is wrong`."""
-    return [
-        f"{'.'.join(map(str, fault['loc'])) or 'settings'}: "
-        + fault["msg"].removeprefix("Value error, ")
-        for fault in error.errors()
-    ]
+def unknown_variables() -> list[str]:
+    """`ABINTEL_*` variables, in `.env` too, that are no settings, each with the nearest that is."""
+    known = {name for names in _variables().values() for name in names}
+    found = {name.upper() for name in (*os.environ, *_env_file())} - known
+    told = []
+    for name in sorted(name for name in found if name.startswith(ENV_PREFIX)):
+        nearest = difflib.get_close_matches(name, known, 1)
+        told.append(f"{name} is no setting" + (f": is {nearest[0]} meant?" if nearest else ""))
+    return told
 
 
 def origins() -> dict[str, str]:
     """Where each setting's value comes from: an environment variable, `.env`, or the default."""
-    file = Settings.model_config["env_file"]
-    in_file = {key.upper() for key in dotenv_values(str(file))}
+    in_file = {key.upper() for key, value in _env_file().items() if value}
     found = {}
-    for name, field in Settings.model_fields.items():
-        alias = field.validation_alias
-        names = [str(c) for c in alias.choices] if isinstance(alias, AliasChoices) else []
-        names = names or [(ENV_PREFIX + name).upper()]
-        set_as = next((n for n in names if n in os.environ), None)
+    for setting, names in _variables().items():
+        set_as = next((n for n in names if os.environ.get(n)), None)
         in_env_file = next((n for n in names if n in in_file), None)
-        found[name] = set_as or (f"{file}: {in_env_file}" if in_env_file else "default")
+        found[setting] = set_as or (f"{ENV_FILE}: {in_env_file}" if in_env_file else "default")
     return found
+
+
+def _env_file() -> dict[str, str | None]:
+    return dotenv_values(ENV_FILE)
+
+
+def _variables() -> dict[str, list[str]]:
+    """The names of the variables that hold each setting, the first that is set counts."""
+    aliases = {name: field.validation_alias for name, field in Settings.model_fields.items()}
+    return {
+        name: [str(choice) for choice in alias.choices]
+        if isinstance(alias, AliasChoices)
+        else [(ENV_PREFIX + name).upper()]
+        for name, alias in aliases.items()
+    }

@@ -1,5 +1,6 @@
 """What a person wants to see of a published day, as plain rows; printing is the command line's."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,6 +14,7 @@ from abintel_pipeline.windows import Window, trailing_window
 
 CUSTOMER_RFM = TABLES["customer_rfm"]
 CUSTOMER_LOYALTY = TABLES["customer_loyalty"]
+ROW = ("file", "row", "reasons", "raw")
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,16 @@ def overview(connection: Backend, store: SnapshotStore, day: date) -> Overview:
 
 
 def _shares(rfm: ibis.Table, by: str, names: list[str]) -> list[Share]:
-    """One Share per name, in the order given, also where nobody is in it."""
+    """One Share per name, in the order given, also where nobody is in it; then what else there is.
+
+    RFM may hold segments of an earlier run, if loyalty alone was made again with others.
+    """
     counted = rfm.group_by(by).agg(
         customers=rfm.count(), spend=rfm.monetary_total.mean(), recency=rfm.recency_days.mean()
     )
     found = {row[by]: row for row in counted.to_pyarrow().to_pylist()}
     total = sum(row["customers"] for row in found.values())
+    names = [*names, *sorted(set(found) - set(names))]
     rows = (found.get(name, {"customers": 0, "spend": None, "recency": None}) for name in names)
     return [
         Share(
@@ -89,17 +95,29 @@ class Refusal:
     raw: str
 
 
-def refusals(connection: Backend, store: SnapshotStore, day: date) -> list[Refusal] | None:
-    """Every refused row of a day's deliveries, in file order; None if no delivery was taken in."""
+@dataclass(frozen=True)
+class Refusals:
+    """The refused rows of a day's deliveries: the first of them, how many, and {reason: rows}."""
+
+    rows: list[Refusal]
+    total: int
+    reasons: dict[str, int]
+
+
+def refusals(connection: Backend, store: SnapshotStore, day: date, limit: int) -> Refusals | None:
+    """A day's refused rows in the order of table, file and row; None if nothing was taken in."""
     tables = [TABLES["rejected_transactions"], TABLES["rejected_customers"]]
     taken_in = [table for table in tables if store.path(table, day).is_file()]
     if not taken_in:
         return None
-    return [
-        Refusal(table.name, row["file"], row["row"], row["reasons"], row["raw"])
-        for table in taken_in
-        for row in store.read(connection, table, [day])
-        .order_by("file", "row")
-        .to_pyarrow()
-        .to_pylist()
-    ]
+    rows: list[Refusal] = []
+    reasons: Counter[str] = Counter()
+    for table in taken_in:
+        refused = store.read(connection, table, [day])
+        first = refused.order_by("file", "row").limit(limit - len(rows)).to_pyarrow().to_pylist()
+        rows += [Refusal(table.name, *(row[name] for name in ROW)) for row in first]
+        each = refused.select(reason=refused.reasons.unnest())
+        counted = each.group_by("reason").agg(rows=each.count()).to_pyarrow().to_pylist()
+        reasons.update({row["reason"]: row["rows"] for row in counted})
+    total = sum(store.rows(table, day) for table in taken_in)
+    return Refusals(rows, total, dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair))))

@@ -19,7 +19,12 @@ from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.engines import kept, native
-from abintel_pipeline.intake import Intake, take_in_customers, take_in_transactions
+from abintel_pipeline.intake import (
+    DeliveryError,
+    Intake,
+    take_in_customers,
+    take_in_transactions,
+)
 from abintel_pipeline.metrics.features import customer_features
 from abintel_pipeline.metrics.in_force import lines_in_force, lines_in_window
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_bounds, loyalty_summary
@@ -69,6 +74,27 @@ def take_in(step: StepContext, day: date, how: TakeIn) -> Intake | None:
         if intake is not None:
             step.store.publish(intake.refused_rows, intake.accepted_rows)
     return intake
+
+
+def take_in_days(
+    step: StepContext, days: Iterable[date], how: TakeIn
+) -> Iterator[tuple[date, Intake | None]]:
+    """Take in and publish one day's delivery after the other.
+
+    A delivery that can't be taken in doesn't hold up those after it.
+
+    Raises DeliveryError at the end, telling of all that failed.
+    """
+    failed: list[DeliveryError] = []
+    for day in days:
+        try:
+            taken = take_in(step, day, how)
+        except DeliveryError as error:
+            failed.append(error)
+        else:
+            yield day, taken
+    if failed:
+        raise DeliveryError("\n".join(map(str, failed)))
 
 
 def transactions_intake(step: StepContext, day: date) -> Intake | None:

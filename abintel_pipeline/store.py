@@ -14,7 +14,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -187,13 +187,15 @@ def scan(connection: Backend, table: Table, paths: list[Path]) -> ir.Table:
             f"empty_{uuid.uuid4().hex}", schema=ibis.schema(table.schema), temp=True
         )
     # By name: the types of all files are united, so that days stored with more decimals of the
-    # currency than the first keep them.
+    # currency than the first keep them. The day is read off the end of each file's own path: a
+    # folder above the store may be called `env=prod`, which hive partitioning takes for a column.
     # A view that isn't temporary, so that cursors of the connection see it too.
     name = f"scan_{uuid.uuid4().hex}"
-    files = ", ".join(_quoted(str(path)) for path in paths)
+    files = ", ".join(map(file_literal, paths))
+    day = f"right(filename, {len('YYYY-MM-DD/') + len(FILE_NAME)})[:10]::DATE"
     native(connection).execute(
-        f"CREATE VIEW {name} AS SELECT * FROM"
-        f" read_parquet([{files}], hive_partitioning = true, union_by_name = true)"
+        f"CREATE VIEW {name} AS SELECT *, {day} AS {table.partition_column} FROM"
+        f" read_parquet([{files}], hive_partitioning=false, filename=true, union_by_name=true)"
     )
     return connection.table(name).select(*table.schema.names)
 
@@ -208,7 +210,7 @@ def copy_to_parquet(
     """
     pairs = ", ".join(f"{key}: {_quoted(value)}" for key, value in metadata.items())
     connection.execute(
-        f"COPY (SELECT TRY(COLUMNS(*)) FROM ({query})) TO {_quoted(str(path))}"
+        f"COPY (SELECT TRY(COLUMNS(*)) FROM ({query})) TO {_quoted(str(path.absolute()))}"
         f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_SIZE},"
         f" KV_METADATA {{{pairs}}})"
     )
@@ -218,8 +220,9 @@ def sweep(folder: Path, age_seconds: float) -> None:
     """Remove what killed runs left in a staging folder."""
     oldest = time.time() - age_seconds
     for entry in folder.iterdir():
-        if entry.stat().st_mtime < oldest:
-            shutil.rmtree(entry, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another run has just removed its own
+            if entry.stat().st_mtime < oldest:
+                shutil.rmtree(entry, ignore_errors=True)
 
 
 def _of_contract(table: Table, written: pa.Schema) -> None:
@@ -250,6 +253,11 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def file_literal(path: Path) -> str:
+    """A path as a SQL string, with nothing in it that DuckDB takes for a pattern or for a home."""
+    return _quoted("".join(f"[{c}]" if c in "[*?" else c for c in str(path.absolute())))
 
 
 def _quoted(text: str) -> str:

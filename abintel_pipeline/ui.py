@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from abintel_pipeline.running import prepare_history
+from abintel_pipeline.running import instance, prepare_history
 from abintel_pipeline.settings import Settings
 
 LOOPBACK = "127.0.0.1"
@@ -21,16 +22,19 @@ class PortTaken(OSError):
 
 
 def serve(settings: Settings, port: int) -> int:
-    """Run webserver and daemon until one of them ends or Ctrl-C; returns an exit code.
+    """Run webserver and daemon until one of them ends, Ctrl-C or SIGTERM; returns an exit code.
 
     Raises PortTaken when something else listens on the port.
     """
     _free(port)
+    with instance(settings):
+        pass  # two processes that find a fresh history at once both try to create its tables
     environment = os.environ | {"DAGSTER_HOME": prepare_history(settings)}
     commands = [
         [_script("dagster-webserver"), "-m", MODULE, "-h", LOOPBACK, "-p", str(port)],
         [_script("dagster-daemon"), "run", "-m", MODULE],
     ]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     running = [subprocess.Popen(command, env=environment) for command in commands]
     try:
         while all(process.poll() is None for process in running):
@@ -42,7 +46,14 @@ def serve(settings: Settings, port: int) -> int:
         for process in running:
             process.terminate()
         for process in running:
-            process.wait(STOP_SECONDS)
+            _stopped(process)
+
+
+def _stopped(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _free(port: int) -> None:

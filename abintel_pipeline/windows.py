@@ -93,18 +93,43 @@ def _joins(chunk: list[Window], window: Window) -> bool:
     return within and 2 * len(since) < len(window.delivered)
 
 
-def affected_snapshots(store: SnapshotStore, delivery: date) -> list[date]:
+def published_windows(store: SnapshotStore, start: date = date.min) -> dict[date, date]:
+    """{published snapshot: first day of its window}, in order, by the rules it was made with."""
+    return {
+        day: window_start(day, stored_rules(store.path(CUSTOMER_FEATURES, day)).history_days)
+        for day in store.days(CUSTOMER_FEATURES, start=start)
+    }
+
+
+def affected_snapshots(
+    store: SnapshotStore, delivery: date, windows: dict[date, date] | None = None
+) -> list[date]:
     """The published snapshots, in order, that what was delivered on that day can have changed.
 
-    Those of that day and later whose window, by the rules they were computed with, still holds the
-    newest of the delivered lines; a delivery of customers concerns every later snapshot. Told by
-    days and file footers alone: a redelivery of nothing new is not recognised as such.
+    Those of that day and later whose window still holds the newest of the delivered lines; a
+    delivery of customers concerns every later snapshot. Told by days and file footers alone: a
+    redelivery of nothing new is not recognised as such. `windows` are the `published_windows`, for
+    a caller who asks for many deliveries.
     """
-    later = store.days(CUSTOMER_FEATURES, start=delivery)
+    known = published_windows(store, delivery) if windows is None else windows
+    later = {day: opens for day, opens in known.items() if day >= delivery}
     if store.path(RAW_CUSTOMERS, delivery).is_file() and store.rows(RAW_CUSTOMERS, delivery):
-        return later
+        return list(later)
     newest = store.newest_date(delivery)
-    if newest is None:
-        return []
-    rules = {day: stored_rules(store.path(CUSTOMER_FEATURES, day)) for day in later}
-    return [day for day in later if window_start(day, rules[day].history_days) <= newest]
+    return [day for day, opens in later.items() if newest is not None and opens <= newest]
+
+
+def runs_of_days(days: list[date]) -> list[tuple[date, date]]:
+    """Sorted days as runs without a gap: (first, last) of each.
+
+    >>> found = runs_of_days([date(2025, 1, 1), date(2025, 1, 2), date(2025, 1, 4)])
+    >>> [f"{first} {last}" for first, last in found]
+    ['2025-01-01 2025-01-02', '2025-01-04 2025-01-04']
+    """
+    runs: list[tuple[date, date]] = []
+    for day in days:
+        if runs and day - runs[-1][1] == timedelta(days=1):
+            runs[-1] = (runs[-1][0], day)
+        else:
+            runs.append((day, day))
+    return runs

@@ -1,5 +1,6 @@
 """The pipeline as Dagster sees it: keys, jobs, partitions, metadata and failures."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -106,13 +107,24 @@ def test_rules_can_be_set_for_one_run_and_are_stored_with_its_snapshot(shop: Sho
     assert '"bins": 4' in summary.rules[0]
 
 
+def test_what_the_launchpad_offers_can_be_launched(shop: Shop):
+    """Dagster sorts the keys of a config: segments come by name, not from the highest."""
+    shop.deliver("2025-01-01", *(f"{n},T{n},2025-01-01,{n}.00,P1" for n in range(1, 9)))
+    offered = json.loads(json.dumps(shop.settings.rules.model_dump(mode="json"), sort_keys=True))
+    del offered["currency_decimals"]
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert run(shop, instance, "2025-01-01", "2025-01-01", offered | {"bins": 4}).success
+    (counts,) = shop.read("loyalty_summary", "2025-01-01").segment_counts
+    assert list(json.loads(counts)) == ["Platinum", "Gold", "Silver", "Bronze", "At-Risk"]
+
+
 @pytest.mark.parametrize(
     ("rules", "told"),
     [
         ({"weights": {"spend": 1.0}}, "unknown metric 'spend'"),
         ({"weights": {"purchase_total": 0.0}}, "all weights are zero"),
         ({"bins": 11}, "bins: Input should be less than or equal to 10"),
-        ({"segment_thresholds": {"A": 0.2, "B": 0.3}}, "not below the segment before it"),
+        ({"segment_thresholds": {"A": 0.2, "B": 0.2, "C": 0}}, "'A' and 'B' both start at 0.2"),
         ({"bounds": {"kind": "reference"}}, "no reference bounds"),
         ({"history_days": 0}, "history_days: Input should be greater than or equal to 1"),
     ],
@@ -127,8 +139,8 @@ def test_wrong_rules_fail_the_run_with_what_is_wrong(shop: Shop, rules: Any, tol
     assert not shop.store.days(TABLES["raw_transactions"])
 
 
-def test_a_range_that_fails_half_way_marks_the_days_it_published(shop: Shop):
-    for on in ("2025-01-01", "2025-01-02"):
+def test_a_delivery_that_fails_does_not_hold_up_the_others_of_its_range(shop: Shop):
+    for on in ("2025-01-01", "2025-01-02", "2025-01-04"):
         shop.deliver(on, f"001,T{on},{on},10.00,P1")
     shop.deliver("2025-01-03", "001,T,2025-01-03,10.00,P1", header="customer_id,oops")
     with dg.DagsterInstance.ephemeral() as instance:
@@ -136,7 +148,24 @@ def test_a_range_that_fails_half_way_marks_the_days_it_published(shop: Shop):
         assert not result.success
         marked = instance.get_materialized_partitions(dg.AssetKey("raw_transactions"))
     published = [str(d) for d in shop.store.days(TABLES["raw_transactions"])]
-    assert sorted(marked) == published == ["2025-01-01", "2025-01-02"]
+    assert sorted(marked) == published == ["2025-01-01", "2025-01-02", "2025-01-04"]
+    (failed,) = [e for e in result.all_events if e.is_step_failure]
+    told = failed.step_failure_data.user_failure_data.description
+    assert told.startswith("transactions/2025-01-03.csv, line 1: no column")
+
+
+def test_a_delivery_tells_which_published_snapshots_it_affects(shop: Shop):
+    for on in ("2025-01-01", "2025-01-02", "2025-01-03"):
+        shop.deliver(on, f"001,T{on},{on},10.00,P1")
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert run(shop, instance, "2025-01-01", "2025-01-03").success
+        first = metadata_of(instance, "raw_transactions")["2025-01-02"]
+        assert first["affected_snapshots"] == 0
+        shop.deliver("2025-01-02", "001,T,2025-01-01,11.00,P1")
+        assert run(shop, instance, "2025-01-02", "2025-01-02").success
+        again = metadata_of(instance, "raw_transactions")["2025-01-02"]
+    assert again["affected_snapshots"] == 2
+    assert again["affected"] == "2025-01-02 to 2025-01-03"
 
 
 def test_a_failed_delivery_leaves_what_was_published(shop: Shop):

@@ -21,7 +21,9 @@ def abintel(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
 
 
-@pytest.mark.parametrize("command", ["run", "show", "rejected", "settings", "demo", "ui"])
+@pytest.mark.parametrize(
+    "command", ["run", "show", "rejected", "affected", "settings", "demo", "ui"]
+)
 def test_every_command_explains_itself(command: str):
     result = abintel(command, "--help")
     assert result.exit_code == 0
@@ -52,7 +54,20 @@ def test_refused_rows_are_shown_with_their_place_and_reason(
     assert abintel("run", "2025-01-01").exit_code == 0
     shown = abintel("rejected", "2025-01-01")
     assert "transactions/2025-01-01.csv, row 5: amount: " in shown.stdout
-    assert "1 rows refused on 2025-01-01" in shown.stdout
+    assert "1 row refused on 2025-01-01" in shown.stdout
+
+
+def test_the_snapshots_that_a_late_delivery_affects_are_named(shop_env: Shop):
+    for on in ("2025-01-01", "2025-01-02", "2025-01-04"):
+        shop_env.deliver(on, f"001,T{on},{on},10.00,P1")
+        assert abintel("run", on).exit_code == 0
+    shown = abintel("affected", "2025-01-02")
+    assert "2 published snapshots affected by the delivery of 2025-01-02" in shown.stdout
+    assert "abintel run 2025-01-02 2025-01-02 --only snapshots" in shown.stdout
+    assert "abintel run 2025-01-04 2025-01-04 --only snapshots" in shown.stdout
+    none = abintel("affected", "2025-01-03")
+    assert none.exit_code == 1
+    assert "no delivery of 2025-01-03 has been taken in" in none.stderr
 
 
 def test_a_delivery_with_too_many_refused_rows_fails_and_says_why(shop_env: Shop):
@@ -91,15 +106,82 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ABINTEL_BINS", "11")
     result = abintel("settings")
     assert result.exit_code == 2
-    assert "setting bins: Input should be less than or equal to 10" in result.stderr
+    assert "ABINTEL_BINS: Input should be less than or equal to 10" in result.stderr
 
 
-def test_a_setting_that_isn_t_json_is_named(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("ABINTEL_WEIGHTS", "visits")
+WRONG = {
+    "ABINTEL_WEIGHTS": ("visits", "ABINTEL_WEIGHTS: lists and objects are written as JSON"),
+    "ABINTEL_BIN": ("3", "ABINTEL_BIN is no setting: is ABINTEL_BINS meant?"),
+    "ABINTEL_CSV_DELIMITER": ('"', "ABINTEL_CSV_DELIMITER: '\"' can't part fields"),
+    "ABINTEL_TRANSACTION_COLUMNS": ('{"custmer": "x"}', "'custmer' is no column of the contract"),
+    "ABINTEL_CUSTOMER_COLUMNS": (
+        '{"customer_id": "loyalty_score"}',
+        "two columns come from 'loyalty_score'",
+    ),
+    "ABINTEL_TRANSACTIONS_QUERY": ("SELECT 1", "transactions_query is set, but sql_url is not"),
+    "ABINTEL_SQL_URL": ("sqlite://", "sql_url is set, but transactions_query is not"),
+    "ABINTEL_MEMORY_LIMIT": ("99999999999999TB", "is no size: write a number and a unit"),
+    "ABINTEL_THREADS": ("100000000000", "ABINTEL_THREADS: Input should be less than"),
+    "ABINTEL_OWNERS": ('["bob"]', "'bob' is no owner: write an e-mail address or team:name"),
+    "ABINTEL_FIRST_DAY": ("0001-01-01", "ABINTEL_FIRST_DAY: "),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_setting_is_named_by_its_variable_and_nothing_runs(
+    name: str, monkeypatch: pytest.MonkeyPatch
+):
+    value, told = WRONG[name]
+    monkeypatch.setenv(name, value)
+    for command in (("settings",), ("run", "2025-01-01")):
+        result = abintel(*command)
+        assert result.exit_code == 2
+        assert told in result.stderr
+        assert not Path("data").exists()
+
+
+def test_an_env_file_that_is_not_utf_8_is_named():
+    Path(".env").write_bytes("ABINTEL_TIMEZONE=Zürich".encode("latin-1"))
     result = abintel("settings")
     assert result.exit_code == 2
-    assert '"weights"' in result.stderr
-    assert "written as JSON" in result.stderr
+    assert ".env is not UTF-8" in result.stderr
+
+
+def test_a_data_folder_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch):
+    Path("file").touch()
+    monkeypatch.setenv("ABINTEL_DATA_DIR", "file")
+    for command in (("run", "2025-01-01"), ("show", "2025-01-01"), ("rejected", "2025-01-01")):
+        result = abintel(*command)
+        assert result.exit_code == 1
+        assert "file" in result.stderr
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_a_landing_folder_without_the_delivery_is_told(shop_env: Shop):
+    result = abintel("run", "2025-01-01", "--only", "deliveries")
+    assert result.exit_code == 0
+    assert "No delivery of transactions: 2025-01-01. Looked for in " in result.stdout
+
+
+def test_segments_may_be_named_in_any_way(shop_env: Shop, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ABINTEL_SEGMENT_THRESHOLDS", '{"[/x]": 0.5, "[red]low": 0}')
+    shop_env.deliver("2025-01-01", "001,T1,2025-01-01,10.00,P1", "002,T2,2025-01-01,30.00,P1")
+    assert abintel("run", "2025-01-01").exit_code == 0
+    shown = abintel("show", "2025-01-01")
+    assert "[/x]" in shown.stdout
+    assert "[red]low" in shown.stdout
+
+
+def test_ctrl_c_is_told_in_a_sentence(shop_env: Shop, monkeypatch: pytest.MonkeyPatch):
+    shop_env.deliver("2025-01-01", "001,T1,2025-01-01,10.00,P1")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("abintel_pipeline.snapshots.customer_features", interrupted)
+    result = abintel("run", "2025-01-01")
+    assert result.exit_code == 130
+    assert "interrupted: what was published by then stays" in result.stderr
 
 
 def test_a_variable_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch):

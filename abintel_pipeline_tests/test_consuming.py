@@ -1,7 +1,8 @@
 """Reading what was published: in a notebook, and as the input of somebody else's asset."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -16,19 +17,23 @@ from abintel_pipeline.consuming import SnapshotIOManager
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.partitions import range_tags
 from abintel_pipeline.reading import load
+from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import Shop, day
 
 FRAMES = [ibis.Table, pd.DataFrame, pa.Table, pl.DataFrame, pl.LazyFrame]
 DAYS = ["2025-01-01", "2025-01-02", "2025-01-04"]
 
 
-@pytest.fixture
-def published(shop: Shop) -> Shop:
-    for number, on in enumerate(DAYS, start=1):
-        shop.deliver(on, f"001,T{number},{on},{number}.50,P1", f"002,U{number},{on},1.00,P1")
-        shop.take_in(on)
-        shop.snapshot(on)
-    return shop
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Three published days; nothing here writes into it."""
+    settings = Settings(_env_file=None, data_dir=tmp_path_factory.mktemp("published"))
+    with Shop.open(settings) as shop:
+        for number, on in enumerate(DAYS, start=1):
+            shop.deliver(on, f"001,T{number},{on},{number}.50,P1", f"002,U{number},{on},1.00,P1")
+            shop.take_in(on)
+            shop.snapshot(on)
+        yield shop
 
 
 def rows_of(frame: Any) -> list[dict[str, Any]]:
@@ -75,6 +80,25 @@ def test_a_notebook_reads_a_day_a_range_and_the_list_of_days(published: Shop):
         "customer_features", date(2025, 1, 1), "2025-01-02", settings=settings
     )
     assert both.purchase_total.tolist() == [1.5, 1.0, 4.0, 2.0]
+
+
+def test_a_day_may_be_a_timestamp(published: Shop):
+    day_of = pd.Timestamp("2025-01-02 13:00")
+    rows = abintel_pipeline.read_snapshot("customer_rfm", day_of, settings=published.settings)
+    assert len(rows) == 2
+
+
+def test_days_stored_with_other_decimals_load_as_every_frame(tmp_path: Path):
+    for decimals, on in ((2, "2025-01-01"), (4, "2025-01-02")):
+        settings = Settings(data_dir=tmp_path, currency_decimals=decimals)
+        with Shop.open(settings) as shop:
+            shop.deliver(on, f"001,T{on},{on},3.1254,P1")
+            shop.take_in(on)
+    for kind in FRAMES:
+        frame = load(
+            kind, settings, TABLES["raw_transactions"], [day("2025-01-01"), day("2025-01-02")]
+        )
+        assert [str(row["amount"]) for row in rows_of(frame)] == ["3.1300", "3.1254"], kind
 
 
 def test_a_notebook_finds_the_store_by_the_settings_in_the_environment(

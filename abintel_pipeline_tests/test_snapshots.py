@@ -80,3 +80,14 @@ def test_days_stored_with_other_decimals_of_the_currency_lose_nothing(tmp_path: 
     with Shop.open(settings) as shop:
         shop.snapshot("2025-01-02")
         assert shop.read("customer_features", "2025-01-02").purchase_total.tolist() == [6.2554]
+
+
+def test_totals_beyond_64_bits_of_cents_are_scored(shop: Shop):
+    most = "9999999999999999.99"
+    lines = [f"{n % 3},T{n},2025-01-01,{most},P1" for n in range(60)]
+    shop.deliver("2025-01-01", *lines, "9,T,2025-01-01,1.00,P1")
+    shop.take_in("2025-01-01")
+    shop.snapshot("2025-01-01")
+    rfm = shop.read("customer_rfm", "2025-01-01")
+    assert rfm.monetary_total.tolist() == [2e17, 2e17, 2e17, 1.0]
+    assert rfm.monetary_score.tolist() == [2, 2, 2, 1]

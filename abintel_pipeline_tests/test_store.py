@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import ibis
@@ -16,8 +17,15 @@ import pytest
 
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.engines import kept
+from abintel_pipeline.reading import load
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store import ABANDONED_AFTER_SECONDS, STAGING, SnapshotMissing, stored_rules
+from abintel_pipeline.store import (
+    ABANDONED_AFTER_SECONDS,
+    STAGING,
+    SnapshotMissing,
+    SnapshotStore,
+    stored_rules,
+)
 from abintel_pipeline_tests.shop import Shop, day
 
 FEATURES = TABLES["customer_features"]
@@ -103,7 +111,7 @@ def test_a_step_that_fails_leaves_what_was_published_and_no_stage(
     published: Shop, monkeypatch: pytest.MonkeyPatch
 ):
     before = published.bytes_of("customer_loyalty", "2025-01-02")
-    monkeypatch.setattr("abintel_pipeline.snapshots.loyalty_summary", lambda *_: 1 / 0)
+    monkeypatch.setattr("abintel_pipeline.snapshots.loyalty_summary", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         published.snapshot("2025-01-02")
     assert published.bytes_of("customer_loyalty", "2025-01-02") == before
@@ -176,6 +184,54 @@ def test_only_days_with_late_lines_are_looked_through_for_them(shop: Shop):
     raw = shop.store.days(TABLES["raw_transactions"])
     assert [str(d) for d in raw] == ["2025-01-01", "2025-01-02", "2025-01-03"]
     assert shop.store.late_days(raw) == [day("2025-01-02")]
+
+
+ODD = [
+    "a*b",
+    "[1]",
+    "what?",
+    "env=prod",
+    "snapshot_date=1999-01-01",
+    "customer_id=7",
+    "it's",
+    "ü é",
+]
+
+
+@pytest.mark.parametrize("folder", ODD)
+def test_a_store_may_lie_in_any_folder(tmp_path: Path, folder: str):
+    """DuckDB and Polars take `*` for a pattern and `k=v` for a column of the table."""
+    for name in ("aXb", "1", "whatX", folder):
+        with Shop.open(Settings(data_dir=tmp_path / name / "data")) as shop:
+            shop.deliver("2025-01-01", f"{name},T1,2025-01-01,10.00,P1")
+            shop.take_in("2025-01-01")
+    with Shop.open(Settings(data_dir=tmp_path / folder / "data")) as shop:
+        shop.snapshot("2025-01-01")
+        for frame in (pd.DataFrame, pl.DataFrame):
+            rows = load(frame, shop.settings, TABLES["customer_rfm"], [day("2025-01-01")])
+            assert list(rows["customer_id"]) == [folder]
+            assert list(rows["snapshot_date"]) == [day("2025-01-01")]
+
+
+def test_a_folder_named_like_a_home_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert Settings(data_dir="~/data").data_dir == tmp_path / "home" / "data"
+    with Shop.open(Settings(data_dir=Path("./~"))) as shop:
+        assert shop.settings.store == tmp_path / "home" / "store"
+
+
+def test_stages_of_runs_at_once_do_not_disturb_each_other(tmp_path: Path):
+    store = SnapshotStore(tmp_path)
+
+    def stage_often(_: int) -> None:
+        for _ in range(300):
+            with store.staging():
+                pass
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(stage_often, range(4)))
+    assert list((tmp_path / STAGING).iterdir()) == []
 
 
 def test_the_same_rows_from_another_plan_are_the_same_bytes(published: Shop):

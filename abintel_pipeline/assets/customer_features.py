@@ -1,19 +1,20 @@
 """Six features per customer over the trailing window of a snapshot."""
 
+from collections.abc import Iterator
 from datetime import date
 
 from abintel_pipeline.assets.steps import DayMetadata, Step
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.metadata import published, window_metadata
-from abintel_pipeline.snapshots import StepContext, features_snapshot
+from abintel_pipeline.snapshots import StepContext, features_snapshots
 
 FEATURES = TABLES["customer_features"]
 
 
-def snapshot_day(step: StepContext, day: date) -> DayMetadata:
-    """Make one snapshot of the features and tell what its window held."""
-    features, window = features_snapshot(step, day)
-    return published(step, features, facts=window_metadata(window))
+def snapshot_days(step: StepContext, days: list[date]) -> Iterator[tuple[date, DayMetadata]]:
+    """Make the snapshots of the features and tell what each one's window held."""
+    for features, window in features_snapshots(step, days):
+        yield features.day, published(step, features, facts=window_metadata(window))
 
 
 CUSTOMER_FEATURES_STEP = Step(
@@ -21,5 +22,5 @@ CUSTOMER_FEATURES_STEP = Step(
     "snapshots",
     (FEATURES,),
     ("raw_transactions", "raw_customers"),
-    snapshot_day,
+    snapshot_days,
 )

@@ -1,18 +1,20 @@
 """RFM scores, class and tier per customer, and the thresholds they come from."""
 
+from collections.abc import Iterator
 from datetime import date
 
 from abintel_pipeline.assets.steps import DayMetadata, Step
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.metadata import published
-from abintel_pipeline.snapshots import StepContext, rfm_snapshot
+from abintel_pipeline.snapshots import StepContext, rfm_snapshots
 
 RFM, THRESHOLDS = TABLES["customer_rfm"], TABLES["rfm_thresholds"]
 
 
-def snapshot_day(step: StepContext, day: date) -> DayMetadata:
-    """Make one snapshot of the scores and of their thresholds."""
-    return published(step, *rfm_snapshot(step, day))
+def snapshot_days(step: StepContext, days: list[date]) -> Iterator[tuple[date, DayMetadata]]:
+    """Make the snapshots of the scores and of their thresholds."""
+    for rfm, thresholds in rfm_snapshots(step, days):
+        yield rfm.day, published(step, rfm, thresholds)
 
 
 CUSTOMER_RFM_STEP = Step(
@@ -20,5 +22,5 @@ CUSTOMER_RFM_STEP = Step(
     "snapshots",
     (RFM, THRESHOLDS),
     ("customer_features", "customer_loyalty"),
-    snapshot_day,
+    snapshot_days,
 )

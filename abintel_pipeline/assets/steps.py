@@ -1,7 +1,7 @@
 """What a step is, and how it becomes partitioned assets.
 
-A step writes one or two tables per day. In a run over a range its days are made one by one, each
-its own partition with its own file and metadata.
+A step writes one or two tables per day. A run over a range makes its days in one call, each its
+own partition with its own file and metadata.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +29,8 @@ class Step:
     group: str
     tables: tuple[Table, ...]
     deps: tuple[str, ...]
-    make_day: Callable[[StepContext, date], DayMetadata]
+    make: Callable[[StepContext, list[date]], Iterator[tuple[date, DayMetadata]]]
+    """Makes the days given, in order; yields each when its files are published."""
 
 
 def step_assets(step: Step, settings: Settings) -> dg.AssetsDefinition:
@@ -64,8 +65,8 @@ def make_days(
     """
     done: dict[date, DayMetadata] = {}
     try:
-        for day in days_of(context):
-            done[day] = step.make_day(opened, day)
+        for day, told in step.make(opened, days_of(context)):
+            done[day] = told
             progress(step.name, day)
     except BaseException:
         for day, table, metadata in _each(done):

@@ -23,9 +23,10 @@ LONGEST = 1 << 20
 """Bytes of the longest record that is read as one; a longer one is refused."""
 
 _LINE_END = rb"(?:\r\n|\n|\r)"
-_BLANK = re.compile(_LINE_END + rb"++")
+_BLANK = re.compile(rb"[\r\n]++")
 _END = re.compile(_LINE_END)
-_CLOSED = re.compile(rb'[ \t]*+"[^"]*+(?:""[^"]*+)*+"')
+_INSIDE = rb'"[^"]*+(?>(?:""[^"]*+)*)"'
+_CLOSED = re.compile(rb"[ \t]*+" + _INSIDE)
 
 
 @dataclass(frozen=True)
@@ -74,23 +75,29 @@ class Grammar:
 
 @lru_cache
 def grammar(fields: int, delimiter: str) -> Grammar:
-    """The grammar of a file's records, from its header. Possessive throughout: linear time."""
+    """The grammar of a file's records, from its header. Nothing backtracks: linear time.
+
+    Repeated groups are atomic, `(?>(?:…)*)`, and not possessive, `(?:…)*+`: Python before 3.11.5
+    doesn't step back from a possessive group's last, failed round (gh-106052), and a record would
+    begin a byte late.
+    """
     mark = delimiter.encode()
     d = re.escape(mark)
-    inside = rb'"[^"]*+(?:""[^"]*+)*+"'
-    strict = rb"(?:" + inside + rb'|[^"' + d + rb"\r\n]*+)"
+    strict = rb"(?:" + _INSIDE + rb'|[^"' + d + rb"\r\n]*+)"
     space = b" \t".replace(mark, b"")
     free = b"[" + space + rb']*+(?!")[^' + d + rb"\r\n]*+"
-    loose = rb"(?:" + inside + rb"|" + free + rb")"
-    rest = b"{%d}+" % (fields - 1)
-    record = strict + rb"(?:" + d + strict + rb")" + rest + _LINE_END
-    one = re.compile(rb'(?:"([^"]*+(?:""[^"]*+)*+)"|(' + free + rb"))(?:" + d + rb"|\r\n|\n|\r|\Z)")
+    loose = rb"(?:" + _INSIDE + rb"|" + free + rb")"
+    times = b"{%d})" % (fields - 1)
+    record = strict + rb"(?>(?:" + d + strict + rb")" + times + _LINE_END
+    one = re.compile(
+        rb'(?:"([^"]*+(?>(?:""[^"]*+)*))"|(' + free + rb"))(?:" + d + rb"|\r\n|\n|\r|\Z)"
+    )
     return Grammar(
         fields,
         mark,
-        re.compile(rb"(?:" + record + rb")*+"),
+        re.compile(rb"(?>(?:" + record + rb")*)"),
         re.compile(record),
-        re.compile(loose + rb"(?:" + d + loose + rb")" + rest + _LINE_END),
+        re.compile(loose + rb"(?>(?:" + d + loose + rb")" + times + _LINE_END),
         one,
     )
 

@@ -55,10 +55,11 @@ def quantile_of_whole(q: ir.FloatingValue, decimals: int, places: int) -> ir.Flo
     true for values beyond 2**53 / 10**places too.
     """
     scale = 10.0 ** (places - decimals)
-    whole = _floor(q)
     noise = 10.0 ** (NOISE_PLACES - places)
-    meant = _floor((q - whole) * float64(scale * noise) + float64(0.5)) / float64(noise)
-    fraction = _floor(meant + float64(0.5))
+    past_whole = q % float64(1.0)
+    whole = q - past_whole
+    meant = (past_whole * float64(scale * noise) + float64(0.5)).floor() / float64(noise)
+    fraction = (meant + float64(0.5)).floor()
     exact = whole * float64(scale) + fraction
     return ibis.ifelse(
         exact.abs() < float64(EXACT_WHOLE),
@@ -68,10 +69,9 @@ def quantile_of_whole(q: ir.FloatingValue, decimals: int, places: int) -> ir.Flo
 
 
 def nearest_whole(x: ir.FloatingValue) -> ir.FloatingValue:
-    """The whole number that x is but for binary noise, as float64 and of any size."""
-    return x.round(0)
+    """The whole number that x >= 0 is but for binary noise, as float64 and of any size.
 
-
-def _floor(x: ir.FloatingValue) -> ir.FloatingValue:
-    """floor(x) as float64; Ibis' own is a 64-bit integer, which large values overflow."""
-    return x.cast("float64") - x.cast("float64") % float64(1.0)
+    Ibis' own `round` and `floor` are 64-bit integers, which large values overflow.
+    """
+    above = x + float64(0.5)
+    return above - above % float64(1.0)

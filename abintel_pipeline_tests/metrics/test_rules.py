@@ -49,13 +49,9 @@ REFUSED = {
         {"segment_thresholds": {"VIP": float("nan"), "Rest": 0}},
         "segment 'VIP' starts at nan",
     ),
-    "rising segments": (
-        {"segment_thresholds": {"Bronze": 0.3, "Gold": 0.7, "Rest": 0}},
-        "segment 'Gold' starts at 0.7, which is not below the segment before it (0.3)",
-    ),
     "two segments from the same score": (
         {"segment_thresholds": {"A": 0.5, "B": 0.5, "C": 0}},
-        "segment 'B' starts at 0.5, which is not below the segment before it (0.5)",
+        "segments 'A' and 'B' both start at 0.5",
     ),
     "scores without a segment": (
         {"segment_thresholds": {"VIP": 0.9, "Rest": 0.1}},
@@ -102,6 +98,10 @@ REFUSED = {
             "bounds": {"kind": "reference", "reference": {"avg_ticket": (0, 5)}},
         },
         "recency_days has a weight but no reference bounds",
+    ),
+    "weights that add up to infinity": (
+        {"weights": {"purchase_total": 1e308, "visit_frequency": 1e308}},
+        "the weights add up to more than a number can hold",
     ),
     "a rule nobody knows": ({"bin": 5}, "Extra inputs are not permitted"),
 }
@@ -194,3 +194,17 @@ def test_a_rule_in_the_environment_is_checked_like_any_other(
     monkeypatch.setenv("ABINTEL_WEIGHTS", json.dumps({"purchase_total": -1}))
     with pytest.raises(ValidationError, match="the weight of purchase_total is -1"):
         Settings(_env_file=None)
+
+
+def test_the_order_in_which_rules_are_listed_says_nothing() -> None:
+    """Dagster keeps a run's config with its keys sorted: the Launchpad lists At-Risk first."""
+    listed = {"At-Risk": 0.0, "Bronze": 0.3, "Gold": 0.7, "Platinum": 0.85, "Silver": 0.5}
+    weights = dict(sorted(DEFAULT_WEIGHTS.items()))
+    assert Rules(segment_thresholds=listed, weights=weights).as_json() == Rules().as_json()
+    assert list(Rules(segment_thresholds=listed).segment_thresholds) == [
+        "Platinum",
+        "Gold",
+        "Silver",
+        "Bronze",
+        "At-Risk",
+    ]

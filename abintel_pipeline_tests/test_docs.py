@@ -1,0 +1,133 @@
+"""What the documents say is run: every Python, SQL and shell block, and the table of settings."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+from typer.testing import CliRunner
+
+from abintel_pipeline.cli import app
+from abintel_pipeline.contract import TABLES
+from abintel_pipeline.settings import Settings
+from abintel_pipeline_tests.shop import HEADER, Shop, day
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+OPERATING = ROOT / "docs" / "operating.md"
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The page's code blocks, each at its own line so that errors point into the page."""
+    text = page.read_text()
+    fenced = re.compile(rf"^( *)```{language}\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+    found = []
+    for block in fenced.finditer(text):
+        lines = [line.removeprefix(block[1]) for line in block[2].splitlines()]
+        found.append("\n" * (text[: block.start(2)].count("\n")) + "\n".join(lines))
+    return found
+
+
+def run_python(page: Path) -> dict[str, object]:
+    """Run a page's Python blocks one after the other, as a reader would; their names."""
+    names: dict[str, object] = {"__name__": "page"}
+    for block in blocks(page, "python"):
+        exec(compile(block, str(page), "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_the_python_of_a_document_holds(page: Path):
+    assert "assert" in "".join(blocks(page, "python"))
+    run_python(page)
+
+
+@pytest.fixture
+def december(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shop:
+    """A published December 2017 in `data/` of the working folder, as after the demo.
+
+    Every day is the 31st's file: a file holds no date, its folder's name does.
+    """
+    monkeypatch.chdir(tmp_path)
+    with Shop.open(Settings(_env_file=None)) as shop:
+        shop.deliver("2017-12-31", "001,T1,2017-12-31,19.90,P1", "002,T2,2017-12-31,5.00,P1")
+        shop.take_in("2017-12-31")
+        shop.snapshot("2017-12-31")
+        rfm = TABLES["customer_rfm"]
+        for number in range(1, 31):
+            path = shop.store.path(rfm, day(f"2017-12-{number:02}"))
+            path.parent.mkdir(parents=True)
+            shutil.copy(shop.store.path(rfm, day("2017-12-31")), path)
+    return shop
+
+
+def test_the_readme_reads_snapshots(december: Shop):
+    names = run_python(README)
+    assert len(names["today"]) == 2
+    assert len(names["december"]) == 62
+    (query,) = blocks(README, "sql")
+    assert sorted(row[1] for row in duckdb.sql(query).fetchall()) == [1, 1]
+
+
+def test_the_readmes_consumer_is_given_the_snapshot(december: Shop):
+    defs: dg.Definitions = run_python(README)["defs"]
+    upstream = dg.AssetSpec(
+        "customer_rfm", partitions_def=dg.DailyPartitionsDefinition("2017-01-01")
+    )
+    merged = dg.Definitions.merge(defs, dg.Definitions([upstream]))
+    job = merged.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(partition_key="2017-12-31")
+    (event,) = result.get_asset_materialization_events()
+    assert event.materialization.metadata["champions"].value == 0
+
+
+def test_the_readmes_five_minutes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    delivery = next(block for block in blocks(README, "text") if HEADER in block)
+    folder = tmp_path / "data" / "landing" / "transactions"
+    folder.mkdir(parents=True)
+    (folder / "2026-11-20.csv").write_text(delivery.lstrip("\n") + "\n")
+    commands = [
+        line.partition("#")[0].split()[1:]
+        for block in blocks(README, "sh")
+        for line in block.splitlines()
+        if line.startswith("abintel ") and "2026-11-20" in line
+    ]
+    assert [words[0] for words in commands] == ["run", "show", "rejected"]
+    outputs = [CliRunner().invoke(app, words) for words in commands]
+    assert [result.exit_code for result in outputs] == [0, 0, 0], outputs[0].output
+    assert "Snapshot of 2026-11-20: 2 customers" in outputs[1].output
+    assert "0 rows refused on 2026-11-20" in outputs[2].output
+
+
+def test_the_readmes_settings_are_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    lines = [line for block in blocks(README, "sh") for line in block.splitlines()]
+    assignments = [line for line in lines if re.match(r"ABINTEL_\w+=", line)]
+    (tmp_path / ".env").write_text("\n".join(a for a in assignments if " abintel " not in a))
+    monkeypatch.chdir(tmp_path)
+    settings = Settings()
+    assert settings.transaction_columns == {"customer_id": "client", "amount": "net"}
+    assert (settings.csv_delimiter, settings.currency_decimals) == (";", 0)
+    assert settings.source_timezone == "Europe/Berlin"
+    assert ":start" in (settings.transactions_query or "")
+
+
+def test_the_table_of_settings_is_true():
+    row = re.compile(r"^\| `(\w+)` \| (`ABINTEL_.*?) \| (.*?) \| (.*) \|$", re.MULTILINE)
+    rows = {found[1]: found for found in row.finditer(OPERATING.read_text())}
+    assert list(rows) == list(Settings.model_fields)
+    for name, field in Settings.model_fields.items():
+        assert f"`ABINTEL_{name.upper()}`" in rows[name][2]
+        assert rows[name][3] == default_of(field.default), name
+        assert rows[name][4] == field.description, name
+
+
+def default_of(value: object) -> str:
+    if value is None:
+        return "unset"
+    if hasattr(value, "model_dump"):
+        value = {"kind": value.kind}
+    return f"`{json.dumps(value) if isinstance(value, dict | tuple) else value}`"

@@ -1,0 +1,190 @@
+"""The servers people start: `abintel ui`, `dagster-webserver -w workspace.yaml`, `dg`."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from abintel_pipeline.cli import app
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+START_SECONDS = 120
+STOP_SECONDS = 60
+OURS = re.compile(r"^.*abintel_pipeline\S*:\d+: \w*Warning.*$", re.MULTILINE)
+ASSETS = {
+    "raw_transactions",
+    "rejected_transactions",
+    "raw_customers",
+    "rejected_customers",
+    "customer_features",
+    "customer_loyalty",
+    "loyalty_summary",
+    "customer_rfm",
+    "rfm_thresholds",
+}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Of a person who has set a data folder, and wants to see every warning."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return os.environ | {
+        "ABINTEL_DATA_DIR": str(tmp_path / "data"),
+        "DAGSTER_HOME": str(home),
+        "PYTHONWARNINGS": "default",
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def started(
+    command: list[str], environment: dict[str, str], log: Path, stop: int = signal.SIGINT
+) -> Iterator[subprocess.Popen]:
+    """A server, interrupted at the end as by Ctrl-C, or by another signal."""
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            yield server
+        finally:
+            if server.poll() is None:
+                server.send_signal(stop)
+            server.wait(STOP_SECONDS)
+
+
+def graphql(port: int, query: str) -> dict:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/graphql",
+        json.dumps({"query": query}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=20) as response:
+        return json.load(response)["data"]
+
+
+def answer(server: subprocess.Popen, port: int, log: Path, query: str) -> dict:
+    """What a server that is starting up answers once it is there."""
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and server.poll() is None:
+        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+            return graphql(port, query)
+        time.sleep(0.5)
+    raise AssertionError(f"no answer from the server:\n{log.read_text()}")
+
+
+def assert_quiet(log: Path) -> None:
+    text = log.read_text()
+    assert "Traceback" not in text, text
+    assert OURS.findall(text) == []
+
+
+def test_the_workspace_loads_in_the_webserver(environment: dict[str, str], tmp_path: Path):
+    port, log = free_port(), tmp_path / "log"
+    command = [str(BIN / "dagster-webserver"), "-w", "workspace.yaml", "-p", str(port)]
+    with started(command, environment, log) as server:
+        found = answer(server, port, log, "{ assetNodes { assetKey { path } description } }")
+    assert {node["assetKey"]["path"][0] for node in found["assetNodes"]} == ASSETS
+    assert all(node["description"] for node in found["assetNodes"])
+    assert_quiet(log)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_ui_runs_webserver_and_daemon_on_loopback(
+    environment: dict[str, str], tmp_path: Path, stop: int
+):
+    port, log = free_port(), tmp_path / "log"
+    del environment["DAGSTER_HOME"]
+    command = [str(BIN / "abintel"), "ui", "--port", str(port)]
+    query = "{ instance { daemonHealth { allDaemonStatuses { daemonType healthy } } } }"
+    with started(command, environment, log, stop) as server:
+        healthy: set[str] = set()
+        until = time.monotonic() + START_SECONDS
+        while "SCHEDULER" not in healthy and time.monotonic() < until:
+            found = answer(server, port, log, query)
+            daemons = found["instance"]["daemonHealth"]["allDaemonStatuses"]
+            healthy = {one["daemonType"] for one in daemons if one["healthy"]}
+            time.sleep(0.5)
+        assert "SCHEDULER" in healthy, log.read_text()
+        listening = subprocess.run(["ss", "-Htln"], capture_output=True, text=True, check=False)
+        if listening.returncode == 0:
+            assert f"127.0.0.1:{port}" in listening.stdout
+            assert f"0.0.0.0:{port}" not in listening.stdout
+    assert server.returncode == 0
+    with socket.socket() as probe:  # the webserver is gone too
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+    assert (tmp_path / "data" / "dagster" / "dagster.yaml").read_text().startswith("telemetry")
+    assert_quiet(log)
+
+
+def test_a_taken_port_is_said_in_a_sentence():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        result = CliRunner().invoke(app, ["ui", "--port", str(port)])
+    assert result.exit_code == 1
+    assert f"port {port} on 127.0.0.1 is taken: choose another" in result.stderr
+
+
+def test_dg_checks_the_definitions(environment: dict[str, str]):
+    checked = subprocess.run(
+        [BIN / "dg", "check", "defs"],
+        cwd=ROOT,
+        env=environment | {"PATH": f"{BIN}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    said = checked.stdout + checked.stderr
+    assert checked.returncode == 0, said
+    assert "loaded successfully" in said
+    assert OURS.findall(said) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        (("PYTHON=python2.7",), "Python 3.11 or newer is needed: make PYTHON="),
+        (("PIP_NO_INDEX=1",), "The packages could not be installed: is there a network"),
+    ],
+)
+def test_make_says_why_it_cannot_work(variables: tuple[str, ...], sentence: str, tmp_path: Path):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    settings = dict(pair.split("=") for pair in variables if pair.startswith("PIP_"))
+    made = subprocess.run(
+        ["make", "demo", *(pair for pair in variables if not pair.startswith("PIP_"))],
+        cwd=tmp_path,
+        env=clean | settings,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert made.returncode != 0
+    assert sentence in made.stderr
+    assert not (tmp_path / ".venv" / "installed").exists()
