@@ -203,6 +203,13 @@ def test_cohorts_are_taken_together_as_far_as_the_memory_goes(shop: Shop) -> Non
     assert cohorts(shop.store, wanted[::-1], 1) == [[one] for one in wanted]
 
 
+@pytest.mark.parametrize(
+    ("limit", "expected"), [("512MB", 512e6), ("1.5 GiB", 1.5 * 1024**3), ("2TB", 2e12)]
+)
+def test_a_memory_limit_is_a_number_of_bytes(limit: str, expected: float) -> None:
+    assert Settings(_env_file=None, memory_limit=limit).memory_bytes == expected
+
+
 @pytest.fixture
 def published(shop: Shop) -> Shop:
     """A window of three days; snapshots of 2025-01-01 to 2025-01-06."""

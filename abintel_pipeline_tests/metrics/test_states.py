@@ -16,6 +16,8 @@ from abintel_pipeline_tests import oracle, strategies
 from abintel_pipeline_tests.metrics.running import Formulas, Row
 from abintel_pipeline_tests.metrics.running import reproducible as settings
 
+OF_ONE = ("transaction_id", "date", "product_id", "delivered_on")
+
 
 def features_of_days(
     formulas: Formulas, lines: list[Row], customers: list[Row], rules: Rules, span: Span
@@ -42,6 +44,9 @@ def worlds(draw: st.DrawFn) -> tuple[list[Row], list[Row], Rules, Span]:
     lines = draw(strategies.deliveries(rules.currency_decimals))
     if draw(st.booleans()):  # a retailer whose lines all come on their day
         lines = [line for line in lines if line["date"] == line["delivered_on"]]
+    if draw(st.booleans()):  # one customer who comes back for the same products
+        of_one = {(*(line[key] for key in OF_ONE),): line | {"customer_id": "1"} for line in lines}
+        lines = list(of_one.values())
     return lines, draw(strategies.customers()), rules, Span(first, last, rules.history_days)
 
 
@@ -57,23 +62,26 @@ def test_the_features_of_every_day_are_the_oracles(
     assert made == oracle.published(expected)
 
 
-def line(bought: int, product: str = "P1", amount: str = "10.00", delivered: int = 0) -> Row:
-    """A line of customer 001 on a day of January 2025, delivered so many days later."""
+def line(bought: int, product: str) -> Row:
+    """A line of customer 001 on a day of January 2025, delivered on that day."""
     on = date(2025, 1, bought)
     return {
         "customer_id": "001",
         "transaction_id": f"T{bought}",
         "date": on,
-        "amount": Decimal(amount),
+        "amount": Decimal("10.00"),
         "product_id": product,
-        "delivered_on": on + timedelta(days=delivered),
+        "delivered_on": on,
     }
 
 
-def test_a_product_bought_again_after_it_left_the_window_comes_back(formulas: Formulas) -> None:
-    span = Span(date(2025, 1, 1), date(2025, 1, 9), 3)
-    lines = [line(1), line(2), line(7)]
-    made = features_of_days(formulas, lines, [], Rules(history_days=3), span)
-    assert {row["snapshot_date"].day: row["product_diversity"] for row in made} == dict.fromkeys(
-        (1, 2, 3, 4, 7, 8, 9), 1
-    )
+def test_a_product_leaves_with_its_last_line_and_comes_back_with_the_next(
+    formulas: Formulas,
+) -> None:
+    span = Span(date(2025, 1, 2), date(2025, 1, 9), 3)
+    daily = [line(day, "P1") for day in range(1, 10)]
+    again = [line(day, "P2") for day in (1, 2, 5, 9)]
+    made = features_of_days(formulas, daily + again, [], Rules(history_days=3), span)
+    # P2 is in the windows of 2 to 4 (bought on 2), 5 to 7 (at once after them) and 9, not of 8.
+    diversity = {row["snapshot_date"].day: row["product_diversity"] for row in made}
+    assert diversity == {2: 2, 3: 2, 4: 2, 5: 2, 6: 2, 7: 2, 8: 1, 9: 2}
