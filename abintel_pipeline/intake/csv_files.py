@@ -125,8 +125,9 @@ def _staged(reading: Reading, slices: Slices, header: Header) -> tuple[Path, int
     return reading.stage(
         f"SELECT {picked} FROM read_csv([{files}], columns={{{columns}}}, header=false,"
         f" auto_detect=false, delim={quoted(header.delimiter)}, quote='\"', escape='\"',"
-        f" nullstr='', strict_mode=true, compression='none', max_line_size={3 * LONGEST},"
-        f" buffer_size={BUFFER_BYTES}, store_rejects=true, rejects_limit=0,"
+        f" new_line='\\n', nullstr='', strict_mode=true, compression='none',"
+        f" max_line_size={3 * LONGEST}, buffer_size={BUFFER_BYTES},"
+        f" store_rejects=true, rejects_limit=0,"
         f" rejects_table='{errors}', rejects_scan='{scans}')"
     )
 
