@@ -39,6 +39,18 @@ def test_numbers_keep_their_text(landing: Landing) -> None:
     ]
 
 
+@pytest.mark.parametrize("number", ["0", "1", "-7", "12345678901234567890123"])
+def test_a_whole_number_is_an_id_by_its_own_text(landing: Landing, number: str) -> None:
+    taken = deliver(landing, GOOD.replace('"001"', number))
+    assert [row[0] for row in taken.accepted] == [number]
+
+
+@pytest.mark.parametrize("number", ["1.0", "1e0", "1E5", "-1.5", "0.0"])
+def test_a_number_with_a_point_or_an_exponent_is_no_id(landing: Landing, number: str) -> None:
+    taken = deliver(landing, GOOD.replace('"001"', number))
+    assert taken.reasons == [["customer_id: not text"]]
+
+
 @pytest.mark.parametrize(
     ("change", "reasons"),
     [
