@@ -351,6 +351,15 @@ def test_above_the_cap_the_five_commonest_reasons_are_told_with_an_example(
     assert landing.take(max_refused_share=0.07).intake.refused == 7
 
 
+@pytest.mark.parametrize(("refused", "cap"), [(29, 0.29), (57, 0.57), (58, 0.58)])
+def test_the_cap_itself_is_allowed(landing: Landing, refused: int, cap: float) -> None:
+    lines = [line(f"{n:03}", amount="x" if n < refused else "1") for n in range(100)]
+    landing.put("transactions/2025-04-24.csv", HEADER + "".join(lines))
+    assert landing.take(max_refused_share=cap).intake.refused == refused
+    with pytest.raises(TooManyRefused):
+        landing.take(max_refused_share=cap - 0.0001)
+
+
 def test_with_no_share_allowed_one_refused_row_is_too_many(landing: Landing) -> None:
     landing.put("transactions/2025-04-24.csv", HEADER + line() + "x\n")
     with pytest.raises(TooManyRefused, match="1 of 2 rows"):
