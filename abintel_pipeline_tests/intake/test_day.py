@@ -451,6 +451,37 @@ def test_rows_that_get_lost_are_an_error(
         landing.take()
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "broken"),
+    [
+        ("transactions/2025-04-24.jsonl", "{}\n", "json_lines._add"),
+        ("transactions/2025-04-24.csv", HEADER + "x\n", "csv_files._raw_line"),
+        ("transactions/2025-04-24.csv", HEADER + line(amount="x"), "csv_files._Locator._in_run"),
+        ("requests/2025-04-24.json", '{"customers": []}', "request_documents._add_transactions"),
+    ],
+)
+def test_a_reader_that_fails_leaves_no_file_open(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch, name: str, content: str, broken: str
+) -> None:
+    opened = []
+
+    class Watched(pq.ParquetWriter):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            opened.append(self)
+
+    def fail(*_: object) -> None:
+        raise MemoryError("half way")
+
+    landing.put(name, content)
+    monkeypatch.setattr(pq, "ParquetWriter", Watched)
+    monkeypatch.setattr(f"abintel_pipeline.intake.{broken}", fail)
+    with pytest.raises(MemoryError, match="half way"):
+        landing.take()
+    assert opened
+    assert not [writer for writer in opened if writer.is_open]
+
+
 def test_a_count_that_does_not_add_up_is_an_error(
     landing: Landing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
