@@ -119,8 +119,11 @@ def test_keys_of_other_names_are_mapped(landing: Landing) -> None:
     assert deliver(landing, line, transaction_columns={"amount": "total"}).accepted == [ROW]
 
 
-def test_an_empty_file_is_a_delivery_of_no_rows(landing: Landing) -> None:
-    assert deliver(landing, "").intake.received == 0
+@pytest.mark.parametrize("content", ["", "\ufeff", "\n\n", " \r\n\t\n"])
+def test_an_empty_file_is_no_delivery_of_an_empty_day(landing: Landing, content: str) -> None:
+    with pytest.raises(DeliveryError, match=f"^{NAME}: is empty: .* CSV file that has its header"):
+        deliver(landing, content)
+    assert list(landing.staging.iterdir()) == []
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
