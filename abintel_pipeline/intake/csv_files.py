@@ -89,14 +89,15 @@ def _plain(reading: Reading, source: Source, path: Path, header: Header) -> Part
 def _walked(reading: Reading, source: Source, path: Path, header: Header) -> Part:
     """The part by way of its good records alone; what is no record becomes a refused line."""
     rules = grammar(len(header.names), header.delimiter)
-    lines = ParquetRows(reading.new_path(".parquet"), REFUSED_LINES)
-    with Slices(reading, rules.record) as slices:
+    with (
+        ParquetRows(reading.new_path(".parquet"), REFUSED_LINES) as lines,
+        Slices(reading, rules.record) as slices,
+    ):
         for found in walk(path, header):
             if isinstance(found, Run):
                 slices.add(found.data, found.records)
             else:
                 lines.add(found.line, [f"line: {found.reason}"], _raw_line(found))
-    lines.close()
     typed, rows = _staged(reading, slices, header)
     slices.remove()
     if rows != slices.records or _rejects(reading):
@@ -125,8 +126,9 @@ def _staged(reading: Reading, slices: Slices, header: Header) -> tuple[Path, int
     return reading.stage(
         f"SELECT {picked} FROM read_csv([{files}], columns={{{columns}}}, header=false,"
         f" auto_detect=false, delim={quoted(header.delimiter)}, quote='\"', escape='\"',"
-        f" nullstr='', strict_mode=true, compression='none', max_line_size={3 * LONGEST},"
-        f" buffer_size={BUFFER_BYTES}, store_rejects=true, rejects_limit=0,"
+        f" new_line='\\n', nullstr='', strict_mode=true, compression='none',"
+        f" max_line_size={3 * LONGEST}, buffer_size={BUFFER_BYTES},"
+        f" store_rejects=true, rejects_limit=0,"
         f" rejects_table='{errors}', rejects_scan='{scans}')"
     )
 
@@ -156,12 +158,11 @@ class _Locator:
         found = self._reading.duckdb.execute(f"{wanted} ORDER BY ordinal").fetchnumpy()
         ordinals = np.asarray(found["ordinal"], np.int64)
         path = self._reading.new_path(".parquet")
-        rows = ParquetRows(path, text_schema(self._reading.table))
-        for ordinal, line, fields in self._records(ordinals):
-            raw = json.dumps(dict(zip(self._keys, fields, strict=True)), ensure_ascii=False)
-            texts = (fields[position] or None for position in self._positions)
-            rows.add(ordinal, line, raw, None, None, None, *texts)
-        rows.close()
+        with ParquetRows(path, text_schema(self._reading.table)) as rows:
+            for ordinal, line, fields in self._records(ordinals):
+                raw = json.dumps(dict(zip(self._keys, fields, strict=True)), ensure_ascii=False)
+                texts = (fields[position] or None for position in self._positions)
+                rows.add(ordinal, line, raw, None, None, None, *texts)
         return f"SELECT * FROM read_parquet({file_literal(path)})"
 
     def _records(self, ordinals: npt.NDArray[np.int64]) -> Iterator[tuple[int, int, list[str]]]:

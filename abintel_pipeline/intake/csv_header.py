@@ -3,6 +3,7 @@ or repeated header would pass in silence."""
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,11 +39,13 @@ def read_header(path: Path, name: str, delimiter: str, needed: dict[str, str]) -
     body = start.removeprefix(_BOM)
     offset = len(start) - len(body)
     stripped = body.lstrip(b"\r\n")
-    record = _first_record(stripped)
+    record = _first_record(stripped, delimiter)
     if start.startswith(_UTF16) or b"\x00" in record:
         raise DeliveryError(f"{name}: is not UTF-8 (UTF-16?): deliver it as UTF-8")
     if not record.strip():
         raise DeliveryError(f"{name}: is empty: a file without rows still needs its header line")
+    if len(record) == len(stripped) and len(start) == LONGEST_HEADER:
+        raise DeliveryError(f"{name}: the header doesn't end within {LONGEST_HEADER >> 20} MiB")
     before = body[: len(body) - len(stripped)]
     header = Header(
         tuple(_names(record, name, delimiter)),
@@ -54,15 +57,16 @@ def read_header(path: Path, name: str, delimiter: str, needed: dict[str, str]) -
     return header
 
 
-def _first_record(data: bytes) -> bytes:
-    """The bytes up to and with the first line end outside quotes."""
-    inside = False
-    for at, byte in enumerate(data):
-        if byte == 0x22:
-            inside = not inside
-        elif byte in b"\r\n" and not inside:
-            return data[: at + (2 if data[at : at + 2] == b"\r\n" else 1)]
-    return data
+def _first_record(data: bytes, delimiter: str) -> bytes:
+    """The bytes up to and with the first line end outside quotes.
+
+    As in records a quote opens only where a field begins; anywhere else it is a character.
+    """
+    mark = re.escape(delimiter.encode())
+    field = rb'(?:"[^"]*+(?>(?:""[^"]*+)*)(?:"|\Z))?[^' + mark + rb"\r\n]*+"
+    record = field + rb"(?>(?:" + mark + field + rb")*)(?:\r\n|\n|\r)?"
+    found = re.match(record, data)
+    return found[0] if found else b""
 
 
 def _lines(data: bytes) -> int:
@@ -79,6 +83,15 @@ def _names(record: bytes, name: str, delimiter: str) -> list[str]:
         ) from None
     except csv.Error as error:
         raise DeliveryError(f"{name}, line 1: the header can't be read ({error})") from None
+    if len(rows) != 1:
+        raise DeliveryError(f"{name}, line 1: the header can't be read (it is {len(rows)} rows)")
+    for column in rows[0]:
+        first, *others = re.split(r"[\r\n]", column)
+        if any(delimiter in other for other in others):
+            raise DeliveryError(
+                f"{name}, line 1: the header can't be read (the quote before {first[:200]!r} is"
+                " closed in a later line, behind a delimiter: rows would be lost)"
+            )
     return rows[0]
 
 

@@ -16,20 +16,31 @@ _SHOWN = 10_000
 
 
 def read_json_lines(reading: Reading, source: Source) -> Part:
-    """One JSON-lines file as a part. A line that is no JSON object is a refused row."""
+    """One JSON-lines file as a part. A line that is no JSON object is a refused row.
+
+    Raises DeliveryError when it has no line: it may have been cut off, and wipe the day.
+    """
     names = reading.table.source_names(reading.settings)
-    rows = TextRows(reading, source.name)
-    for number, line in _lines(source.path, source.name):
-        if not line.strip():
-            continue
-        text, value, reason = _parsed(line)
-        if reason:
-            rows.refuse(number, f"line: {reason}", {"line": text[:_SHOWN]})
-        else:
-            odd = "NaN" in text or "Infinity" in text
-            raw = as_json(value) if odd else text.strip()
-            rows.add(number, raw, {column: value.get(name) for column, name in names.items()})
-    return rows.part()
+    with TextRows(reading, source.name) as rows:
+        for number, line in _lines(source.path, source.name):
+            if line.strip():
+                _add(rows, number, line, names)
+        if not rows.received:
+            raise DeliveryError(
+                f"{source.name}: is empty: deliver a day without rows as a CSV file that has its"
+                " header line alone"
+            )
+        return rows.part()
+
+
+def _add(rows: TextRows, number: int, line: bytes, names: dict[str, str]) -> None:
+    text, value, reason = _parsed(line)
+    if reason:
+        rows.refuse(number, f"line: {reason}", {"line": text[:_SHOWN]})
+    else:
+        odd = "NaN" in text or "Infinity" in text
+        raw = as_json(value) if odd else text.strip()
+        rows.add(number, raw, {column: value.get(name) for column, name in names.items()})
 
 
 def _lines(path: Path, name: str) -> Any:

@@ -56,10 +56,14 @@ def as_json(value: Any) -> str:
 
 
 def id_text(value: Any) -> tuple[str | None, str | None]:
-    """An id as text, and why it isn't one: text stays as it is, a number is its own text."""
+    """An id as text, and why it isn't one: text stays as it is, a whole number is its own text.
+
+    `1` and `1.0` are one number, but would be two ids: a point or an exponent makes no id.
+    """
     if value is None:
         return None, None
-    if not isinstance(value, str) or isinstance(value, Constant):
+    whole = not isinstance(value, Number) or value.removeprefix("-").isdecimal()
+    if not isinstance(value, str) or isinstance(value, Constant) or not whole:
         return None, "not text"
     return (str(value), None) if is_utf8(value) else (None, "not UTF-8 text")
 

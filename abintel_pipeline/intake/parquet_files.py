@@ -25,11 +25,7 @@ def read_parquet(reading: Reading, source: Source) -> Part:
     names, kinds = _columns(reading, source)
     needed = reading.table.source_names(reading.settings)
     _check(source.name, names, needed)
-    file = (
-        f"read_parquet({file_literal(source.path)}, hive_partitioning=false, file_row_number=true)"
-    )
-    raw_columns = ", ".join(f"c{n}" for n in range(len(names)))
-    rows = f"(SELECT * FROM {file} AS rows({raw_columns}, ordinal))"
+    rows = _numbered(source, names)
     texts = []
     for column, name in needed.items():
         position = names.index(name)
@@ -65,6 +61,20 @@ def _columns(reading: Reading, source: Source) -> tuple[list[str], list[str]]:
     except (pa.ArrowException, OSError, duckdb.Error) as error:
         raise _torn(source.name, error) from None
     return names, [str(kind) for _, kind, *_ in described]
+
+
+def _numbered(source: Source, names: list[str]) -> str:
+    """The file's columns as c0, c1, …, and `ordinal`, the row's number from 0.
+
+    DuckDB can't number the rows of a file that has a column by the name of its own number.
+    """
+    file = f"{file_literal(source.path)}, hive_partitioning=false"
+    raw_columns = ", ".join(f"c{n}" for n in range(len(names)))
+    if "file_row_number" in map(str.lower, names):
+        rows = f"(SELECT *, row_number() OVER () - 1 FROM read_parquet({file}))"
+    else:
+        rows = f"read_parquet({file}, file_row_number=true)"
+    return f"(SELECT * FROM {rows} AS rows({raw_columns}, ordinal))"
 
 
 def _torn(name: str, error: Exception) -> DeliveryError:

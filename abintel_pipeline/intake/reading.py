@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import duckdb
 import pyarrow as pa
@@ -110,7 +112,10 @@ def file_literal(path: Path) -> str:
 
 
 class ParquetRows:
-    """Writes rows from Python to a Parquet file in batches, so that no file is held in memory."""
+    """Writes rows from Python to a Parquet file in batches, so that no file is held in memory.
+
+    Complete once closed; leaving its block by an error closes the file without the last batch.
+    """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path = path
@@ -118,6 +123,20 @@ class ParquetRows:
         self._schema = schema
         self._writer = pq.ParquetWriter(path, schema, compression="zstd")
         self._batch: list[tuple[object, ...]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._writer.close()
 
     def add(self, *values: object) -> None:
         self._batch.append(values)

@@ -1,5 +1,6 @@
 """What becomes of refused rows: the rejected table, the counts of reasons, and the cap."""
 
+from decimal import Decimal
 from pathlib import Path
 
 from abintel_pipeline.intake.errors import TooManyRefused
@@ -74,9 +75,12 @@ def count_reasons(reading: Reading, refused: Path) -> dict[str, int]:
 
 
 def check_share(reading: Reading, received: int, refused: int, rows: Path) -> None:
-    """Raises TooManyRefused when more was refused than `max_refused_share` allows."""
+    """Raises TooManyRefused when more was refused than `max_refused_share` allows.
+
+    Compared as the decimal that was set: as a binary number 0.29 of 100 rows is less than 29.
+    """
     cap = reading.settings.max_refused_share
-    if refused <= cap * received:
+    if refused <= Decimal(str(cap)) * received:
         return
     examples = reading.duckdb.execute(
         f"SELECT reason, count(*), min_by(file, (file, row)), min_by(row, (file, row)),"

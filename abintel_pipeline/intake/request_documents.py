@@ -24,12 +24,12 @@ def read_request(reading: Reading, source: Source) -> Part:
     Raises DeliveryError when it isn't a request: not JSON, not of this day, no customers array.
     """
     customers = _customers(source, reading.day)
-    rows = TextRows(reading, source.name)
-    if reading.table is TRANSACTIONS:
-        _add_transactions(rows, customers)
-    else:
-        _add_customers(rows, customers)
-    return rows.part()
+    with TextRows(reading, source.name) as rows:
+        if reading.table is TRANSACTIONS:
+            _add_transactions(rows, customers)
+        else:
+            _add_customers(rows, customers)
+        return rows.part()
 
 
 def _customers(source: Source, day: date) -> list[Any]:

@@ -29,17 +29,17 @@ def read_sql(reading: Reading) -> Part | None:
     if url is None or query is None:
         return None
     wanted = reading.table.source_names(reading.settings)
-    rows = TextRows(reading, SQL)
-    try:
-        for number, names, row in _rows(url, query, reading.day):
-            if number == 1:
-                _check(reading.table, wanted, names)
-            values = dict(zip(names, map(plain_value, row), strict=True))
-            picked = {column: values[name] for column, name in wanted.items()}
-            rows.add(number, as_json(values), picked)
-    except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
-        raise DeliveryError(_masked(url, _advice(reading, error))) from None
-    return rows.part() if rows.received else None
+    with TextRows(reading, SQL) as rows:
+        try:
+            for number, names, row in _rows(url, query, reading.day):
+                if number == 1:
+                    _check(reading.table, wanted, names)
+                values = dict(zip(names, map(plain_value, row), strict=True))
+                picked = {column: values[name] for column, name in wanted.items()}
+                rows.add(number, as_json(values), picked)
+        except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
+            raise DeliveryError(_masked(url, _advice(reading, error))) from None
+        return rows.part() if rows.received else None
 
 
 def _rows(url: SecretStr, query: str, day: date) -> Iterator[tuple[int, list[str], Sequence[Any]]]:

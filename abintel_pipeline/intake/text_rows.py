@@ -5,6 +5,9 @@ from: `row`, `raw`, in request documents the `owner` of the customer's own colum
 of the others, and `problems` {column: reason} that were found while reading.
 """
 
+from types import TracebackType
+from typing import Self
+
 import pyarrow as pa
 
 from abintel_pipeline.intake.json_values import as_json, id_text, value_text
@@ -29,12 +32,27 @@ def text_schema(table: RequestTable) -> pa.Schema:
 
 
 class TextRows:
-    """Collects the rows of one source, good and bad, into files in the staging folder."""
+    """Collects the rows of one source, good and bad, into files in the staging folder.
+
+    A context manager: an error while reading closes both files.
+    """
 
     def __init__(self, reading: Reading, name: str) -> None:
         self._reading, self._name = reading, name
         self._rows = ParquetRows(reading.new_path(".parquet"), text_schema(reading.table))
         self._refused = ParquetRows(reading.new_path(".parquet"), REFUSED_LINES)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for rows in (self._rows, self._refused):
+            rows.__exit__(kind, error, trace)
 
     @property
     def received(self) -> int:

@@ -192,6 +192,20 @@ def test_a_quote_inside_an_unquoted_field_is_a_character(landing: Landing) -> No
     assert [row[4] for row in taken.accepted] == ['5" nail', 'a"b']
 
 
+@pytest.mark.parametrize("name", ['size"', 'w" h"', '5" size', ' "size"', '""""', '"a\nb"'])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("last", ["x", '5"', '"5"""', '"'])
+def test_a_quote_in_a_columns_name_costs_no_row(
+    landing: Landing, name: str, end: str, last: str
+) -> None:
+    text = f"{HEADER.strip()},{name}\n"
+    rows = [f"00{n},T1,2025-04-24,1,P1,{last if n == 1 else 'x'}\n" for n in range(3)]
+    taken = deliver(landing, (text + "".join(rows)).replace("\n", end))
+    assert taken.intake.received == 3
+    kept = ["000", "002"] if last == '"' else ["000", "001", "002"]
+    assert [row[0] for row in taken.accepted] == kept
+
+
 @pytest.mark.parametrize("at", [2, 100_000, 199_999])
 def test_a_quote_never_closed_costs_one_line_of_a_large_file(landing: Landing, at: int) -> None:
     lines = [f"{n:06},T{n},2025-04-24,1,P{n % 7}" for n in range(200_000)]
@@ -300,6 +314,10 @@ def test_a_header_alone_is_a_delivery_of_no_rows(landing: Landing) -> None:
         ("caf\xe9,".encode("latin-1") + HEADER.encode(), "byte 4: the header is not UTF-8"),
         ('"customer_id,x\n' + GOOD, "the header can't be read"),
         ('"a"b,' + HEADER, "the header can't be read"),
+        (HEADER.strip() + ',"size\n001,T1,2025-04-24,1,P1,x\n', "the header can't be read"),
+        (HEADER.strip() + ',"size\n001,T1,2025-04-24,1,P1,5"\n', "the quote before 'size' is"),
+        (HEADER.strip() + ',"size\n001,T1,2025-04-24,1,P1,"x"\n', "the header can't be read"),
+        (HEADER.strip() + "," + "x" * (1 << 20), "the header doesn't end within 1 MiB"),
     ],
 )
 def test_a_file_that_is_no_table_fails_with_its_place(

@@ -1,11 +1,14 @@
 """One day's delivery as a whole: its sources, its duplicates, the cap, and what is left behind."""
 
+import errno
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -45,7 +48,10 @@ def test_a_day_without_a_source_has_no_delivery(landing: Landing) -> None:
     landing.put("transactions/2025-04-24/.hidden.csv", HEADER)
     landing.put("transactions/2025-04-24.csv.part")
     landing.put("transactions/2025-04-24/x.parquet.tmp")
+    landing.put("transactions/2025-04-24.csv.TMP")
     landing.put("requests/2025-04-23.json")
+    landing.put("requests/2025-04-24.json.part")
+    landing.put("requests/.2025-04-24.json")
     for how in (take_in_transactions, take_in_customers):
         assert landing.intake(how, DAY) is None
         assert list(landing.staging.iterdir()) == []
@@ -73,11 +79,92 @@ def test_all_files_of_a_day_are_one_delivery_in_the_order_of_their_names(landing
     ]
 
 
-@pytest.mark.parametrize("name", ["transactions/2025-04-24/x.xlsx", "transactions/2025-04-24.json"])
-def test_a_file_of_no_known_format_fails(landing: Landing, name: str) -> None:
-    landing.put("transactions/2025-04-24.csv", HEADER)
-    landing.put(name)
-    with pytest.raises(DeliveryError, match=f"^{name} has no known format"):
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("transactions/2025-04-24/x.xlsx", "put such files into a folder 2025-04-24"),
+        ("transactions/2025-04-24.json", "name it 2025-04-24 with one of .csv, .csv.gz, .parquet"),
+        ("transactions/2025-04-24", "name it 2025-04-24 with one of"),
+        ("transactions/2025-04-24_north.csv", "name it 2025-04-24 with one of"),
+        ("transactions/2025-04-24 (1).csv", "name it 2025-04-24 with one of"),
+        ("transactions/2025-04-24.csv~", "name it 2025-04-24 with one of"),
+        ("requests/2025-04-24.json.gz", "name the day's request document 2025-04-24.json"),
+        ("requests/2025-04-24", "name the day's request document 2025-04-24.json"),
+        ("requests/2025-04-24.north.json", "name the day's request document 2025-04-24.json"),
+    ],
+)
+def test_a_file_that_is_no_delivery_file_fails(landing: Landing, name: str, advice: str) -> None:
+    landing.put("customers/2025-04-24.csv", SCORES)
+    landing.put(name, HEADER)
+    with pytest.raises(DeliveryError) as error:
+        landing.take()
+    assert str(error.value).startswith(f"{name} is no delivery file: ")
+    assert advice in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["requests/2025-04-24/a.json", "requests/2025-04-24.json/a.json"])
+def test_a_folder_of_request_documents_fails(landing: Landing, name: str) -> None:
+    landing.put(name, "{}")
+    folder = Path(name).parent
+    for take in (landing.take, landing.take_customers):
+        with pytest.raises(DeliveryError, match=f"^{folder} is not a file: name the day's request"):
+            take()
+
+
+def test_a_request_document_may_end_in_capitals(landing: Landing) -> None:
+    landing.put("requests/2025-04-24.JSON", '{"customers": []}')
+    assert landing.take().intake.files == ("requests/2025-04-24.JSON",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "transactions",
+        "requests",
+        "transactions/2025-04-24",
+        "transactions/2025-04-24.csv",
+        "transactions/2025-04-24/x.csv",
+        "requests/2025-04-24.json",
+    ],
+)
+def test_a_link_to_nothing_fails(landing: Landing, name: str) -> None:
+    path = landing.root / "landing" / name
+    path.parent.mkdir(parents=True)
+    path.symlink_to("nowhere")
+    with pytest.raises(DeliveryError) as error:
+        landing.take()
+    assert str(error.value).startswith(f"{name} can't be read (No such file or directory)")
+
+
+@pytest.mark.parametrize(
+    "name", ["transactions", "requests", "transactions/2025-04-24", "transactions/2025-04-24.csv"]
+)
+def test_what_may_not_be_read_fails_with_its_path(
+    landing: Landing, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Simulated, because tests may run as root, who may read everything."""
+    forbidden = landing.root / "landing" / name
+    landing.put(name if name.endswith(".csv") else f"{name}/2025-04-24.csv", HEADER)
+
+    def refusing(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(path: Path, *arguments: Any, **options: Any) -> Any:
+            if path == forbidden:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return method(path, *arguments, **options)
+
+        return call
+
+    for method in ("iterdir", "open"):
+        monkeypatch.setattr(Path, method, refusing(getattr(Path, method)))
+    with pytest.raises(DeliveryError) as error:
+        landing.take()
+    assert str(error.value).startswith(f"{name} can't be read (Permission denied)")
+    assert str(forbidden) in str(error.value)
+
+
+def test_a_tables_folder_that_is_a_file_fails(landing: Landing) -> None:
+    landing.put("transactions", HEADER)
+    with pytest.raises(DeliveryError, match=r"^transactions can't be read \(Not a directory\)"):
         landing.take()
 
 
@@ -264,6 +351,15 @@ def test_above_the_cap_the_five_commonest_reasons_are_told_with_an_example(
     assert landing.take(max_refused_share=0.07).intake.refused == 7
 
 
+@pytest.mark.parametrize(("refused", "cap"), [(29, 0.29), (57, 0.57), (58, 0.58)])
+def test_the_cap_itself_is_allowed(landing: Landing, refused: int, cap: float) -> None:
+    lines = [line(f"{n:03}", amount="x" if n < refused else "1") for n in range(100)]
+    landing.put("transactions/2025-04-24.csv", HEADER + "".join(lines))
+    assert landing.take(max_refused_share=cap).intake.refused == refused
+    with pytest.raises(TooManyRefused):
+        landing.take(max_refused_share=cap - 0.0001)
+
+
 def test_with_no_share_allowed_one_refused_row_is_too_many(landing: Landing) -> None:
     landing.put("transactions/2025-04-24.csv", HEADER + line() + "x\n")
     with pytest.raises(TooManyRefused, match="1 of 2 rows"):
@@ -353,6 +449,37 @@ def test_rows_that_get_lost_are_an_error(
     monkeypatch.setattr(csv_files, "_staged", losing)
     with pytest.raises(IntakeBroken, match="2 good records were written, 1 were read"):
         landing.take()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "broken"),
+    [
+        ("transactions/2025-04-24.jsonl", "{}\n", "json_lines._add"),
+        ("transactions/2025-04-24.csv", HEADER + "x\n", "csv_files._raw_line"),
+        ("transactions/2025-04-24.csv", HEADER + line(amount="x"), "csv_files._Locator._in_run"),
+        ("requests/2025-04-24.json", '{"customers": []}', "request_documents._add_transactions"),
+    ],
+)
+def test_a_reader_that_fails_leaves_no_file_open(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch, name: str, content: str, broken: str
+) -> None:
+    opened = []
+
+    class Watched(pq.ParquetWriter):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            opened.append(self)
+
+    def fail(*_: object) -> None:
+        raise MemoryError("half way")
+
+    landing.put(name, content)
+    monkeypatch.setattr(pq, "ParquetWriter", Watched)
+    monkeypatch.setattr(f"abintel_pipeline.intake.{broken}", fail)
+    with pytest.raises(MemoryError, match="half way"):
+        landing.take()
+    assert opened
+    assert not [writer for writer in opened if writer.is_open]
 
 
 def test_a_count_that_does_not_add_up_is_an_error(

@@ -39,6 +39,18 @@ def test_numbers_keep_their_text(landing: Landing) -> None:
     ]
 
 
+@pytest.mark.parametrize("number", ["0", "1", "-7", "12345678901234567890123"])
+def test_a_whole_number_is_an_id_by_its_own_text(landing: Landing, number: str) -> None:
+    taken = deliver(landing, GOOD.replace('"001"', number))
+    assert [row[0] for row in taken.accepted] == [number]
+
+
+@pytest.mark.parametrize("number", ["1.0", "1e0", "1E5", "-1.5", "0.0"])
+def test_a_number_with_a_point_or_an_exponent_is_no_id(landing: Landing, number: str) -> None:
+    taken = deliver(landing, GOOD.replace('"001"', number))
+    assert taken.reasons == [["customer_id: not text"]]
+
+
 @pytest.mark.parametrize(
     ("change", "reasons"),
     [
@@ -107,8 +119,11 @@ def test_keys_of_other_names_are_mapped(landing: Landing) -> None:
     assert deliver(landing, line, transaction_columns={"amount": "total"}).accepted == [ROW]
 
 
-def test_an_empty_file_is_a_delivery_of_no_rows(landing: Landing) -> None:
-    assert deliver(landing, "").intake.received == 0
+@pytest.mark.parametrize("content", ["", "\ufeff", "\n\n", " \r\n\t\n"])
+def test_an_empty_file_is_no_delivery_of_an_empty_day(landing: Landing, content: str) -> None:
+    with pytest.raises(DeliveryError, match=f"^{NAME}: is empty: .* CSV file that has its header"):
+        deliver(landing, content)
+    assert list(landing.staging.iterdir()) == []
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])

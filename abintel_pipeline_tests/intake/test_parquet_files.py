@@ -201,3 +201,25 @@ def test_columns_of_other_names_are_mapped(landing: Landing) -> None:
     names = {"customer_id": "c", "transaction_id": "t", "date": "d", "amount": "a"}
     taken = landing.take(transaction_columns={**names, "product_id": 'p"'})
     assert [row[4] for row in taken.accepted] == ["P1", "P2"]
+
+
+@pytest.mark.parametrize(
+    "name", ["file_row_number", "FILE_ROW_NUMBER", "filename", "ordinal", "c0", "rows", "raw"]
+)
+def test_a_column_may_have_a_name_that_is_used_in_reading(landing: Landing, name: str) -> None:
+    taken = deliver(landing, amount=["x", "2"], **{name: [7, 8]}).take()
+    assert [row[0] for row in taken.accepted] == ["002"]
+    assert taken.places == [(NAME, 1)]
+    assert taken.raw[0][name] in (7, "7")
+
+
+def test_rows_keep_their_numbers_beside_a_column_of_numbers(landing: Landing) -> None:
+    rows = 300_000
+    amounts = ["x" if n % 1000 == 7 else "1" for n in range(rows)]
+    columns = {name: ["x"] * rows for name in COLUMNS} | {"amount": amounts, "date": [DAY] * rows}
+    columns |= {"customer_id": [f"{n:06}" for n in range(rows)], "file_row_number": [0] * rows}
+    pq.write_table(pa.table(columns), landing.put(NAME), row_group_size=20_000)
+    taken = landing.take()
+    assert [row[0] for row in taken.accepted] == [f"{n:06}" for n in range(rows) if n % 1000 != 7]
+    assert taken.places == [(NAME, n + 1) for n in range(rows) if n % 1000 == 7]
+    assert [raw["customer_id"] for raw in taken.raw] == [f"{n - 1:06}" for _, n in taken.places]

@@ -43,6 +43,9 @@ PIECES = st.sampled_from([*MARKS, *LINES, *WORDS])
 HOSTILE = st.lists(PIECES, max_size=30).map(b"".join)
 FIELD = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=6)
 ROWS = st.lists(st.lists(FIELD, min_size=5, max_size=5), max_size=12)
+ENDS = ["\n", "\r\n", "\r"]
+ID = st.lists(st.sampled_from([*ENDS, '"', '""', ",", " ", "é", "a"]), max_size=6).map("".join)
+IDS = st.lists(st.tuples(ID, ID), max_size=6)
 
 
 def by_python(text: str) -> list[list[str]]:
@@ -122,6 +125,27 @@ def test_no_row_of_any_file_is_lost(landing_factory: Factory, tail: bytes) -> No
     assert taken.intake.refused == len(taken.refused) >= refused
     accepted = {(row[0], row[1], row[4]) for row in taken.accepted}
     assert accepted <= {(row[0], row[1], row[4]) for row in records}
+
+
+@given(ids=IDS, end=st.sampled_from(ENDS), quoting=st.sampled_from([0, 1]), more=st.integers(0, 50))
+@example([("\r\na", "b")], "\n", 1, 1)
+@example([("a", "b"), ("a", "\r\na")], "\n", 1, 30)
+@example([("\n", "\r")], "\r\n", 1, 1)
+@example([("\n", "\r\n")], "\r", 1, 0)
+@settings(SMALL, max_examples=60)
+def test_line_ends_inside_quotes_are_taken_in_as_python_reads_them(
+    landing_factory: Factory, ids: list[tuple[str, str]], end: str, quoting: int, more: int
+) -> None:
+    landing = landing_factory()
+    lines = [*ids, *[("x", "y")] * more]
+    rows = [[f"{n}{a}", "T", "2025-04-24", "1", f"P{b}"] for n, (a, b) in enumerate(lines)]
+    text = written(parted(rows, end, quoting), end, quoting)
+    landing.put("transactions/2025-04-24.csv", text)
+    taken = landing.take()
+    assert taken.refused == []
+    assert [(row[0], row[4]) for row in taken.accepted] == [
+        (row[0], row[4]) for row in by_python(text)
+    ]
 
 
 @given(rows=ROWS, end=st.sampled_from(["\n", "\r\n"]), quoting=st.sampled_from([0, 1]))
