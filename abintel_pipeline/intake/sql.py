@@ -1,10 +1,12 @@
 """Reads a SQL database: the table's query between two days, streamed, never held whole."""
 
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import unquote_plus
 
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -17,6 +19,13 @@ from abintel_pipeline.intake.sources import SQL
 from abintel_pipeline.intake.text_rows import TextRows
 
 ROWS_AT_ONCE = 10_000
+
+_SHORT = 4
+_IN_URL = re.compile(r"(://[^\s:/@]*:)[^\s@]*@")
+_SECRET_NAME = r"\w*(?:pass|pwd|secret|token)\w*"
+_ASSIGNED = re.compile(
+    rf"(?i)(\b{_SECRET_NAME}\s*=\s*)('[^']*'|\"[^\"]*\"|\{{[^}}]*\}}|[^\s;&,)]+)"
+)
 
 
 def read_sql(reading: Reading) -> Part | None:
@@ -38,7 +47,7 @@ def read_sql(reading: Reading) -> Part | None:
                 picked = {column: values[name] for column, name in wanted.items()}
                 rows.add(number, as_json(values), picked)
         except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
-            raise DeliveryError(_masked(url, _advice(reading, error))) from None
+            raise DeliveryError(_advice(reading, url, error)) from None
         return rows.part() if rows.received else None
 
 
@@ -86,22 +95,46 @@ def plain_value(value: Any) -> Any:
     return value
 
 
-def _advice(reading: Reading, error: Exception) -> str:
-    first = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+def _advice(reading: Reading, url: SecretStr, error: Exception) -> str:
     return (
-        f"sql: the {reading.table.folder} of {reading.day} can't be read ({first}):"
+        f"sql: the {reading.table.folder} of {reading.day} can't be read ({_told(url, error)}):"
         f" check ABINTEL_SQL_URL, its driver, and ABINTEL_{reading.table.folder.upper()}_QUERY"
     )
 
 
-def _masked(url: SecretStr, message: str) -> str:
-    """A message without the URL and without its password, however it is written."""
-    secrets = [url.get_secret_value()]
+def _told(url: SecretStr, error: Exception) -> str:
+    """The first line of an error, without the URL and without a secret in it."""
+    raw = url.get_secret_value()
     try:
-        parsed = sa.make_url(secrets[0])
-        secrets += [parsed.render_as_string(hide_password=False), parsed.password or ""]
+        parsed = sa.make_url(raw)
     except (sa.exc.ArgumentError, ValueError):
-        secrets.append(secrets[0].rpartition("@")[0].rpartition(":")[2])
-    for secret in filter(None, secrets):
-        message = message.replace(secret, "***")
+        return "it is no URL like dialect+driver://user:password@host:port/database"
+    if "@" in (parsed.host or ""):
+        return "an @ in the user's name or the password has to be written as %40"
+    text = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+    message = text.splitlines()[0]
+    for form in (raw, parsed.render_as_string(hide_password=False)):
+        message = message.replace(form, "***")
+    message = _ASSIGNED.sub(r"\1***", _IN_URL.sub(r"\1***@", message))
+    for secret in sorted(_secrets(raw, parsed), key=len, reverse=True):
+        message = re.sub(_bare(secret), "***", message)
     return message
+
+
+def _secrets(raw: str, parsed: sa.URL) -> set[str]:
+    """The password and the secret parameters of a URL, as they are written in it and decoded."""
+    login = re.match(r"[\w+]+://[^:/@]*:([^@]*)@", raw)
+    found = {parsed.password or "", login[1] if login else ""}
+    for text in (raw.partition("?")[2], unquote_plus(raw.partition("?")[2])):
+        found |= {value.strip("'\"{}") for _, value in _ASSIGNED.findall(text)}
+    return {form for secret in found for form in (secret, unquote_plus(secret)) if form}
+
+
+def _bare(secret: str) -> str:
+    """Pattern of a secret as a whole word; of a short one only in quotes: `the` is a word, too."""
+    escaped = re.escape(secret)
+    if len(secret) < _SHORT:
+        return rf"(?<=['\"]){escaped}(?=['\"])"
+    before = r"(?<!\w)" if re.match(r"\w", secret[0]) else ""
+    behind = r"(?!\w)" if re.match(r"\w", secret[-1]) else ""
+    return before + escaped + behind

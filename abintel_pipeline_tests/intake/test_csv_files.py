@@ -242,6 +242,26 @@ def test_a_line_longer_than_a_mebibyte_is_refused(landing: Landing) -> None:
     assert taken.raw[0] == {"line": "x" * 10_000 + "…"}
 
 
+@pytest.mark.parametrize("odd", ["", "1,2\n"])
+@pytest.mark.parametrize("before", [0, 1, 30_000])
+@pytest.mark.parametrize(("quote", "inside"), [("", "x"), ('"', "x"), ('"', "\n" + "x" * 9_999)])
+def test_a_records_length_is_judged_whatever_its_neighbours(
+    landing: Landing, odd: str, before: int, quote: str, inside: str
+) -> None:
+    def record(name: str, size: int) -> str:
+        start, end = f"{name},T,2025-04-24,1,{quote}", f"{quote}\n"
+        room = size - len(start) - len(end)
+        return start + (inside * (room // len(inside) + 1))[:room] + end
+
+    lines = [f"{n:06},T,2025-04-24,1,P\n" for n in range(before)]
+    text = HEADER + "".join(lines) + record("longer", (1 << 20) + 1) + record("fits", 1 << 20)
+    taken = deliver(landing, text + "last,T,2025-04-24,1,P\n" + odd)
+    assert [row[0] for row in taken.accepted][before:] == ["fits", "last"]
+    assert taken.places[0] == (CSV, before + 2)
+    if inside == "x":
+        assert taken.reasons[0] == ["line: longer than 1 MiB"]
+
+
 def test_refused_rows_deep_in_a_large_file_are_found_by_their_line(landing: Landing) -> None:
     lines = [f"{n:06},T{n},2025-04-24,{n},P" for n in range(150_000)]
     lines[70_001] = '"two\nlines",T,2025-04-24,1,"P"'

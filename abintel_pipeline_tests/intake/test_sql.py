@@ -168,6 +168,45 @@ def test_an_unreachable_database_fails_without_telling_the_password(
     assert error.value.__suppress_context__
 
 
+@pytest.mark.parametrize("password", ["the", "is", "transactions", "read", "ABINTEL_SQL_URL"])
+def test_a_password_that_is_a_common_word_garbles_no_message(
+    landing: Landing, password: str
+) -> None:
+    with pytest.raises(DeliveryError) as error:
+        take(landing, f"postgresql+psycopg2://me:{password}@127.0.0.1:1/shop")
+    told = str(error.value)
+    assert told.startswith("sql: the transactions of 2025-04-24 can't be read (")
+    assert told.endswith("check ABINTEL_SQL_URL, its driver, and ABINTEL_TRANSACTIONS_QUERY")
+    assert f":{password}@" not in told
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql+psycopg2://me:s3c@h/x", "bad password 's3c'"),
+        ("postgresql+psycopg2://me:s3cr%40t@h/x", "s3cr@t; s3cr%40t; (s3cr@t)"),
+        ("postgresql+psycopg2://h/x?user=me&password=s3cret", "near s3cret: password=s3cret x"),
+        ("postgresql+psycopg2://h/x?user=me&sslpassword=s3%20cr", "near 's3 cr', s3%20cr"),
+        ("mssql+pyodbc:///?odbc_connect=UID%3Dme%3BPWD%3Ds3cret%3B", "PWD=s3cret; s3cret"),
+        ("postgresql+psycopg2://me:s3cret@h/x", "postgresql+psycopg2://me:s3cret@h/x is bad"),
+        ("postgresql+psycopg2://me:s3c@h/x", "postgresql://me:s3c@h/y is bad"),
+        ("postgresql+psycopg2://me:p@s3cr@h/x", "could not translate host name s3cr@h"),
+        ("postgresql+psycopg2://me:p@s3cr:x@h:1/x", "invalid literal for int(): 's3cr:x@h'"),
+    ],
+)
+def test_no_secret_of_the_url_is_told(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch, url: str, said: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError(said)
+
+    monkeypatch.setattr("sqlalchemy.create_engine", fail)
+    with pytest.raises(DeliveryError) as error:
+        take(landing, url)
+    told = str(error.value)
+    assert not [secret for secret in ("s3cr", "s3 cr", "s3%20", "'s3c'", ":s3c@") if secret in told]
+
+
 def test_files_beside_a_query_are_a_clash(landing: Landing, postgres: str) -> None:
     landing.put("transactions/2025-04-24.csv", HEADER)
     with pytest.raises(DeliveryError, match=r"transactions/2025-04-24\.csv was delivered, but"):
