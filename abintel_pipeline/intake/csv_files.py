@@ -31,12 +31,12 @@ from abintel_pipeline.intake.reading import (
     ParquetRows,
     Part,
     Reading,
-    file_literal,
     identifier,
     quoted,
 )
 from abintel_pipeline.intake.sources import Source
 from abintel_pipeline.intake.text_rows import text_schema
+from abintel_pipeline.store import file_literal
 
 BUFFER_BYTES = SLICE_BYTES + 4 * LONGEST
 RAW_LIMIT = 10_000

@@ -12,7 +12,7 @@ from abintel_pipeline.intake.csv_files import read_csv
 from abintel_pipeline.intake.errors import IntakeBroken
 from abintel_pipeline.intake.json_lines import read_json_lines
 from abintel_pipeline.intake.parquet_files import read_parquet
-from abintel_pipeline.intake.reading import Part, Reading, file_literal, identifier
+from abintel_pipeline.intake.reading import Part, Reading, identifier
 from abintel_pipeline.intake.refusals import check_share, count_reasons, write_refused
 from abintel_pipeline.intake.request_documents import read_request
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
@@ -20,7 +20,7 @@ from abintel_pipeline.intake.sources import Source, day_sources
 from abintel_pipeline.intake.sql import read_sql
 from abintel_pipeline.intake.verdicts import Verdicts
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store import Staged
+from abintel_pipeline.store import Staged, file_literal
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,6 @@ READERS: dict[str, Callable[[Reading, Source], Part | None]] = {
 
 def _take_in(reading: Reading) -> Intake | None:
     try:
-        reading.table.source_names(reading.settings)
         sources = day_sources(reading.settings, reading.day, reading.table)
         read = (READERS[source.format](reading, source) for source in sources)
         parts = [part for part in read if part is not None]

@@ -6,8 +6,9 @@ import pyarrow.parquet as pq
 
 from abintel_pipeline.intake.csv_files import unrepeated
 from abintel_pipeline.intake.errors import DeliveryError
-from abintel_pipeline.intake.reading import Part, Reading, file_literal, identifier, quoted
+from abintel_pipeline.intake.reading import Part, Reading, identifier, quoted
 from abintel_pipeline.intake.sources import Source
+from abintel_pipeline.store import file_literal
 
 _WHOLE = {
     f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "", "BIG", "HUGE")

@@ -106,11 +106,6 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def file_literal(path: Path) -> str:
-    """A path as a SQL string, with nothing in it that DuckDB takes for a pattern of names."""
-    return quoted("".join(f"[{c}]" if c in "[*?" else c for c in str(path)))
-
-
 class ParquetRows:
     """Writes rows from Python to a Parquet file in batches, so that no file is held in memory.
 

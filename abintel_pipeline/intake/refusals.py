@@ -4,9 +4,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from abintel_pipeline.intake.errors import TooManyRefused
-from abintel_pipeline.intake.reading import Part, Reading, file_literal, identifier, quoted
+from abintel_pipeline.intake.reading import Part, Reading, identifier, quoted
 from abintel_pipeline.intake.screening import problem
 from abintel_pipeline.intake.verdicts import WHOLE_ROW, Verdicts
+from abintel_pipeline.store import file_literal
 
 COMMONEST = 5
 _SHOWN = 300

@@ -19,8 +19,7 @@ from abintel_pipeline.contract.transactions import (
     REJECTED_TRANSACTIONS,
     transactions_schema,
 )
-from abintel_pipeline.intake.errors import DeliveryError
-from abintel_pipeline.settings import ENV_PREFIX, Settings
+from abintel_pipeline.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -63,21 +62,9 @@ class RequestTable:
         return getattr(settings, f"{self.folder}_query")  # type: ignore[no-any-return]
 
     def source_names(self, settings: Settings) -> dict[str, str]:
-        """{contract name: source name} of every column; raises DeliveryError on a wrong mapping."""
-        setting = f"{self.folder.removesuffix('s')}_columns"
-        mapping: dict[str, str] = getattr(settings, setting)
-        names = {column: mapping.get(column, column) for column in self.columns}
-        variable = f"{ENV_PREFIX}{setting.upper()}"
-        if unknown := sorted(set(mapping) - set(self.columns)):
-            raise DeliveryError(
-                f"{variable} maps {unknown[0]!r}, which is no column of {self.raw.name}: write"
-                f" {{contract name: source name}} with the names {', '.join(self.columns)}"
-            )
-        if len(set(names.values())) < len(names):
-            raise DeliveryError(
-                f"{variable} takes two columns from one source column: {names}; give each its own"
-            )
-        return names
+        """{contract name: source name} of every column."""
+        mapping: dict[str, str] = getattr(settings, f"{self.folder.removesuffix('s')}_columns")
+        return {column: mapping.get(column, column) for column in self.columns}
 
 
 TRANSACTIONS = RequestTable(

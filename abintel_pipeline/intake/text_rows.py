@@ -11,14 +11,9 @@ from typing import Self
 import pyarrow as pa
 
 from abintel_pipeline.intake.json_values import as_json, id_text, value_text
-from abintel_pipeline.intake.reading import (
-    REFUSED_LINES,
-    ParquetRows,
-    Part,
-    Reading,
-    file_literal,
-)
+from abintel_pipeline.intake.reading import REFUSED_LINES, ParquetRows, Part, Reading
 from abintel_pipeline.intake.request_tables import RequestTable
+from abintel_pipeline.store import file_literal
 
 _PLACE = ("ordinal", "row", "raw", "owner", "place", "problems")
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from abintel_pipeline.intake.enforcement import breaches
-from abintel_pipeline.intake.reading import Part, Reading, file_literal, identifier, quoted
+from abintel_pipeline.intake.reading import Part, Reading, identifier, quoted
+from abintel_pipeline.store import file_literal
 
 WHOLE_ROW = ""
 """In place of a column: the verdict is on the row's identity."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.contract.customers import RawCustomers, RejectedCustomers
@@ -28,7 +29,9 @@ from abintel_pipeline.intake import (
 from abintel_pipeline.intake.csv_header import Header
 from abintel_pipeline.intake.csv_slices import Slices
 from abintel_pipeline.intake.reading import Reading
+from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
 from abintel_pipeline.reading import read_snapshot
+from abintel_pipeline.settings import CUSTOMER_COLUMNS, TRANSACTION_COLUMNS, Settings
 from abintel_pipeline.store import SnapshotStore, stored_rules
 from abintel_pipeline_tests.intake.conftest import DAY, GOOD, HEADER, Landing
 
@@ -201,20 +204,24 @@ def test_customers_without_a_score_column_fail(landing: Landing) -> None:
     assert landing.take_customers(customer_columns=names).accepted == [("001", 0.5)]
 
 
+def test_the_columns_that_can_be_mapped_are_the_contracts() -> None:
+    assert TRANSACTIONS.columns == TRANSACTION_COLUMNS
+    assert CUSTOMERS.columns == CUSTOMER_COLUMNS
+
+
 @pytest.mark.parametrize(
     ("mapping", "message"),
     [
-        ({"cust": "x"}, "ABINTEL_TRANSACTION_COLUMNS maps 'cust', which is no column of raw_tr"),
-        ({"delivered_on": "x"}, "maps 'delivered_on'"),
-        ({"customer_id": "amount"}, "takes two columns from one source column"),
+        ({"cust": "x"}, "'cust' is no column of the contract"),
+        ({"delivered_on": "x"}, "'delivered_on' is no column of the contract"),
+        ({"customer_id": "amount"}, "two columns come from 'amount'"),
     ],
 )
-def test_a_mapping_that_cannot_be_right_fails(
-    landing: Landing, mapping: dict[str, str], message: str
+def test_a_mapping_that_cannot_be_right_is_no_setting(
+    mapping: dict[str, str], message: str
 ) -> None:
-    landing.put("transactions/2025-04-24.csv", HEADER)
-    with pytest.raises(DeliveryError, match=message):
-        landing.take(transaction_columns=mapping)
+    with pytest.raises(ValidationError, match=message):
+        Settings(transaction_columns=mapping)
 
 
 # ── time zones ───────────────────────────────────────────────────────────────
