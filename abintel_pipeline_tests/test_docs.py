@@ -96,11 +96,12 @@ def test_the_readmes_five_minutes(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         for line in block.splitlines()
         if line.startswith("abintel ") and "2026-11-20" in line
     ]
-    assert [words[0] for words in commands] == ["run", "show", "rejected"]
+    assert [words[0] for words in commands] == ["run", "show", "rejected", "affected"]
     outputs = [CliRunner().invoke(app, words) for words in commands]
-    assert [result.exit_code for result in outputs] == [0, 0, 0], outputs[0].output
+    assert [result.exit_code for result in outputs] == [0, 0, 0, 0], outputs[0].output
     assert "Snapshot of 2026-11-20: 2 customers" in outputs[1].output
     assert "0 rows refused on 2026-11-20" in outputs[2].output
+    assert "1 published snapshot affected" in outputs[3].output
 
 
 def test_the_readmes_settings_are_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
