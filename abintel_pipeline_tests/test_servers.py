@@ -100,10 +100,16 @@ def assert_quiet(log: Path) -> None:
     assert OURS.findall(text) == []
 
 
-def test_the_workspace_loads_in_the_webserver(environment: dict[str, str], tmp_path: Path):
+@pytest.mark.parametrize(
+    "command", [("dagster-webserver", "-w", "workspace.yaml"), ("dg", "dev")], ids=" ".join
+)
+def test_the_code_location_loads(
+    command: tuple[str, ...], environment: dict[str, str], tmp_path: Path
+):
     port, log = free_port(), tmp_path / "log"
-    command = [str(BIN / "dagster-webserver"), "-w", "workspace.yaml", "-p", str(port)]
-    with started(command, environment, log) as server:
+    environment["PATH"] = f"{BIN}:{os.environ['PATH']}"
+    words = [str(BIN / command[0]), *command[1:], "--port", str(port)]
+    with started(words, environment, log) as server:
         found = answer(server, port, log, "{ assetNodes { assetKey { path } description } }")
     assert {node["assetKey"]["path"][0] for node in found["assetNodes"]} == ASSETS
     assert all(node["description"] for node in found["assetNodes"])
