@@ -8,6 +8,7 @@ import json
 import shutil
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -68,7 +69,7 @@ def _unzipped(reading: Reading, source: Source) -> Path:
 def _plain(reading: Reading, source: Source, path: Path, header: Header) -> Part | None:
     """The part, if the file is plain and DuckDB reads each record that was counted in it."""
     rules = grammar(len(header.names), header.delimiter)
-    with Slices(reading, rules.record) as slices:
+    with closing(Slices(reading, rules.record)) as slices:
         try:
             for block, records in plain_blocks(path, header):
                 slices.add(block, records)
@@ -90,8 +91,8 @@ def _walked(reading: Reading, source: Source, path: Path, header: Header) -> Par
     """The part by way of its good records alone; what is no record becomes a refused line."""
     rules = grammar(len(header.names), header.delimiter)
     with (
-        ParquetRows(reading.new_path(".parquet"), REFUSED_LINES) as lines,
-        Slices(reading, rules.record) as slices,
+        closing(ParquetRows(reading.new_path(".parquet"), REFUSED_LINES)) as lines,
+        closing(Slices(reading, rules.record)) as slices,
     ):
         for found in walk(path, header):
             if isinstance(found, Run):
@@ -158,7 +159,7 @@ class _Locator:
         found = self._reading.duckdb.execute(f"{wanted} ORDER BY ordinal").fetchnumpy()
         ordinals = np.asarray(found["ordinal"], np.int64)
         path = self._reading.new_path(".parquet")
-        with ParquetRows(path, text_schema(self._reading.table)) as rows:
+        with closing(ParquetRows(path, text_schema(self._reading.table))) as rows:
             for ordinal, line, fields in self._records(ordinals):
                 raw = json.dumps(dict(zip(self._keys, fields, strict=True)), ensure_ascii=False)
                 texts = (fields[position] or None for position in self._positions)

@@ -8,8 +8,7 @@ cost a quarter of the whole intake.
 
 import re
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import IO
 
 import numpy as np
 
@@ -31,15 +30,7 @@ class Slices:
         self.even = True
         self._open()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._file.close()
 
     def add(self, data: bytes, records: int) -> None:

@@ -1,6 +1,7 @@
 """Reads `.jsonl`: one JSON object a line."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def read_json_lines(reading: Reading, source: Source) -> Part:
     Raises DeliveryError when it has no line: it may have been cut off, and wipe the day.
     """
     names = reading.table.source_names(reading.settings)
-    with TextRows(reading, source.name) as rows:
+    with closing(TextRows(reading, source.name)) as rows:
         for number, line in _lines(source.path, source.name):
             if line.strip():
                 _add(rows, number, line, names)

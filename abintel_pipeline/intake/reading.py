@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import duckdb
 import pyarrow as pa
@@ -109,7 +107,7 @@ def identifier(name: str) -> str:
 class ParquetRows:
     """Writes rows from Python to a Parquet file in batches, so that no file is held in memory.
 
-    Complete once closed; leaving its block by an error closes the file without the last batch.
+    Complete once closed.
     """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
@@ -119,20 +117,6 @@ class ParquetRows:
         self._writer = pq.ParquetWriter(path, schema, compression="zstd")
         self._batch: list[tuple[object, ...]] = []
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._writer.close()
-
     def add(self, *values: object) -> None:
         self._batch.append(values)
         self.rows += 1
@@ -140,8 +124,10 @@ class ParquetRows:
             self._write()
 
     def close(self) -> None:
-        self._write()
-        self._writer.close()
+        try:
+            self._write()
+        finally:
+            self._writer.close()
 
     def _write(self) -> None:
         if self._batch:

@@ -7,6 +7,7 @@ whole: about ten times their size in memory.
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from typing import Any
 
@@ -24,7 +25,7 @@ def read_request(reading: Reading, source: Source) -> Part:
     Raises DeliveryError when it isn't a request: not JSON, not of this day, no customers array.
     """
     customers = _customers(source, reading.day)
-    with TextRows(reading, source.name) as rows:
+    with closing(TextRows(reading, source.name)) as rows:
         if reading.table is TRANSACTIONS:
             _add_transactions(rows, customers)
         else:

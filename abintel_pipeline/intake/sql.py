@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -38,7 +39,7 @@ def read_sql(reading: Reading) -> Part | None:
     if url is None or query is None:
         return None
     wanted = reading.table.source_names(reading.settings)
-    with TextRows(reading, SQL) as rows:
+    with closing(TextRows(reading, SQL)) as rows:
         try:
             for number, names, row in _rows(url, query, reading.day):
                 if number == 1:

@@ -5,8 +5,7 @@ from: `row`, `raw`, in request documents the `owner` of the customer's own colum
 of the others, and `problems` {column: reason} that were found while reading.
 """
 
-from types import TracebackType
-from typing import Self
+from contextlib import closing
 
 import pyarrow as pa
 
@@ -29,7 +28,7 @@ def text_schema(table: RequestTable) -> pa.Schema:
 class TextRows:
     """Collects the rows of one source, good and bad, into files in the staging folder.
 
-    A context manager: an error while reading closes both files.
+    To be closed, also after an error while reading.
     """
 
     def __init__(self, reading: Reading, name: str) -> None:
@@ -37,17 +36,9 @@ class TextRows:
         self._rows = ParquetRows(reading.new_path(".parquet"), text_schema(reading.table))
         self._refused = ParquetRows(reading.new_path(".parquet"), REFUSED_LINES)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for rows in (self._rows, self._refused):
-            rows.__exit__(kind, error, trace)
+    def close(self) -> None:
+        with closing(self._rows), closing(self._refused):
+            pass
 
     @property
     def received(self) -> int:
