@@ -31,7 +31,7 @@ from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_bounds, l
 from abintel_pipeline.metrics.rfm import customer_rfm, rfm_cuts, rfm_thresholds
 from abintel_pipeline.metrics.states import Span, customer_changes, customer_states, features_on
 from abintel_pipeline.settings import Rules, Settings
-from abintel_pipeline.store import SnapshotStore, Staged, scan
+from abintel_pipeline.store import SnapshotStore, Staged, bind_day, scan, view_of_day
 from abintel_pipeline.windows import NothingDelivered, Window, spans, window_of
 
 RAW_TRANSACTIONS = TABLES["raw_transactions"]
@@ -49,6 +49,7 @@ WRITERS = 2
 """Files of a range that are written at a time."""
 
 TakeIn = Callable[[Backend, Settings, date, Path], Intake | None]
+OnCursor = Callable[[duckdb.DuckDBPyConnection], Staged]
 
 
 @dataclass(frozen=True)
@@ -161,11 +162,16 @@ def _features_together(step: StepContext, windows: list[Window]) -> Iterator[tup
         ) as states,
         step.store.staging() as folder,
     ):
-        features = ((window.end, features_on(states, window.end)) for window in windows)
-        staged = _stage_all(step, folder, CUSTOMER_FEATURES, features)
+        staged = _stage_all(step, (_writing_state(step, folder, states, w.end) for w in windows))
         for one, window in zip(staged, windows, strict=True):
             step.store.publish(one)
             yield one, window
+
+
+def _writing_state(step: StepContext, folder: Path, states: ir.Table, day: date) -> OnCursor:
+    features = features_on(states, day)
+    write = step.store.writing(step.connection, CUSTOMER_FEATURES, features, step.rules)
+    return lambda cursor: write(cursor, folder, day)
 
 
 @contextmanager
@@ -207,11 +213,9 @@ def loyalty_snapshots(step: StepContext, days: Iterable[date]) -> Iterator[tuple
     for chunk in cohorts(store, days, step.settings.memory_bytes):
         features = store.read(connection, CUSTOMER_FEATURES, chunk)
         with kept(connection, loyalty_bounds(features, rules)) as bounds, store.staging() as folder:
-            each = (
-                (day, customer_loyalty(_features_of(step, day), rules, bounds=bounds))
-                for day in chunk
-            )
-            scored = list(_stage_all(step, folder, CUSTOMER_LOYALTY, each))
+            rows = customer_loyalty(view_of_day(CUSTOMER_FEATURES), rules, bounds=bounds)
+            writes = _writing(step, folder, CUSTOMER_LOYALTY, rows, chunk, CUSTOMER_FEATURES)
+            scored = list(_stage_all(step, writes))
             loyalty = scan(connection, CUSTOMER_LOYALTY, [one.path for one in scored])
             summaries = loyalty_summary(features, loyalty, rules, bounds=bounds)
             yield from _publish_with(step, folder, scored, LOYALTY_SUMMARY, summaries)
@@ -237,39 +241,47 @@ def rfm_snapshots(step: StepContext, days: Iterable[date]) -> Iterator[tuple[Sta
     for chunk in cohorts(store, wanted, step.settings.memory_bytes):
         features = store.read(connection, CUSTOMER_FEATURES, chunk)
         with kept(connection, rfm_cuts(features, rules)) as cuts, store.staging() as folder:
-            each = ((day, _rfm_of(step, day, cuts)) for day in chunk)
-            scored = list(_stage_all(step, folder, CUSTOMER_RFM, each))
+            of_day, loyalty_of_day = view_of_day(CUSTOMER_FEATURES), view_of_day(CUSTOMER_LOYALTY)
+            rows = customer_rfm(of_day, loyalty_of_day, rules, cuts=cuts)
+            needed = (CUSTOMER_FEATURES, CUSTOMER_LOYALTY)
+            writes = _writing(step, folder, CUSTOMER_RFM, rows, chunk, *needed)
+            scored = list(_stage_all(step, writes))
             thresholds = rfm_thresholds(cuts, rules)
             yield from _publish_with(step, folder, scored, RFM_THRESHOLDS, thresholds)
 
 
-def _features_of(step: StepContext, day: date) -> ir.Table:
-    return step.store.read(step.connection, CUSTOMER_FEATURES, [day])
+def _writing(
+    step: StepContext, folder: Path, table: Table, rows: ir.Table, days: list[date], *needed: Table
+) -> Iterator[OnCursor]:
+    """Write each day's file from one compiled query over the views of the tables it needs."""
+    write = step.store.writing(step.connection, table, rows, step.rules)
+
+    def on_cursor(day: date) -> OnCursor:
+        def run(cursor: duckdb.DuckDBPyConnection) -> Staged:
+            for one in needed:
+                bind_day(cursor, one, step.store.path(one, day))
+            return write(cursor, folder, day)
+
+        return run
+
+    return map(on_cursor, days)
 
 
-def _rfm_of(step: StepContext, day: date, cuts: ir.Table) -> ir.Table:
-    loyalty = step.store.read(step.connection, CUSTOMER_LOYALTY, [day])
-    return customer_rfm(_features_of(step, day), loyalty, step.rules, cuts=cuts)
+def _stage_all(step: StepContext, writes: Iterable[OnCursor]) -> Iterator[Staged]:
+    """Stage file after file, in order, two at a time.
 
-
-def _stage_all(
-    step: StepContext, folder: Path, table: Table, rows: Iterable[tuple[date, ir.Table]]
-) -> Iterator[Staged]:
-    """Stage one file per day, in order, two at a time.
-
-    DuckDB sorts and writes one file on little more than one core; meanwhile the next is compiled.
+    DuckDB sorts and writes one file on little more than one core.
     """
     connection = native(step.connection)
 
-    def on_cursor(write: Callable[[duckdb.DuckDBPyConnection], Staged]) -> Staged:
+    def with_cursor(write: OnCursor) -> Staged:
         with connection.cursor() as cursor:
             return write(cursor)
 
     with ThreadPoolExecutor(WRITERS) as pool:
         ahead: deque[Future[Staged]] = deque()
-        for day, own in rows:
-            write = step.store.prepared(folder, table, day, own, step.rules)
-            ahead.append(pool.submit(on_cursor, write))
+        for write in writes:
+            ahead.append(pool.submit(with_cursor, write))
             if len(ahead) > WRITERS:
                 yield ahead.popleft().result()
         while ahead:

@@ -61,6 +61,10 @@ class Staged:
     rows: int
 
 
+Write = Callable[[duckdb.DuckDBPyConnection, Path, date], Staged]
+"""Writes a day's file into a folder, by the connection or cursor given."""
+
+
 class SnapshotStore:
     """Reads and writes partitions of the contract's tables under one folder."""
 
@@ -120,12 +124,14 @@ class SnapshotStore:
 
     def stage(self, folder: Path, table: Table, day: date, rows: ir.Table, rules: Rules) -> Staged:
         """Write `rows` (the table's columns, in any order and any castable type) into `folder`."""
-        return self.prepared(folder, table, day, rows, rules)(native(rows.get_backend()))
+        connection = rows.get_backend()
+        return self.writing(connection, table, rows, rules)(native(connection), folder, day)
 
-    def prepared(
-        self, folder: Path, table: Table, day: date, rows: ir.Table, rules: Rules
-    ) -> Callable[[duckdb.DuckDBPyConnection], Staged]:
-        """`stage`, compiled and yet to be run: on the rows' own connection or a cursor of it."""
+    def writing(self, connection: Backend, table: Table, rows: ir.Table, rules: Rules) -> Write:
+        """`stage`, compiled and yet to be run: on the connection or a cursor of it, for any day.
+
+        `rows` may stand on a `view_of_day`.
+        """
         schema = {f.name: f.type for f in table.schema if f.name != table.partition_column}
         typed = rows.select(
             **{
@@ -135,12 +141,12 @@ class SnapshotStore:
         )
         if table.order:
             typed = typed.order_by(list(table.order))
-        path = SnapshotStore(folder).path(table, day)
-        query = rows.get_backend().compile(typed)
+        query = connection.compile(typed)
 
-        def write(connection: duckdb.DuckDBPyConnection) -> Staged:
+        def write(cursor: duckdb.DuckDBPyConnection, folder: Path, day: date) -> Staged:
+            path = SnapshotStore(folder).path(table, day)
             path.parent.mkdir(parents=True)
-            copy_to_parquet(connection, query, path, file_metadata(table, rules))
+            copy_to_parquet(cursor, query, path, file_metadata(table, rules))
             _of_contract(table, pq.read_schema(path))
             return Staged(table, day, path, int(pq.read_metadata(path).num_rows))
 
@@ -186,18 +192,36 @@ def scan(connection: Backend, table: Table, paths: list[Path]) -> ir.Table:
         return connection.create_table(
             f"empty_{uuid.uuid4().hex}", schema=ibis.schema(table.schema), temp=True
         )
-    # By name: the types of all files are united, so that days stored with more decimals of the
-    # currency than the first keep them. The day is read off the end of each file's own path: a
-    # folder above the store may be called `env=prod`, which hive partitioning takes for a column.
     # A view that isn't temporary, so that cursors of the connection see it too.
     name = f"scan_{uuid.uuid4().hex}"
+    native(connection).execute(f"CREATE VIEW {name} AS {_select(table, paths)}")
+    return connection.table(name).select(*table.schema.names)
+
+
+def view_of_day(table: Table) -> ir.Table:
+    """The rows of whichever day is bound when a query on it runs: compiled once for many days."""
+    return ibis.table(ibis.schema(table.schema), name=f"{table.name}_of_day")
+
+
+def bind_day(cursor: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
+    """From now on, for this cursor alone, the table's `view_of_day` is that file."""
+    view = view_of_day(table).get_name()
+    cursor.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {_select(table, [path])}")
+
+
+def _select(table: Table, paths: list[Path]) -> str:
+    """The SQL that reads those files.
+
+    By name: the types of all files are united, so that days stored with more decimals of the
+    currency than the first keep them. The day is read off the end of each file's own path: a folder
+    above the store may be called `env=prod`, which hive partitioning takes for a column.
+    """
     files = ", ".join(map(file_literal, paths))
     day = f"right(filename, {len('YYYY-MM-DD/') + len(FILE_NAME)})[:10]::DATE"
-    native(connection).execute(
-        f"CREATE VIEW {name} AS SELECT *, {day} AS {table.partition_column} FROM"
+    return (
+        f"SELECT *, {day} AS {table.partition_column} FROM"
         f" read_parquet([{files}], hive_partitioning=false, filename=true, union_by_name=true)"
     )
-    return connection.table(name).select(*table.schema.names)
 
 
 def copy_to_parquet(

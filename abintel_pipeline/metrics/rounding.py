@@ -71,7 +71,8 @@ def quantile_of_whole(q: ir.FloatingValue, decimals: int, places: int) -> ir.Flo
 def nearest_whole(x: ir.FloatingValue) -> ir.FloatingValue:
     """The whole number that x >= 0 is but for binary noise, as float64 and of any size.
 
-    Ibis' own `round` and `floor` are 64-bit integers, which large values overflow.
+    Ibis' own `round` and `floor` are 64-bit integers, which large values overflow; but a float64
+    from 2**53 on is whole as it is.
     """
-    above = x + float64(0.5)
-    return above - above % float64(1.0)
+    rounded = (x + float64(0.5)).floor().cast("float64")
+    return ibis.ifelse(x < float64(EXACT_WHOLE), rounded, x)
