@@ -34,7 +34,8 @@ def by_days(results: dict[str, Measured]) -> Growth:
     """The figures of a range for each number of days; one day is the one snapshot."""
     growth = {1: figures(results["growth"].runs, lines=results["growth"].about["base"])}
     if "range" in results:
-        runs = results["range"].runs
+        lines = results["range"].about["retailers"][0]["lines"]
+        runs = [run for run in results["range"].runs if run.case["lines"] == lines]
         lengths = (int(days) for days in cases(runs, "days"))
         growth |= {days: figures(runs, "pipeline", days=days) for days in lengths}
     return growth
@@ -50,7 +51,7 @@ def tell(results: dict[str, Measured]) -> Section:
         "",
         *_table("lines, one snapshot", by_lines(results)),
         "",
-        *_table(f"days, {measured.about['base']:,} lines", by_days(results)),
+        *_table(f"days, {measured.about['base']:,} lines in each window", by_days(results)),
     ]
     return Section("Growth", lines, [])
 

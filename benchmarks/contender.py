@@ -10,6 +10,7 @@ from benchmarks.timed import measured
 
 WORK = {
     "pipeline": ("in_pipeline", "run", "ChainJob"),
+    "pipeline, a day": ("in_pipeline", "run", "ChainJob"),
     "hand-written SQL": ("hand_written", "run", "ChainJob"),
     "Polars": ("in_polars", "run", "ChainJob"),
     "pandas": ("in_pandas", "run", "ChainJob"),

@@ -29,6 +29,8 @@ from abintel_pipeline.store import SnapshotStore
 
 ABOUT = "retailer.json"
 CORRECTED_AFTER_DAYS = 3
+BUY_ONCE = 0.4
+"""Share of the customers who buy once in all the days: what generate.sql leaves over."""
 LINES_SQL = (Path(__file__).parent / "generate.sql").read_text()
 
 

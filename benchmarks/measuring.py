@@ -19,9 +19,6 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("duckdb", "ibis-framework", "pandas", "polars", "pyarrow", "dagster", "numpy")
 UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 NAN = float("nan")
-SLOW_SECONDS = 60
-SLOW_ROUNDS = 3
-"""How often a contender runs that takes longer than SLOW_SECONDS."""
 
 Case = dict[str, str | int]
 
@@ -88,31 +85,21 @@ def rounds(
     after_first: Callable[[], None] = lambda: None,
     say: Callable[[str], None] = print,
 ) -> list[Run]:
-    """A B A B …: every entry once per round; slow ones in the first rounds only.
-
-    An entry that failed isn't tried again.
-    """
+    """A B A B …: every entry once per round. An entry that failed isn't tried again."""
     done: list[Run] = []
+    left = list(entries)
     for n in range(1, number + 1):
-        for entry in entries:
-            earlier = [r for r in done if (r.contender, r.case) == (entry.contender, entry.case)]
-            if not _runs_again(earlier):
-                continue
+        for entry in list(left):
             one = run_once(entry)
             done.append(one)
+            if one.error:
+                left.remove(entry)
             what = " ".join([entry.contender, *(f"{k} {v}" for k, v in entry.case.items())])
             result = one.error or f"{one.seconds:.2f} s, peak {one.peak_mb:.0f} MB"
             say(f"  round {n} of {number}: {what}: {result}")
         if n == 1:
             after_first()
     return done
-
-
-def _runs_again(earlier: list[Run]) -> bool:
-    if any(run.error for run in earlier):
-        return False
-    slow = earlier and statistics.median(r.process_seconds for r in earlier) > SLOW_SECONDS
-    return not (slow and len(earlier) >= SLOW_ROUNDS)
 
 
 @dataclass(frozen=True)

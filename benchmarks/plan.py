@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.generate import Retailer, generate
+from abintel_pipeline.settings import Rules
+from benchmarks.generate import BUY_ONCE, Retailer, generate
 from benchmarks.measuring import ROOT
 
 LINES_PER_CUSTOMER = 40
 FEWEST_LINES = 2_000
+HISTORY_DAYS = Rules().history_days
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,19 @@ class Plan:
         """The lengths of ranges; shorter ones of a small scale may fall together."""
         return sorted({max(1, round(n * math.sqrt(self.scale))) for n in numbers})
 
-    def retailer(self, lines: int) -> tuple[Retailer, Path]:
-        """A retailer of so many lines (before scaling) and the store that holds its deliveries."""
+    def retailer(self, lines: int, *, more_days: int = 0) -> tuple[Retailer, Path]:
+        """A retailer of so many lines (before scaling) and the store that holds its deliveries.
+
+        With `more_days` it has been selling for so many days longer, and every window that ends on
+        one of them has as many lines and customers as the only one has without.
+        """
         number = self.lines(lines)
+        days = HISTORY_DAYS + more_days
+        in_a_window = 1 - BUY_ONCE * more_days / days
         retailer = Retailer(
-            lines=number,
-            customers=number // LINES_PER_CUSTOMER,
+            lines=number * days // HISTORY_DAYS,
+            customers=int(number / LINES_PER_CUSTOMER / in_a_window),
+            days=days,
             late_share=self.late_share,
             corrected_share=self.corrected_share,
             long_ids=self.long_ids,

@@ -11,7 +11,6 @@ from benchmarks import (
     bench_range,
     bench_snapshot,
 )
-from benchmarks.measuring import SLOW_ROUNDS, SLOW_SECONDS
 from benchmarks.plotting import plot
 from benchmarks.results import Measured, Part, Section, kept, table
 
@@ -52,8 +51,7 @@ def _page(sections: dict[str, Section], results: dict[str, Measured]) -> list[st
         "",
         "Each contender runs in a process of its own, in turns (A B A B …). Seconds are medians of"
         " the work, imports excluded; CPU seconds are of all cores; memory is the largest resident"
-        " size of the whole process in any run, in MB of 10⁶ bytes. A contender that takes over"
-        f" {SLOW_SECONDS} s runs {SLOW_ROUNDS} times at most: the column `runs` tells.",
+        " size of the whole process in any run, in MB of 10⁶ bytes.",
         "",
         *table(["target", "asked", "measured", "met"], rows),
         "",
