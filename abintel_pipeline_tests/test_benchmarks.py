@@ -110,18 +110,17 @@ def test_a_target_is_met_by_its_figure_alone():
 
 
 def test_a_range_in_the_report_is_held_against_the_extrapolated_days(tiny: Plan):
-    case = {"days": 10, "lines": 1000}
-    day = {**case, "day": "2026-01-05"}
+    case, day = {"days": 10}, {"days": 10, "day": "2026-01-05"}
     runs = [
         Run("pipeline", case, 5.0, 5.0, 6.0, 300.0, steps={"features": 4.0}),
         Run("pipeline, a day", day, 3.5, 3.0, 4.0, 300.0, steps={"features": 2.5}),
         Run("hand-written SQL", day, 3.0, 3.0, 4.0, 300.0),
         Run("writing floor", case, 2.0, 2.0, 3.0, 300.0),
     ]
-    retailers = [{"what": "lines", "lines": 1000, "customers": 25}]
-    keep(tiny, "range", Measured(runs, {"retailers": retailers, "memory_limit": "4GB"}))
+    about = {"lines": 1000, "customers": 25, "in_a_window": 600, "memory_limit": "4GB"}
+    keep(tiny, "range", Measured(runs, about))
     page = write_report(tiny.results).read_text()
-    assert "| 10 snapshots against the SQL once a day, lines | ≥ 8 × | 6.00 × | **no** |" in page
+    assert "| 10 snapshots against the SQL once a day | ≥ 8 × | 6.00 × | **no** |" in page
     assert "1 of 10" in page
     assert "| features | 25.00 | 4.00 |" in page
 

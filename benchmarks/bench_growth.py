@@ -34,8 +34,7 @@ def by_days(results: dict[str, Measured]) -> Growth:
     """The figures of a range for each number of days; one day is the one snapshot."""
     growth = {1: figures(results["growth"].runs, lines=results["growth"].about["base"])}
     if "range" in results:
-        lines = results["range"].about["retailers"][0]["lines"]
-        runs = [run for run in results["range"].runs if run.case["lines"] == lines]
+        runs = results["range"].runs
         lengths = (int(days) for days in cases(runs, "days"))
         growth |= {days: figures(runs, "pipeline", days=days) for days in lengths}
     return growth
