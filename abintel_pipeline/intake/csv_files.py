@@ -183,15 +183,24 @@ class _Locator:
                 return
 
     def _in_run(self, run: Run, wanted: list[int]) -> Iterator[tuple[int, int, list[str]]]:
+        if b'"' not in run.data:  # a record a line
+            ends = [-1, *np.flatnonzero(np.frombuffer(run.data, np.uint8) == 0x0A).tolist()]
+            for number in wanted:
+                record = run.data[ends[number] + 1 : ends[number + 1] + 1]
+                yield number, run.line + number, self._fields(record)
+            return
         line, targets = run.line, iter(wanted)
         target = next(targets, None)
         for number, found in enumerate(self._rules.record.finditer(run.data)):
             if number == target:
-                yield number, line, [f.decode() for f in self._rules.split(found[0])]
+                yield number, line, self._fields(found[0])
                 target = next(targets, None)
                 if target is None:
                     return
             line += line_ends(found[0])
+
+    def _fields(self, record: bytes) -> list[str]:
+        return [field.decode() for field in self._rules.split(record)]
 
 
 def unrepeated(names: tuple[str, ...]) -> list[str]:

