@@ -6,9 +6,8 @@ Exit codes: 0 done, 1 it couldn't be done (the message says why), 2 the call or 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import duckdb
 import typer
@@ -22,7 +21,7 @@ from rich.table import Table
 from abintel_pipeline import demo as demo_data
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.engines import engine
-from abintel_pipeline.partitions import days_between
+from abintel_pipeline.partitions import days_between, newest_day
 from abintel_pipeline.running import GROUPS, RunFailed, Selection, run_days
 from abintel_pipeline.settings import (
     ENV_FILE,
@@ -146,7 +145,7 @@ def run(
 
 def _within_partitions(settings: Settings, start: date, end: date) -> None:
     """Only days that Dagster knows as partitions: from the first day to yesterday."""
-    newest = datetime.now(ZoneInfo(settings.timezone)).date() - timedelta(days=1)
+    newest = newest_day(settings, datetime.now(UTC))
     if end > newest:
         raise typer.BadParameter(
             f"{end} is not over in {settings.timezone}: the newest day is {newest}"

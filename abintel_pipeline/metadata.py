@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from abintel_pipeline.contract import Table
 from abintel_pipeline.intake import Intake
+from abintel_pipeline.naming import Names
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import StepContext
 from abintel_pipeline.store import SnapshotStore, Staged
@@ -23,14 +24,14 @@ Metadata = dict[str, Any]
 
 
 def table_spec(
-    table: Table, settings: Settings, *, group: str, deps: Iterable[str] = ()
+    table: Table, settings: Settings, names: Names, *, group: str, deps: Iterable[str] = ()
 ) -> dg.AssetSpec:
     """The asset of a table: described, typed and owned as its model and the settings say."""
     return dg.AssetSpec(
-        table.name,
-        deps=list(deps),
+        names.key(table.name),
+        deps=names.keys(deps),
         description=table.description,
-        group_name=group,
+        group_name=names.name(group),
         kinds=KINDS,
         owners=list(settings.owners),
         metadata={"dagster/column_schema": column_schema(table)},

@@ -4,7 +4,8 @@ Assets whose partitions begin on different days make jobs and single runs fail, 
 definition. `raw_*` partition D is the delivery of day D, every other the snapshot of day D.
 """
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -19,6 +20,11 @@ def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(
         start_date=settings.first_day.isoformat(), timezone=settings.timezone
     )
+
+
+def newest_day(settings: Settings, now: datetime) -> date:
+    """The newest day that is over at that moment, in the settings' time zone."""
+    return now.astimezone(ZoneInfo(settings.timezone)).date() - timedelta(days=1)
 
 
 def days_of(context: dg.AssetExecutionContext) -> list[date]:

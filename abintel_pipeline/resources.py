@@ -1,4 +1,4 @@
-"""What assets are given: the settings, the rules of this run, and who hears of progress."""
+"""What a run is given: the rules in force, an engine, and who hears of progress."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +14,9 @@ from abintel_pipeline.settings import Rules, Settings, faults
 from abintel_pipeline.snapshots import StepContext
 from abintel_pipeline.store import SnapshotMissing
 from abintel_pipeline.windows import NothingDelivered
+
+RULES = "rules"
+"""The resource with the rules of a run."""
 
 Progress = Callable[[str, date], None]
 """Called with an asset's name and a day each time a day of it is done."""

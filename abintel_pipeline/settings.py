@@ -258,6 +258,33 @@ class Settings(Rules, BaseSettings):
     timezone: TimeZoneName = Field(
         "UTC", description="Time zone in which a business day begins and ends."
     )
+    automatic: bool = Field(
+        False,
+        description="Whether schedules and sensors start turned on; `abintel ui` turns them on.",
+    )
+    nightly_hour: int = Field(
+        2, ge=0, le=23, description="Hour at which the snapshot of the day before is made, 0 to 23."
+    )
+    expected_hour: int = Field(
+        6,
+        ge=0,
+        le=23,
+        description="Hour from which on a missing snapshot of the day before is an error, 0 to 23.",
+    )
+    settle_seconds: int = Field(
+        15,
+        ge=0,
+        le=86_400,
+        description="Seconds for which nothing of a delivery may have changed before it is taken"
+        " in by itself.",
+    )
+    late_days: int = Field(
+        7,
+        ge=0,
+        le=3660,
+        description="Days after a late or corrected delivery whose snapshots are renewed by"
+        " themselves.",
+    )
     source_timezone: TimeZoneName | None = Field(
         None,
         description="Time zone into which a delivered timestamp is turned before its day is taken;"

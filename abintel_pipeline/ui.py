@@ -30,6 +30,8 @@ def serve(settings: Settings, port: int) -> int:
     with instance(settings):
         pass  # two processes that find a fresh history at once both try to create its tables
     environment = os.environ | {"DAGSTER_HOME": prepare_history(settings)}
+    if "automatic" not in settings.model_fields_set:
+        environment["ABINTEL_AUTOMATIC"] = "true"
     commands = [
         [_script("dagster-webserver"), "-m", MODULE, "-h", LOOPBACK, "-p", str(port)],
         [_script("dagster-daemon"), "run", "-m", MODULE],

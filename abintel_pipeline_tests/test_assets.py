@@ -1,7 +1,6 @@
 """The pipeline as Dagster sees it: keys, jobs, partitions, metadata and failures."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -44,12 +43,16 @@ def metadata_of(instance: dg.DagsterInstance, table: str) -> dict[str, dict[str,
     return found
 
 
-def test_the_code_location_holds_one_asset_per_table_a_job_and_a_schedule(shop: Shop):
+def test_the_code_location_holds_one_asset_per_table_jobs_schedules_and_a_sensor(shop: Shop):
     defs = build_defs(shop.settings)
     keys = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
     assert keys == set(TABLES)
     assert [job.name for job in defs.jobs] == [JOB_NAME]
-    assert [schedule.name for schedule in defs.schedules] == ["nightly_customer_snapshots"]
+    assert [schedule.name for schedule in defs.schedules] == [
+        "nightly_customer_snapshots",
+        "missed_night",
+    ]
+    assert [sensor.name for sensor in defs.sensors] == ["deliveries_in_the_landing_folder"]
 
 
 def test_every_asset_is_described_typed_and_grouped_by_its_model(shop: Shop):
@@ -176,13 +179,3 @@ def test_a_failed_delivery_leaves_what_was_published(shop: Shop):
     with dg.DagsterInstance.ephemeral() as instance:
         assert not run(shop, instance, "2025-01-01", "2025-01-01").success
     assert shop.bytes_of("raw_transactions", "2025-01-01") == before
-
-
-def test_the_schedule_asks_for_the_day_that_has_just_ended(shop: Shop):
-    defs = build_defs(shop.settings)
-    schedule = defs.resolve_schedule_def("nightly_customer_snapshots")
-    context = dg.build_schedule_context(
-        scheduled_execution_time=datetime(2025, 3, 2, 2, 0, tzinfo=UTC)
-    )
-    (request,) = schedule.evaluate_tick(context).run_requests
-    assert request.partition_key == "2025-03-01"

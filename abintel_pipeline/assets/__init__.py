@@ -8,6 +8,8 @@ from abintel_pipeline.assets.customer_rfm import CUSTOMER_RFM_STEP
 from abintel_pipeline.assets.raw_customers import RAW_CUSTOMERS_STEP
 from abintel_pipeline.assets.raw_transactions import RAW_TRANSACTIONS_STEP
 from abintel_pipeline.assets.steps import step_assets
+from abintel_pipeline.naming import Names
+from abintel_pipeline.resources import Progress
 from abintel_pipeline.settings import Settings
 
 STEPS = (
@@ -20,6 +22,6 @@ STEPS = (
 """Every step, in the order in which a day's run makes them."""
 
 
-def build_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+def build_assets(settings: Settings, names: Names, progress: Progress) -> list[dg.AssetsDefinition]:
     """Every asset of the pipeline."""
-    return [step_assets(step, settings) for step in STEPS]
+    return [step_assets(step, settings, names, progress) for step in STEPS]

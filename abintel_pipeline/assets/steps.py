@@ -12,8 +12,10 @@ import dagster as dg
 
 from abintel_pipeline.contract import Table
 from abintel_pipeline.metadata import Metadata, table_spec
+from abintel_pipeline.naming import Names
 from abintel_pipeline.partitions import daily_partitions, days_of
-from abintel_pipeline.resources import Progress, RulesResource, step_context
+from abintel_pipeline.resources import RULES, Progress, step_context
+from abintel_pipeline.retries import transient_faults_retried
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import StepContext
 
@@ -33,30 +35,38 @@ class Step:
     """Makes the days given, in order; yields each when its files are published."""
 
 
-def step_assets(step: Step, settings: Settings) -> dg.AssetsDefinition:
+def step_assets(
+    step: Step, settings: Settings, names: Names, progress: Progress
+) -> dg.AssetsDefinition:
     """One asset per table of the step, partitioned by day, made together."""
+    rules = names.name(RULES)
 
     @dg.multi_asset(
-        name=step.name,
-        specs=[table_spec(t, settings, group=step.group, deps=step.deps) for t in step.tables],
+        name=names.name(step.name),
+        specs=[
+            table_spec(t, settings, names, group=step.group, deps=step.deps) for t in step.tables
+        ],
         partitions_def=daily_partitions(settings),
         backfill_policy=dg.BackfillPolicy.single_run(),
+        required_resource_keys={rules},
     )
-    def made(
-        context: dg.AssetExecutionContext,
-        settings: dg.ResourceParam[Settings],
-        rules: RulesResource,
-        progress: dg.ResourceParam[Progress],
-    ) -> Iterator[dg.MaterializeResult[None]]:
-        with step_context(settings, rules) as opened:
-            make_days(context, step, opened, progress)
-        yield from (dg.MaterializeResult(asset_key=table.name) for table in step.tables)
+    def made(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        with (
+            transient_faults_retried(context.retry_number),
+            step_context(settings, getattr(context.resources, rules)) as opened,
+        ):
+            make_days(context, step, opened, names, progress)
+        yield from (dg.MaterializeResult(asset_key=names.key(t.name)) for t in step.tables)
 
     return made
 
 
 def make_days(
-    context: dg.AssetExecutionContext, step: Step, opened: StepContext, progress: Progress
+    context: dg.AssetExecutionContext,
+    step: Step,
+    opened: StepContext,
+    names: Names,
+    progress: Progress,
 ) -> None:
     """Make each day of the run and put its metadata on its partition.
 
@@ -71,11 +81,13 @@ def make_days(
     except BaseException:
         for day, table, metadata in _each(done):
             context.log_event(
-                dg.AssetMaterialization(table, partition=day.isoformat(), metadata=metadata)
+                dg.AssetMaterialization(
+                    names.key(table), partition=day.isoformat(), metadata=metadata
+                )
             )
         raise
     for day, table, metadata in _each(done):
-        context.add_asset_metadata(metadata, asset_key=table, partition_key=day.isoformat())
+        context.add_asset_metadata(metadata, names.key(table), partition_key=day.isoformat())
 
 
 def _each(done: dict[date, DayMetadata]) -> list[tuple[date, str, Metadata]]:

@@ -9,5 +9,9 @@ class TooManyRefused(DeliveryError):
     """More of a delivery was refused than `max_refused_share` allows."""
 
 
+class SourceUnavailable(Exception):
+    """The source database can't be asked right now: the same question may be answered later."""
+
+
 class IntakeBroken(RuntimeError):
     """Intake contradicts itself, rows would be lost: a defect here, not in the delivery."""

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 
 from abintel_pipeline.intake.csv_files import unrepeated
 from abintel_pipeline.intake.errors import DeliveryError
+from abintel_pipeline.intake.faults import passes
 from abintel_pipeline.intake.reading import Part, Reading, identifier, quoted
 from abintel_pipeline.intake.sources import Source
 from abintel_pipeline.store import file_literal
@@ -79,6 +80,8 @@ def _numbered(source: Source, names: list[str]) -> str:
 
 
 def _torn(name: str, error: Exception) -> DeliveryError:
+    if passes(error):
+        raise error
     first = str(error).splitlines()[0]
     return DeliveryError(f"{name}: can't be read as Parquet ({first}): deliver it again")
 

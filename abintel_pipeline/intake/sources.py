@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from abintel_pipeline.intake.errors import DeliveryError
+from abintel_pipeline.intake.faults import passes
 from abintel_pipeline.intake.request_tables import RequestTable
 from abintel_pipeline.settings import Settings
 
@@ -62,7 +63,7 @@ def _tables(landing: Path, folder: str, day: date) -> list[Source]:
     paths: list[Path] = []
     for path in _of_day(root, landing, day):
         inside = path.name == day.isoformat() and stat.S_ISDIR(_mode(path, landing))
-        paths += _listed(path, landing) if inside else [path]
+        paths += listed(path, landing) if inside else [path]
     paths.sort(key=lambda path: path.relative_to(root).as_posix())
     endings = ", ".join(f".{ending}" for ending in FORMATS)
     wanted = f"name it {day} with one of {endings}, or put such files into a folder {day}"
@@ -104,10 +105,10 @@ def _source(path: Path, landing: Path, kind: Format | None, wanted: str) -> Sour
 
 
 def _of_day(root: Path, landing: Path, day: date) -> list[Path]:
-    return [path for path in _listed(root, landing) if path.name.startswith(day.isoformat())]
+    return [path for path in listed(root, landing) if path.name.startswith(day.isoformat())]
 
 
-def _listed(folder: Path, landing: Path) -> list[Path]:
+def listed(folder: Path, landing: Path) -> list[Path]:
     """What lies in a folder and is not still being written; nothing if there is no folder."""
     try:
         return [path for path in folder.iterdir() if not _unfinished(path)]
@@ -127,6 +128,8 @@ def _mode(path: Path, landing: Path) -> int:
 
 
 def _unreadable(path: Path, landing: Path, error: OSError) -> DeliveryError:
+    if passes(error):
+        raise error
     name = path.relative_to(landing).as_posix()
     return DeliveryError(
         f"{name} can't be read ({error.strerror}), so nobody can tell what was delivered: give the"

@@ -12,7 +12,8 @@ from urllib.parse import unquote_plus
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from abintel_pipeline.intake.errors import DeliveryError
+from abintel_pipeline.intake.errors import DeliveryError, SourceUnavailable
+from abintel_pipeline.intake.faults import database_passes
 from abintel_pipeline.intake.json_values import Number, as_json
 from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.request_tables import RequestTable
@@ -32,7 +33,8 @@ _ASSIGNED = re.compile(
 def read_sql(reading: Reading) -> Part | None:
     """The day's rows of the table's query as a part; None when there are none: no delivery.
 
-    Raises DeliveryError when the database can't be asked; its message never holds the password.
+    Raises DeliveryError when the database can't be asked, SourceUnavailable when that may pass;
+    the message never holds the password.
     """
     url = reading.settings.sql_url
     query = reading.table.query(reading.settings)
@@ -48,7 +50,8 @@ def read_sql(reading: Reading) -> Part | None:
                 picked = {column: values[name] for column, name in wanted.items()}
                 rows.add(number, as_json(values), picked)
         except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
-            raise DeliveryError(_advice(reading, url, error)) from None
+            kind = SourceUnavailable if database_passes(error) else DeliveryError
+            raise kind(_advice(reading, url, error)) from None
         return rows.part() if rows.received else None
 
 

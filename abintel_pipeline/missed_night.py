@@ -1,0 +1,102 @@
+"""A night that brought no snapshot shows: a check that turns red by itself.
+
+Dagster's `FreshnessPolicy` looks at the asset, so that a backfill of last year turns it green. This
+looks for the one snapshot that has to be there.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from abintel_pipeline.contract import TABLES
+from abintel_pipeline.jobs import has_something_to_make, schedule_status
+from abintel_pipeline.naming import Names
+from abintel_pipeline.settings import Settings
+from abintel_pipeline.store import SnapshotStore
+
+RFM = TABLES["customer_rfm"]
+CHECK_NAME = "newest_expected_snapshot_exists"
+MISSED_NIGHT_JOB = "check_newest_snapshot"
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def expected_day(settings: Settings, now: datetime) -> date:
+    """The newest day whose snapshot has to be there: from `expected_hour` on, the day before.
+
+    The hour is the clock's on the wall, in the settings' time zone.
+    """
+    local = now.astimezone(ZoneInfo(settings.timezone))
+    nights = 1 if local.hour >= settings.expected_hour else 2
+    return local.date() - timedelta(days=nights)
+
+
+def missed_night_check(
+    settings: Settings, names: Names, clock: Clock = utc_now
+) -> dg.AssetChecksDefinition:
+    """A check of the newest snapshot, without partitions, part of every run that makes RFM."""
+
+    @dg.asset_check(
+        asset=names.key(RFM.name),
+        name=CHECK_NAME,
+        description=(
+            f"From {settings.expected_hour}:00 {settings.timezone} on, the snapshot of the day"
+            " before is there."
+        ),
+    )
+    def newest_expected_snapshot_exists() -> dg.AssetCheckResult:
+        return night_result(settings, clock())
+
+    return newest_expected_snapshot_exists
+
+
+def night_result(settings: Settings, now: datetime) -> dg.AssetCheckResult:
+    """Failed when the newest snapshot that has to be there isn't; its numbers say how far behind.
+
+    No snapshot has to be there before the first day, or when nothing was delivered in its window.
+    """
+    day = expected_day(settings, now)
+    published = SnapshotStore(settings.store).days(RFM)
+    newest = published[-1] if published else None
+    missing = day not in published
+    due = day >= settings.first_day and has_something_to_make(settings, day)
+    behind = (day - newest).days if newest else None
+    told = f"the snapshot of {day} is {'missing' if missing else 'there'}"
+    if missing and newest:
+        told += f"; the newest is that of {newest}"
+    return dg.AssetCheckResult(
+        passed=not (due and missing),
+        description=told
+        if due or not missing
+        else f"{told}, and not due: nothing was delivered to make it from",
+        metadata={
+            "expected": day.isoformat(),
+            "newest": newest.isoformat() if newest else "none",
+            "days_behind": max(behind or 0, 0),
+        },
+    )
+
+
+def missed_night_schedule(settings: Settings, names: Names, check: Any) -> dg.ScheduleDefinition:
+    """Evaluates the check at `expected_hour`, so that it turns red though nothing runs."""
+    job = dg.define_asset_job(
+        names.name(MISSED_NIGHT_JOB),
+        selection=dg.AssetSelection.checks(check),
+        description="Look whether the newest snapshot is there.",
+        executor_def=dg.in_process_executor,
+    )
+    return dg.ScheduleDefinition(
+        name=names.name("missed_night"),
+        job=job,
+        cron_schedule=f"0 {settings.expected_hour} * * *",
+        execution_timezone=settings.timezone,
+        description="Every morning: is the snapshot of the day before there?",
+        default_status=schedule_status(settings),
+    )

@@ -1,0 +1,56 @@
+"""What Dagster's history knows of runs that are still to end, or have read a delivery already."""
+
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+IN_PROGRESS = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+READING = [status for status in IN_PROGRESS if status is not dg.DagsterRunStatus.CANCELING]
+TO_BE_RETRIED = {"dagster/will_retry": "true"}
+RETRIED_BY = "dagster/auto_retry_run_id"
+PARTITION = "dagster/partition"
+
+
+def unfinished_run(instance: dg.DagsterInstance, job: str, since: float) -> str | None:
+    """The id of a run of the job that isn't over; one lost since then counts until it is retried.
+
+    `since` is in seconds since 1970.
+    """
+    running = instance.get_runs(dg.RunsFilter(job_name=job, statuses=IN_PROGRESS), limit=1)
+    if running:
+        return running[0].run_id
+    lost = dg.RunsFilter(
+        job_name=job, tags=TO_BE_RETRIED, created_after=datetime.fromtimestamp(since, UTC)
+    )
+    return next((r.run_id for r in instance.get_runs(lost) if RETRIED_BY not in r.tags), None)
+
+
+def run_that_read(
+    instance: dg.DagsterInstance, job: str, day: date, changed: float
+) -> dg.DagsterRun | None:
+    """A run of the whole chain for that day alone, in progress or done, whose files are the newest.
+
+    It began after they last `changed` (seconds since 1970), or is yet to begin.
+    """
+    of_day = dg.RunsFilter(
+        job_name=job,
+        statuses=[*READING, dg.DagsterRunStatus.SUCCESS],
+        tags={PARTITION: day.isoformat()},
+    )
+    for record in instance.get_run_records(of_day, limit=5):
+        began_after = record.start_time is None or record.start_time > changed
+        if began_after and _makes_the_whole_chain(record.dagster_run):
+            return record.dagster_run
+    return None
+
+
+def _makes_the_whole_chain(run: dg.DagsterRun) -> bool:
+    """A run without a selection makes every asset of its job."""
+    selected = {key.path[-1] for key in run.asset_selection or ()}
+    return not selected or {"raw_transactions", "raw_customers", "customer_rfm"} <= selected

@@ -1,0 +1,177 @@
+"""Watches the landing folder and asks for the runs that new, late and corrected deliveries need."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from abintel_pipeline.arrivals import (
+    Arrival,
+    Plan,
+    Watch,
+    fingerprint,
+    look,
+    moment,
+    plan,
+    sequel,
+)
+from abintel_pipeline.assets import STEPS
+from abintel_pipeline.intake.landed import landed_files
+from abintel_pipeline.naming import Names
+from abintel_pipeline.partitions import newest_day, range_tags
+from abintel_pipeline.runs import run_that_read, unfinished_run
+from abintel_pipeline.settings import Settings
+
+SENSOR_NAME = "deliveries_in_the_landing_folder"
+EVERY_SECONDS = 30
+REASON_TAG, DELIVERIES_TAG, FILES_TAG = "abintel/reason", "abintel/deliveries", "abintel/files"
+SHOWN_DAYS = 10
+
+
+def landing_sensor(
+    settings: Settings, job: Any, names: Names, clock: Callable[[], float] = time.time
+) -> dg.SensorDefinition:
+    """Asks for each delivery's run once it lies there whole, and says in the run's tags why.
+
+    `clock` gives seconds since 1970.
+    """
+
+    @dg.sensor(
+        job=job,
+        name=names.name(SENSOR_NAME),
+        minimum_interval_seconds=EVERY_SECONDS,
+        description="Takes in what arrives, and renews the snapshots that it affects.",
+        default_status=dg.DefaultSensorStatus.RUNNING
+        if settings.automatic
+        else dg.DefaultSensorStatus.STOPPED,
+    )
+    def deliveries(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        return evaluate(context, settings, job.name, names, clock())
+
+    return deliveries
+
+
+def evaluate(
+    context: dg.SensorEvaluationContext, settings: Settings, job: str, names: Names, now: float
+) -> dg.SensorResult:
+    """One look at the landing folder: runs to ask for, or why there are none."""
+    watch = Watch.model_validate_json(context.cursor) if context.cursor else Watch()
+    requests: list[dg.RunRequest] = []
+    busy = unfinished_run(context.instance, job, watch.asked_at) if watch.awaited else None
+    if watch.awaited and not busy:
+        requests += _ranges(sequel(settings, watch), watch.why, names, "snapshots", watch.asked_at)
+        watch = watch.model_copy(update={"awaited": {}, "why": {}})
+    files = landed_files(settings.landing)
+    newest = newest_day(settings, moment(now))
+    arrivals, watch = look(settings, watch, files, newest, now)
+    arrivals = [a for a in arrivals if a.day != newest or not _made(context.instance, job, a)]
+    if arrivals:
+        in_flight = busy or unfinished_run(context.instance, job, now)
+        asked = plan(settings, arrivals, busy=bool(watch.awaited or requests or in_flight))
+        why = _why(context.instance, names, arrivals)
+        key = fingerprint(*((f.name, f.mark, f.changed) for a in arrivals for f in a.files))
+        requests += _ranges(asked.chains, why, names, None, key)
+        requests += _ranges(asked.intakes, why, names, "deliveries", key)
+        watch = _awaiting(watch, asked, why, now)
+    skipped = None if requests else _waiting(settings, watch, busy)
+    return dg.SensorResult(requests, skip_reason=skipped, cursor=watch.model_dump_json())
+
+
+def _made(instance: dg.DagsterInstance, job: str, arrival: Arrival) -> bool:
+    """The nightly schedule may have been there first."""
+    changed = max(file.changed for file in arrival.files)
+    return run_that_read(instance, job, arrival.day, changed) is not None
+
+
+def _ranges(
+    ranges: Iterable[tuple[date, date]],
+    why: dict[str, str],
+    names: Names,
+    group: str | None,
+    key: object,
+) -> Iterator[dg.RunRequest]:
+    """One run per range of days: of one group of assets, or of all.
+
+    Its key lets Dagster launch it once, even if the daemon dies before it has written down that it
+    asked for it.
+    """
+    tables = [t.name for step in STEPS if step.group == group for t in step.tables]
+    for first, last in ranges:
+        yield dg.RunRequest(
+            run_key=f"{names.name(group or 'chain')}:{first}:{last}:{key}",
+            tags=why | (range_tags(first, last) if first != last else {}),
+            partition_key=None if first != last else first.isoformat(),
+            asset_selection=names.keys(tables) or None,
+        )
+
+
+def _why(instance: dg.DagsterInstance, names: Names, arrivals: list[Arrival]) -> dict[str, str]:
+    """Tags that tell which deliveries a run is for, how many files came, and as what."""
+    reasons = {reason for a in arrivals for reason in _reasons(instance, names, a)}
+    days = [str(arrival.day) for arrival in arrivals]
+    more = f" and {len(days) - SHOWN_DAYS} more" if len(days) > SHOWN_DAYS else ""
+    return {
+        REASON_TAG: ", ".join(sorted(reasons)),
+        DELIVERIES_TAG: ", ".join(days[:SHOWN_DAYS]) + more,
+        FILES_TAG: str(sum(len(arrival.files) for arrival in arrivals)),
+    }
+
+
+def _reasons(instance: dg.DagsterInstance, names: Names, arrival: Arrival) -> set[str]:
+    if arrival.new:
+        return {"new delivery"}
+    known = _files_taken_in(instance, names, arrival.day)
+    return {"changed file" if f.name in known else "late file" for f in arrival.files}
+
+
+def _files_taken_in(instance: dg.DagsterInstance, names: Names, day: date) -> set[str]:
+    """The names of the files that the day's newest intake read."""
+    found: set[str] = set()
+    for key in names.keys(["raw_transactions", "raw_customers"]):
+        of_day = dg.AssetRecordsFilter(key, asset_partitions=[day.isoformat()])
+        for record in instance.fetch_materializations(of_day, limit=1).records:
+            event = record.asset_materialization
+            files = event.metadata.get("files") if event else None
+            found |= set(files.value or []) if isinstance(files, dg.JsonMetadataValue) else set()
+    return found
+
+
+def _awaiting(watch: Watch, asked: Plan, why: dict[str, str], now: float) -> Watch:
+    """The watch, with the intakes just asked for added to those awaited."""
+    if not asked.awaited:
+        return watch
+    return watch.model_copy(
+        update={
+            "awaited": watch.awaited | asked.awaited,
+            "asked_at": watch.asked_at if watch.awaited else now,
+            "why": _both(watch.why, why),
+        }
+    )
+
+
+def _both(before: dict[str, str], now: dict[str, str]) -> dict[str, str]:
+    """The tags of two looks as one."""
+    if not before:
+        return now
+    joined = {
+        tag: ", ".join(dict.fromkeys(f"{before[tag]}, {now[tag]}".split(", "))) for tag in now
+    }
+    return joined | {FILES_TAG: str(int(before[FILES_TAG]) + int(now[FILES_TAG]))}
+
+
+def _waiting(settings: Settings, watch: Watch, busy: str | None) -> str:
+    if busy:
+        return f"the snapshots of {_days(watch)} follow when run {busy} is over"
+    if watch.awaited:
+        return f"the snapshots of {_days(watch)} follow"
+    if watch.waiting:
+        files = watch.waiting
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        return f"{files[0]}{more} must settle, or the day be over, first"
+    return f"nothing new in {settings.landing}"
+
+
+def _days(watch: Watch) -> str:
+    return ", ".join(str(day) for day in sorted(watch.awaited)[:SHOWN_DAYS])
