@@ -74,11 +74,7 @@ def test_the_readme_reads_snapshots(december: Shop):
 
 def test_the_readmes_consumer_is_given_the_snapshot(december: Shop):
     defs: dg.Definitions = run_python(README)["defs"]
-    upstream = dg.AssetSpec(
-        "customer_rfm", partitions_def=dg.DailyPartitionsDefinition("2017-01-01")
-    )
-    merged = dg.Definitions.merge(defs, dg.Definitions([upstream]))
-    job = merged.resolve_implicit_global_asset_job_def()
+    job = defs.resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(partition_key="2017-12-31")
     (event,) = result.get_asset_materialization_events()
     assert event.materialization.metadata["champions"].value == 0
