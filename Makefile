@@ -1,10 +1,10 @@
-# make demo | make test | make ui | make bench
+# make demo | make test | make test-spark | make ui | make bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 3000
 
-.PHONY: demo test ui bench clean
+.PHONY: demo test test-spark ui bench clean
 
 demo: $(VENV)/installed
 	@$(BIN)/abintel demo
@@ -18,6 +18,13 @@ test: $(VENV)/installed
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --no-cache
 	@$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term
+
+# What docs/consuming.md says of Spark. Needs Java 17 or newer.
+test-spark: $(VENV)/installed
+	@command -v java >/dev/null || { echo "Java 17 or newer is needed: install your system's default-jre" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,spark]' || \
+	  { echo "Spark could not be installed: is there a network to a package registry?" >&2; exit 1; }
+	@$(BIN)/python -m pytest -m spark abintel_pipeline_tests/test_docs.py
 
 # make bench ARGS='--only snapshot' for a part; ARGS=--help tells the rest.
 bench: $(VENV)/installed-bench

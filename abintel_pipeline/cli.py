@@ -311,4 +311,6 @@ def ui(
     """Open the Dagster UI on loopback, its history kept under the data folder."""
     with _telling() as settings:
         out.print(f"Dagster UI: http://127.0.0.1:{port} (Ctrl-C stops it)")
+        if "automatic" not in settings.model_fields_set:
+            out.print("Schedules and the sensor are on; ABINTEL_AUTOMATIC=false starts them off")
         raise typer.Exit(serve(settings, port))

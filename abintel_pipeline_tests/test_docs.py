@@ -18,6 +18,7 @@ from abintel_pipeline_tests.shop import HEADER, Shop, day
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 OPERATING = ROOT / "docs" / "operating.md"
+CONSUMING = ROOT / "docs" / "consuming.md"
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -41,8 +42,72 @@ def run_python(page: Path) -> dict[str, object]:
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
 def test_the_python_of_a_document_holds(page: Path):
-    assert "assert" in "".join(blocks(page, "python"))
     run_python(page)
+
+
+def test_the_consumers_page_asserts_what_each_block_reads():
+    silent = [block for block in blocks(CONSUMING, "python") if "assert" not in block]
+    assert len(silent) == 1  # the one that publishes the days to be read
+
+
+@pytest.mark.spark
+def test_spark_reads_the_store(monkeypatch: pytest.MonkeyPatch):
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    for setting in ("spark.driver.host", "spark.driver.bindAddress"):
+        builder = builder.config(setting, "127.0.0.1")
+    session = builder.getOrCreate()
+    try:
+        names = run_python(CONSUMING)
+        (block,) = blocks(CONSUMING, "python spark")
+        exec(compile(block, str(CONSUMING), "exec"), names)
+    finally:
+        session.stop()
+
+
+def test_the_sql_of_the_consumers_page_runs(december: Shop):
+    """In the demo's folder, where the customers of the 31st are those of every day."""
+    (block,) = blocks(CONSUMING, "sql")
+    _, newest, fallen = [part for part in block.split(";") if part.strip()]
+    connection = duckdb.connect()
+    connection.execute(block.split(";")[0])
+    assert len(connection.execute(newest).fetchall()) == 2
+    assert connection.execute(fallen).fetchall() == []
+    connection.execute(
+        "CREATE OR REPLACE TEMP VIEW customer_rfm AS FROM (VALUES"
+        " ('a', DATE '2017-12-31', 'At-Risk'), ('a', DATE '2017-12-24', 'Loyal'),"
+        " ('b', DATE '2017-12-31', 'At-Risk'), ('b', DATE '2017-12-24', 'At-Risk'),"
+        " ('c', DATE '2017-12-31', 'At-Risk'), ('c', DATE '2017-12-25', 'Loyal'))"
+        " AS rows(customer_id, snapshot_date, rfm_tier)"
+    )
+    assert connection.execute(fallen).fetchall() == [("a", "Loyal")]
+
+
+def test_the_table_of_columns_is_the_contract():
+    row = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", re.MULTILINE)
+    told = [found.groups() for found in row.finditer(CONSUMING.read_text())]
+    table = TABLES["customer_rfm"]
+    columns = table.model.to_schema().columns
+    assert told == [
+        (field.name, str(field.type), columns[field.name].description) for field in table.schema
+    ]
+
+
+def test_the_yaml_of_the_consumers_page_loads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("NORTH_SQL_URL", "sqlite://")
+    (block,) = blocks(CONSUMING, "yaml")
+    folder = tmp_path / "shops" / "defs" / "north"
+    folder.mkdir(parents=True)
+    (tmp_path / "shops" / "__init__.py").touch()
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "shops"\n'
+    )
+    (folder / "defs.yaml").write_text(block.lstrip())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    defs = dg.load_from_defs_folder(path_within_project=tmp_path / "shops")
+    keys = defs.resolve_asset_graph().get_all_asset_keys()
+    assert {key.to_user_string() for key in keys} == {f"north/{table}" for table in TABLES}
 
 
 @pytest.fixture

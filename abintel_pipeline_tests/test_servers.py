@@ -36,6 +36,7 @@ ASSETS = {
     "customer_rfm",
     "rfm_thresholds",
 }
+AUTOMATION = ("nightly_customer_snapshots", "missed_night", "deliveries_in_the_landing_folder")
 
 
 @pytest.fixture
@@ -94,6 +95,18 @@ def answer(server: subprocess.Popen, port: int, log: Path, query: str) -> dict:
     raise AssertionError(f"no answer from the server:\n{log.read_text()}")
 
 
+def automation(port: int) -> dict[str, str]:
+    """Whether each schedule and sensor is on."""
+    state = "name status"
+    query = f"""{{ repositoriesOrError {{ ... on RepositoryConnection {{ nodes {{
+        schedules {{ scheduleState {{ {state} }} }} sensors {{ sensorState {{ {state} }} }}
+    }} }} }} }}"""
+    (node,) = graphql(port, query)["repositoriesOrError"]["nodes"]
+    states = [one["scheduleState"] for one in node["schedules"]]
+    states += [one["sensorState"] for one in node["sensors"]]
+    return {one["name"]: one["status"] for one in states}
+
+
 def assert_quiet(log: Path) -> None:
     text = log.read_text()
     assert "Traceback" not in text, text
@@ -111,6 +124,7 @@ def test_the_code_location_loads(
     words = [str(BIN / command[0]), *command[1:], "--port", str(port)]
     with started(words, environment, log) as server:
         found = answer(server, port, log, "{ assetNodes { assetKey { path } description } }")
+        assert automation(port) == dict.fromkeys(AUTOMATION, "STOPPED")
     assert {node["assetKey"]["path"][0] for node in found["assetNodes"]} == ASSETS
     assert all(node["description"] for node in found["assetNodes"])
     assert_quiet(log)
@@ -133,6 +147,7 @@ def test_the_ui_runs_webserver_and_daemon_on_loopback(
             healthy = {one["daemonType"] for one in daemons if one["healthy"]}
             time.sleep(0.5)
         assert "SCHEDULER" in healthy, log.read_text()
+        assert automation(port) == dict.fromkeys(AUTOMATION, "RUNNING")
         with socket.socket() as probe:  # a server on every interface would answer here too
             assert probe.connect_ex(("127.0.0.2", port)) != 0
     assert server.returncode == 0
