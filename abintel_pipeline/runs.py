@@ -15,20 +15,28 @@ READING = [status for status in IN_PROGRESS if status is not dg.DagsterRunStatus
 TO_BE_RETRIED = {"dagster/will_retry": "true"}
 RETRIED_BY = "dagster/auto_retry_run_id"
 PARTITION = "dagster/partition"
+LONGEST_RUN_SECONDS = 24 * 3600
 
 
-def unfinished_run(instance: dg.DagsterInstance, job: str, since: float) -> str | None:
+def unfinished_run(instance: dg.DagsterInstance, job: str, now: float, since: float) -> str | None:
     """The id of a run of the job that isn't over; one lost since then counts until it is retried.
 
-    `since` is in seconds since 1970.
+    What began more than a day ago holds nobody up: a killed run can stand as started for ever.
+    `now` and `since` are in seconds since 1970.
     """
-    running = instance.get_runs(dg.RunsFilter(job_name=job, statuses=IN_PROGRESS), limit=1)
-    if running:
-        return running[0].run_id
-    lost = dg.RunsFilter(
-        job_name=job, tags=TO_BE_RETRIED, created_after=datetime.fromtimestamp(since, UTC)
+    alive = dg.RunsFilter(
+        job_name=job, statuses=IN_PROGRESS, created_after=_moment(now - LONGEST_RUN_SECONDS)
     )
-    return next((r.run_id for r in instance.get_runs(lost) if RETRIED_BY not in r.tags), None)
+    lost = dg.RunsFilter(job_name=job, tags=TO_BE_RETRIED, created_after=_moment(since))
+    found = [
+        *instance.get_runs(alive, limit=1),
+        *(run for run in instance.get_runs(lost) if RETRIED_BY not in run.tags),
+    ]
+    return found[0].run_id if found else None
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def run_that_read(

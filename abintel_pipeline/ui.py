@@ -29,9 +29,7 @@ def serve(settings: Settings, port: int) -> int:
     _free(port)
     with instance(settings):
         pass  # two processes that find a fresh history at once both try to create its tables
-    environment = os.environ | {"DAGSTER_HOME": prepare_history(settings)}
-    if "automatic" not in settings.model_fields_set:
-        environment["ABINTEL_AUTOMATIC"] = "true"
+    environment = server_environment(settings)
     commands = [
         [_script("dagster-webserver"), "-m", MODULE, "-h", LOOPBACK, "-p", str(port)],
         [_script("dagster-daemon"), "run", "-m", MODULE],
@@ -49,6 +47,12 @@ def serve(settings: Settings, port: int) -> int:
             process.terminate()
         for process in running:
             _stopped(process)
+
+
+def server_environment(settings: Settings) -> dict[str, str]:
+    """What webserver and daemon find set: schedules and sensors on, unless settings say otherwise."""
+    automatic = {} if "automatic" in settings.model_fields_set else {"ABINTEL_AUTOMATIC": "true"}
+    return os.environ | automatic | {"DAGSTER_HOME": prepare_history(settings)}
 
 
 def _stopped(process: subprocess.Popen[bytes]) -> None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -16,10 +16,13 @@ import polars as pl
 import pytest
 
 from abintel_pipeline import read_snapshot
+from abintel_pipeline.partitions import RANGE_END_TAG as END
+from abintel_pipeline.partitions import RANGE_START_TAG as START
 from abintel_pipeline.running import prepare_history, run_days
-from abintel_pipeline.sensors import REASON_TAG
+from abintel_pipeline.runs import IN_PROGRESS, PARTITION
+from abintel_pipeline.sensors import FILES_TAG, REASON_TAG
 from abintel_pipeline.settings import Settings
-from abintel_pipeline_tests.shop import Shop
+from abintel_pipeline_tests.shop import HEADER, Shop
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "consumer"
@@ -77,15 +80,20 @@ def two_weeks(tmp_path: Path) -> tuple[Settings, date, date]:
     return settings, week_before, yesterday
 
 
-def deliver_yesterday(settings: Settings, yesterday: date) -> None:
-    """Everybody but A buys for more than A ever did, and more often."""
-    lines = [
-        f"{customer},Y{customer}{n},{yesterday},200.00,P{n}"
-        for customer in "BCDE"
-        for n in range(5)
-    ]
+def deliver(settings: Settings, yesterday: date) -> None:
+    """The last two days: everybody but A buys for more than A ever did, and more often."""
     with Shop.open(settings) as shop:
-        shop.deliver(yesterday.isoformat(), *lines)
+        for day in (yesterday - timedelta(days=1), yesterday):
+            lines = [f"{c},Y{day}{c}{n},{day},200.00,P{n}" for c in "BCDE" for n in range(5)]
+            shop.deliver(day.isoformat(), *lines)
+
+
+def deliver_late(settings: Settings, day: date) -> None:
+    """A new customer's orders, in a file of their own."""
+    folder = settings.landing / "transactions" / day.isoformat()
+    folder.mkdir()
+    lines = [f"F,L{n},{day},900.00,P1" for n in range(9)]
+    (folder / "late.csv").write_text("\n".join([HEADER, *lines]) + "\n")
 
 
 def tiers(settings: Settings, day: date) -> dict[str, str]:
@@ -113,12 +121,41 @@ def test_the_assets_are_given_their_day_and_the_first_week_has_nothing_to_compar
     assert told["customers_per_tier"] == {tier: counts.count(tier) for tier in set(counts)}
 
 
+def test_renewed_snapshots_of_the_last_week_are_followed_and_older_ones_are_not(
+    example: ModuleType, two_weeks: tuple[Settings, date, date]
+):
+    settings, _, yesterday = two_weeks
+    defs = dg.Definitions(
+        example.consumer_assets(settings),
+        resources={"snapshots": example.SnapshotIOManager(settings)},
+    )
+    back = {number: (yesterday - timedelta(days=number)).isoformat() for number in range(12)}
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def land(*numbers: int) -> list[str]:
+            """The days that the consumer is asked to make after snapshots of these have landed."""
+            nonlocal cursor
+            for number in numbers:
+                landed = dg.AssetMaterialization("customer_rfm", partition=back[number])
+                instance.report_runless_asset_event(landed)
+            found = dg.evaluate_automation_conditions(defs, instance, cursor=cursor)
+            cursor = found.cursor
+            return sorted(found.get_requested_partitions(dg.AssetKey("fell_to_at_risk")))
+
+        cursor = None
+        assert land(*range(12)) == []  # what was there before is left alone
+        assert land(0) == [back[0]]
+        assert land(7, 3) == [back[7], back[3]]
+        assert land(9) == []
+
+
 @pytest.fixture
 def daemon(
     two_weeks: tuple[Settings, date, date], tmp_path: Path
 ) -> Iterator[tuple[Path, dg.DagsterInstance]]:
-    """A daemon over both code locations, with schedules and sensors on; its log and instance."""
-    settings, _, _ = two_weeks
+    """A daemon over both code locations that finds two new days; its log and its instance."""
+    settings, _, yesterday = two_weeks
+    deliver(settings, yesterday)
     home, log = prepare_history(settings), tmp_path / "daemon.log"
     environment = os.environ | {
         "DAGSTER_HOME": home,
@@ -143,27 +180,50 @@ def daemon(
             server.wait(STOP_SECONDS)
 
 
-def test_a_delivered_file_becomes_a_snapshot_and_then_the_consumers_assets_by_itself(
+def wait_until(done: Callable[[], bool], log: Path) -> None:
+    until = time.monotonic() + WAIT_SECONDS
+    while not done() and time.monotonic() < until:
+        time.sleep(1)
+    assert done(), log.read_text()
+
+
+def runs_because(instance: dg.DagsterInstance, reason: str) -> list[tuple[str, str, str]]:
+    """First day, last day and status of the runs that the sensor asked for, oldest first."""
+    runs = instance.get_runs(dg.RunsFilter(tags={REASON_TAG: reason}), ascending=True)
+    assert {run.tags[FILES_TAG] for run in runs} <= {"1", "2"}
+    return [
+        (
+            run.tags.get(START) or run.tags[PARTITION],
+            run.tags.get(END) or run.tags[PARTITION],
+            run.status.value,
+        )
+        for run in runs
+    ]
+
+
+def test_delivered_files_become_snapshots_and_then_the_consumers_assets_by_themselves(
     two_weeks: tuple[Settings, date, date], daemon: tuple[Path, dg.DagsterInstance]
 ):
     settings, week_before, yesterday = two_weeks
     log, instance = daemon
-    deliver_yesterday(settings, yesterday)
-    awaited = {dg.AssetKey(name) for name in CONSUMERS}
-    until = time.monotonic() + WAIT_SECONDS
-    while awaited and time.monotonic() < until:
-        time.sleep(1)
-        made = {key: instance.get_materialized_partitions(key) for key in awaited}
-        awaited = {key for key in awaited if yesterday.isoformat() not in made[key]}
-    assert not awaited, log.read_text()
+    days = [yesterday - timedelta(days=1), yesterday]
+    first, last = map(str, days)
+    made = [(first, last, "SUCCESS")]
+    wait_until(lambda: runs_because(instance, "new delivery") == made, log)
     before, now = tiers(settings, week_before), tiers(settings, yesterday)
     assert (before["A"], now["A"]) == ("Champion", "At-Risk")
     fallen = {c for c in now if now[c] == "At-Risk" != before.get(c, "At-Risk")}
+
+    deliver_late(settings, days[0])
+    # The intake of that day alone, then both snapshots in one run over their range.
+    renewed = [(first, first, "SUCCESS"), (first, last, "SUCCESS")]
+    wait_until(lambda: runs_because(instance, "late file") == renewed, log)
+    assert "F" in tiers(settings, yesterday)
+
+    keys = [dg.AssetKey(name) for name in CONSUMERS]
+    wait_until(lambda: all(last in instance.get_materialized_partitions(k) for k in keys), log)
     written = pl.read_csv(settings.data_dir / "at_risk_alerts" / f"{yesterday}.csv")
     assert set(written["customer_id"]) == fallen == {"A"}
-    runs = instance.get_runs(dg.RunsFilter(tags={REASON_TAG: "new delivery"}))
-    assert [(r.tags["dagster/partition"], r.status.value) for r in runs] == [
-        (yesterday.isoformat(), "SUCCESS")
-    ]
-    assert all(run.status is dg.DagsterRunStatus.SUCCESS for run in instance.get_runs())
+    ended = [dg.DagsterRunStatus.SUCCESS, *IN_PROGRESS]  # the consumer's may just be following
+    assert {run.status for run in instance.get_runs()} <= set(ended)
     assert "Traceback" not in log.read_text(), log.read_text()

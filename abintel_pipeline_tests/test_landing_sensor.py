@@ -210,16 +210,26 @@ def test_a_delivery_that_was_missing_is_new_and_renews_the_days_after_it(watched
     assert watched.tick() == [("2025-01-02", "2025-01-03", SNAPSHOTS)]
 
 
-def test_snapshots_wait_for_runs_that_are_not_over(watched: Watched):
+@pytest.mark.parametrize("how", ["it ends", "it is retried", "it is a day old"])
+def test_snapshots_wait_for_runs_that_are_not_over(watched: Watched, how: str):
     watched.publish("2025-01-01", "2025-01-02")
     watched.put("transactions/2025-01-01/late.csv", line("2025-01-01", "003"))
     watched.tick()
     watched.run()
     job = build_defs(watched.shop.settings).resolve_job_def(JOB_NAME)
     other = watched.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    follow = f"the snapshots of 2025-01-01 follow when run {other.run_id} is over"
     assert watched.tick() == []
-    assert watched.skipped == f"the snapshots of 2025-01-01 follow when run {other.run_id} is over"
-    watched.instance.report_run_failed(other)
+    assert watched.skipped == follow
+    if how == "it is a day old":
+        watched.ahead = 25 * HOUR
+    else:
+        watched.instance.report_run_failed(other)
+    if how == "it is retried":
+        watched.instance.add_run_tags(other.run_id, {"dagster/will_retry": "true"})
+        assert watched.tick() == []
+        assert watched.skipped == follow
+        watched.instance.add_run_tags(other.run_id, {"dagster/auto_retry_run_id": "another"})
     assert watched.tick() == [("2025-01-01", "2025-01-02", SNAPSHOTS)]
 
 

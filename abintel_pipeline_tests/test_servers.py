@@ -19,6 +19,8 @@ import pytest
 from typer.testing import CliRunner
 
 from abintel_pipeline.cli import app
+from abintel_pipeline.settings import Settings
+from abintel_pipeline.ui import server_environment
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -155,6 +157,14 @@ def test_the_ui_runs_webserver_and_daemon_on_loopback(
         assert probe.connect_ex(("127.0.0.1", port)) != 0
     assert (tmp_path / "data" / "dagster" / "dagster.yaml").read_text().startswith("telemetry")
     assert_quiet(log)
+
+
+@pytest.mark.parametrize(("written", "expected"), [("", "true"), ("ABINTEL_AUTOMATIC=false", None)])
+def test_the_ui_turns_on_what_nobody_turned_off(written: str, expected: str | None, tmp_path: Path):
+    (tmp_path / ".env").write_text(written)
+    settings = Settings()
+    assert settings.automatic is False
+    assert server_environment(settings).get("ABINTEL_AUTOMATIC") == expected
 
 
 def test_a_taken_port_is_said_in_a_sentence():
