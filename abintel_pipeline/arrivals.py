@@ -1,8 +1,8 @@
 """What has arrived in the landing folder since it was last looked at, and what that asks for.
 
 No Dagster here: `sensors` turns it into runs. What has been seen is kept as one line of JSON, which
-names only files that changed within the last hour before a look, so that it stays small however
-many years lie in the folder.
+names only files that changed within ten minutes before a look, so that it stays small however many
+years lie in the folder.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from abintel_pipeline.settings import Settings
 from abintel_pipeline.store import SnapshotStore
 from abintel_pipeline.windows import affected_snapshots, published_windows, runs_of_days
 
-LOOK_BACK_SECONDS = 3600
+LOOK_BACK_SECONDS = 600
 """Clocks of file servers may be wrong by so much without a file being overlooked."""
 
 RAW_TABLES = (TABLES["raw_transactions"], TABLES["raw_customers"])

@@ -50,7 +50,7 @@ def serve(settings: Settings, port: int) -> int:
 
 
 def server_environment(settings: Settings) -> dict[str, str]:
-    """What webserver and daemon find set: schedules and sensors on, unless settings say otherwise."""
+    """What webserver and daemon find set: schedules and sensors on, unless settings say no."""
     automatic = {} if "automatic" in settings.model_fields_set else {"ABINTEL_AUTOMATIC": "true"}
     return os.environ | automatic | {"DAGSTER_HOME": prepare_history(settings)}
 
