@@ -41,14 +41,14 @@ class RulesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     bounds: dict[str, Any] = Field(description="Between which values metrics are scaled.")
     bins: int = Field(description="Number of scores per RFM metric, 2 to 10.")
 
-    def over(self, settings: Settings) -> Rules:
-        """These rules on top of the settings. Raises dagster.Failure naming what is wrong."""
+    def over(self, settings: Settings, resource: str = RULES) -> Rules:
+        """These rules on top of the settings. Raises dagster.Failure naming what is wrong in it."""
         named = {name: getattr(self, name) for name in type(self).model_fields}
         try:
             return Rules(currency_decimals=settings.currency_decimals, **named)
         except ValidationError as error:
             raise dg.Failure(
-                f"resources.rules.config: {'; '.join(faults(error))}", allow_retries=False
+                f"resources.{resource}.config: {'; '.join(faults(error))}", allow_retries=False
             ) from error
 
 
@@ -65,9 +65,11 @@ def rules_resource(settings: Settings) -> Any:
 
 
 @contextmanager
-def step_context(settings: Settings, rules: RulesResource) -> Iterator[StepContext]:
+def step_context(
+    settings: Settings, rules: RulesResource, resource: str = RULES
+) -> Iterator[StepContext]:
     """An engine for one step's run. Bad data and bad rules fail it for good: no retry."""
-    in_force = rules.over(settings)
+    in_force = rules.over(settings, resource)
     try:
         with engine(settings) as connection:
             yield StepContext(connection, settings, in_force)

@@ -97,15 +97,15 @@ def test_the_table_of_columns_is_the_contract():
 def test_the_yaml_of_the_consumers_page_loads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("NORTH_SQL_URL", "sqlite://")
     (block,) = blocks(CONSUMING, "yaml")
-    folder = tmp_path / "shops" / "defs" / "north"
+    folder = tmp_path / "brands_in_yaml" / "defs" / "north"
     folder.mkdir(parents=True)
-    (tmp_path / "shops" / "__init__.py").touch()
+    (tmp_path / "brands_in_yaml" / "__init__.py").touch()
     (tmp_path / "pyproject.toml").write_text(
-        '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "shops"\n'
+        '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "brands_in_yaml"\n'
     )
     (folder / "defs.yaml").write_text(block.lstrip())
     monkeypatch.syspath_prepend(str(tmp_path))
-    defs = dg.load_from_defs_folder(path_within_project=tmp_path / "shops")
+    defs = dg.load_from_defs_folder(path_within_project=tmp_path / "brands_in_yaml")
     keys = defs.resolve_asset_graph().get_all_asset_keys()
     assert {key.to_user_string() for key in keys} == {f"north/{table}" for table in TABLES}
 

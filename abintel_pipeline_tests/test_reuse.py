@@ -107,6 +107,19 @@ def test_two_brands_with_their_own_rules_live_in_one_code_location(
     assert [(r["bins"], r["history_days"]) for r in rules.values()] == [(5, 365), (3, 30)]
 
 
+def test_wrong_rules_are_told_by_the_name_of_the_brands_own_resource(
+    tmp_path: Path, instance: dg.DagsterInstance
+):
+    defs = build_defs(brand(tmp_path, "south", "1.00"), key_prefix="south")
+    wrong = {"resources": {"south_rules": {"config": {"bins": 11}}}}
+    result = defs.resolve_job_def("south_customer_snapshots").execute_in_process(
+        instance=instance, partition_key=DAY, run_config=QUIET | wrong, raise_on_error=False
+    )
+    failed = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    told = str(failed[0].user_failure_data.description)
+    assert told.startswith("resources.south_rules.config: bins: Input should be less than")
+
+
 def test_names_of_a_prefix_and_without_one(settings: Settings):
     def names(defs: dg.Definitions) -> list[str]:
         repository = defs.get_repository_def()

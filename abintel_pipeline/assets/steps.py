@@ -53,7 +53,7 @@ def step_assets(
     def made(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         with (
             transient_faults_retried(context.retry_number),
-            step_context(settings, getattr(context.resources, rules)) as opened,
+            step_context(settings, getattr(context.resources, rules), rules) as opened,
         ):
             make_days(context, step, opened, names, progress)
         yield from (dg.MaterializeResult(asset_key=names.key(t.name)) for t in step.tables)
