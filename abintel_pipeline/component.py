@@ -66,6 +66,16 @@ def _written(annotation: Any) -> Any:
     return (dict[str, Any] if model else annotation) | str | None
 
 
+class CustomerSnapshotsScaffolder(dg.Scaffolder):
+    """`dg scaffold defs abintel_pipeline.CustomerSnapshots north`: a pipeline named north."""
+
+    def scaffold(self, request: dg.ScaffoldRequest) -> None:
+        """Write a `defs.yaml` that loads as it is."""
+        name = request.target_path.name
+        dg.scaffold_component(request, {"key_prefix": name, "data_dir": f"data/{name}"})
+
+
+@dg.scaffold_with(CustomerSnapshotsScaffolder)
 class CustomerSnapshots(dg.Component):
     """Raw retail transactions in, a daily snapshot of every customer out.
 

@@ -213,8 +213,12 @@ def dg_command(project: Path, *words: str) -> str:
     return ran.stdout + ran.stderr
 
 
-def test_the_component_is_listed_checked_loaded_and_materialized(project: Path):
+def test_the_component_is_listed_scaffolded_checked_and_materialized(project: Path):
     assert "abintel_pipeline.CustomerSnapshots" in dg_command(project, "list", "components")
+    dg_command(project, "scaffold", "defs", "abintel_pipeline.CustomerSnapshots", "east")
+    scaffolded = (project / "shops" / "defs" / "east" / "defs.yaml").read_text()
+    assert "key_prefix: east" in scaffolded
+    assert "data_dir: data/east" in scaffolded
     assert "validated successfully" in dg_command(project, "check", "yaml")
     dg_command(project, "launch", "--job", "north_customer_snapshots", "--partition", DAY)
     north = Settings(_env_file=None, data_dir=project / "brands" / "north")
