@@ -1,6 +1,9 @@
 """What the Dagster UI shows of a table, derived from its Pandera model and its published file."""
 
-from collections.abc import Iterable, Iterator
+import inspect
+import warnings
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,11 +13,13 @@ import pandera.pandas as pa
 import pyarrow.parquet as pq
 
 from abintel_pipeline.contract import Table
+from abintel_pipeline.findings import Finding
 from abintel_pipeline.intake import Intake
 from abintel_pipeline.naming import Names
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import StepContext
 from abintel_pipeline.store import SnapshotStore, Staged
+from abintel_pipeline.verification import nothing_delivered
 from abintel_pipeline.windows import Window, affected_snapshots, published_windows
 
 PREVIEW_ROWS = 5
@@ -24,7 +29,13 @@ Metadata = dict[str, Any]
 
 
 def table_spec(
-    table: Table, settings: Settings, names: Names, *, group: str, deps: Iterable[str] = ()
+    table: Table,
+    settings: Settings,
+    names: Names,
+    *,
+    group: str,
+    deps: Iterable[str] = (),
+    made_by: Callable[..., object],
 ) -> dg.AssetSpec:
     """The asset of a table: described, typed and owned as its model and the settings say."""
     return dg.AssetSpec(
@@ -34,8 +45,22 @@ def table_spec(
         group_name=names.name(group),
         kinds=KINDS,
         owners=list(settings.owners),
-        metadata={"dagster/column_schema": column_schema(table)},
+        metadata={
+            "dagster/column_schema": column_schema(table),
+            "dagster/code_references": code_references(made_by),
+        },
     )
+
+
+def code_references(made_by: Callable[..., object]) -> dg.CodeReferencesMetadataValue:
+    """A link to the function that makes the asset, for the editor of whoever runs the code."""
+    code = inspect.unwrap(made_by).__code__
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        place = dg.LocalFileCodeReference(
+            file_path=code.co_filename, line_number=code.co_firstlineno, label=made_by.__name__
+        )
+        return dg.CodeReferencesMetadataValue(code_references=[place])
 
 
 def column_schema(table: Table) -> dg.TableSchema:
@@ -65,14 +90,20 @@ def _constraints(column: pa.Column) -> dg.TableColumnConstraints:
 def published(
     step: StepContext, *staged: Staged, facts: Metadata | None = None
 ) -> dict[str, Metadata]:
-    """Per table: row count, place and first rows of its published day, and the rules in force."""
+    """Per table: row count, place, first rows and figures of its published day, and the rules."""
     rules = {"rules": dg.MetadataValue.json(step.rules.model_dump(mode="json"))}
     return {
         one.table.name: _file_metadata(one.rows, step.store.path(one.table, one.day))
         | rules
         | (facts or {})
+        | dict(one.figures)
         for one in staged
     }
+
+
+def picture(png: bytes) -> dg.MetadataValue:
+    """A picture that the UI shows behind "Show Markdown"."""
+    return dg.MetadataValue.md(f"![](data:image/png;base64,{b64encode(png).decode()})")
 
 
 def _file_metadata(rows: int, path: Path) -> Metadata:
@@ -106,14 +137,16 @@ def _cell(value: Any) -> str:
 
 def intakes_metadata(
     store: SnapshotStore, tables: tuple[Table, Table], taken: Iterable[tuple[date, Intake | None]]
-) -> Iterator[tuple[date, dict[str, Metadata]]]:
+) -> Iterator[tuple[date, dict[str, Metadata], tuple[Finding, ...]]]:
     """Of the raw and the rejected table of each day: what was received, accepted, refused, and why.
 
-    For a day whose delivery never came it says so; what was published for it before stays.
+    And what verifying it found. For a day whose delivery never came it says so; what was published
+    for it before stays.
     """
     windows = published_windows(store)
     for day, intake in taken:
-        yield day, _intake_metadata(store, day, tables, intake, windows)
+        findings = intake.accepted_rows.findings if intake else (nothing_delivered(tables[0], day),)
+        yield day, _intake_metadata(store, day, tables, intake, windows), findings
 
 
 def _intake_metadata(

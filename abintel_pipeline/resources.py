@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import Field, ValidationError
 
 from abintel_pipeline.engines import engine
+from abintel_pipeline.findings import VerificationFailed
 from abintel_pipeline.intake import DeliveryError
 from abintel_pipeline.settings import Rules, Settings, faults
 from abintel_pipeline.snapshots import StepContext
@@ -73,5 +74,5 @@ def step_context(
     try:
         with engine(settings) as connection:
             yield StepContext(connection, settings, in_force)
-    except (DeliveryError, NothingDelivered, SnapshotMissing) as error:
+    except (DeliveryError, NothingDelivered, SnapshotMissing, VerificationFailed) as error:
         raise dg.Failure(str(error), allow_retries=False) from error

@@ -305,6 +305,31 @@ class Settings(Rules, BaseSettings):
         le=1,
         description="Above this share of refused rows a delivery fails as a whole.",
     )
+    warn_refused_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Above this share of refused rows a delivery that was taken in gets a warning.",
+    )
+    warn_volume_change: float = Field(
+        0.5,
+        gt=0,
+        description="A delivery gets a warning when its rows differ by more than this share from"
+        " the median of the same weekday's recent deliveries.",
+    )
+    warn_missing_days: int = Field(
+        0,
+        ge=0,
+        description="A snapshot gets a warning when more delivery days than this are missing from"
+        " its window.",
+    )
+    warn_tier_shift: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="A snapshot gets a warning when a tier's share of the customers differs by more"
+        " than this from the day before.",
+    )
     sql_url: SecretStr | None = Field(
         None, description="SQLAlchemy URL of a source database; set: deliveries come from it."
     )

@@ -1,8 +1,8 @@
 """The steps of the pipeline: read the store, apply the formulas, publish whole files.
 
 This is the pipeline without an orchestrator: the Dagster assets, the benchmarks and anything else
-that makes snapshots call these functions. A day's tables are published together or, on any error,
-not at all; a step over many days publishes them one by one.
+that makes snapshots call these functions. A day's tables are published together or, on any error or
+failed check (`verification`), not at all; a step over many days publishes them one by one.
 """
 
 from collections import deque
@@ -32,6 +32,7 @@ from abintel_pipeline.metrics.rfm import customer_rfm, rfm_cuts, rfm_thresholds
 from abintel_pipeline.metrics.states import Span, customer_changes, customer_states, features_on
 from abintel_pipeline.settings import Rules, Settings
 from abintel_pipeline.store import SnapshotStore, Staged, bind_day, scan, view_of_day
+from abintel_pipeline.verification import reconciled, verified
 from abintel_pipeline.windows import NothingDelivered, Window, spans, window_of
 
 RAW_TRANSACTIONS = TABLES["raw_transactions"]
@@ -73,6 +74,7 @@ def take_in(step: StepContext, day: date, how: TakeIn) -> Intake | None:
     with step.store.staging() as folder:
         intake = how(step.connection, step.settings, day, folder)
         if intake is not None:
+            intake = reconciled(intake)
             step.store.publish(intake.refused_rows, intake.accepted_rows)
     return intake
 
@@ -145,8 +147,9 @@ def _features_alone(step: StepContext, windows: list[Window]) -> Iterator[tuple[
         features = customer_features(in_force, customers, window.end, step.rules)
         with step.store.staging() as folder:
             staged = step.store.stage(folder, CUSTOMER_FEATURES, window.end, features, step.rules)
-            step.store.publish(staged)
-            yield staged, window
+            for (one,) in verified(step.connection, step.store, [(staged,)]):
+                step.store.publish(one)
+                yield one, window
 
 
 def _features_together(step: StepContext, windows: list[Window]) -> Iterator[tuple[Staged, Window]]:
@@ -162,10 +165,11 @@ def _features_together(step: StepContext, windows: list[Window]) -> Iterator[tup
         ) as states,
         step.store.staging() as folder,
     ):
-        staged = _stage_all(step, (_writing_state(step, folder, states, w.end) for w in windows))
-        for one, window in zip(staged, windows, strict=True):
+        written = _stage_all(step, (_writing_state(step, folder, states, w.end) for w in windows))
+        read = {window.end: window for window in windows}
+        for (one,) in verified(step.connection, step.store, ((each,) for each in written)):
             step.store.publish(one)
-            yield one, window
+            yield one, read[one.day]
 
 
 def _writing_state(step: StepContext, folder: Path, states: ir.Table, day: date) -> OnCursor:
@@ -294,9 +298,9 @@ def _publish_with(
     """Publish each day's scores together with its rows of a small table that has all the days'."""
     store = step.store
     with kept(step.connection, rows) as every:
-        for one in scored:
-            own = every.filter(every.snapshot_date == one.day)
-            small = store.stage(folder, table, one.day, own, step.rules)
+        of_day = ((one, every.filter(every.snapshot_date == one.day)) for one in scored)
+        made = ((o, store.stage(folder, table, o.day, own, step.rules)) for o, own in of_day)
+        for one, small in verified(step.connection, store, made):
             store.publish(one, small)
             yield one, small
 

@@ -13,9 +13,9 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.engines import native
+from abintel_pipeline.findings import Figure, Finding
 from abintel_pipeline.settings import Rules
 
 FILE_NAME = "data.parquet"
@@ -35,6 +36,9 @@ STAGING = ".staging"
 RULES_KEY = "abintel_rules"
 ABANDONED_AFTER_SECONDS = 24 * 3600
 ROW_GROUP_SIZE = 122_880
+
+DAY_OF_FILE = f"right(filename, {len('YYYY-MM-DD/') + len(FILE_NAME)})[:10]::DATE"
+"""SQL of a file's day, from the end of its own path."""
 
 
 class SnapshotMissing(LookupError):
@@ -59,6 +63,9 @@ class Staged:
     day: date
     path: Path
     rows: int
+    findings: tuple[Finding, ...] = ()
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    """Numbers of the day that verifying it came across and that are worth following."""
 
 
 Write = Callable[[duckdb.DuckDBPyConnection, Path, date], Staged]
@@ -217,9 +224,8 @@ def _select(table: Table, paths: list[Path]) -> str:
     above the store may be called `env=prod`, which hive partitioning takes for a column.
     """
     files = ", ".join(map(file_literal, paths))
-    day = f"right(filename, {len('YYYY-MM-DD/') + len(FILE_NAME)})[:10]::DATE"
     return (
-        f"SELECT *, {day} AS {table.partition_column} FROM"
+        f"SELECT *, {DAY_OF_FILE} AS {table.partition_column} FROM"
         f" read_parquet([{files}], hive_partitioning=false, filename=true, union_by_name=true)"
     )
 

@@ -3,18 +3,20 @@
 from collections.abc import Iterator
 from datetime import date
 
-from abintel_pipeline.assets.steps import DayMetadata, Step
+from abintel_pipeline.assets.steps import Made, Step
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.metadata import published, window_metadata
 from abintel_pipeline.snapshots import StepContext, features_snapshots
+from abintel_pipeline.warning import features_warnings
 
 FEATURES = TABLES["customer_features"]
 
 
-def snapshot_days(step: StepContext, days: list[date]) -> Iterator[tuple[date, DayMetadata]]:
+def snapshot_days(step: StepContext, days: list[date]) -> Iterator[Made]:
     """Make the snapshots of the features and tell what each one's window held."""
     for features, window in features_snapshots(step, days):
-        yield features.day, published(step, features, facts=window_metadata(window))
+        metadata = published(step, features, facts=window_metadata(window))
+        yield Made(features.day, metadata, features.findings)
 
 
 CUSTOMER_FEATURES_STEP = Step(
@@ -23,4 +25,6 @@ CUSTOMER_FEATURES_STEP = Step(
     (FEATURES,),
     ("raw_transactions", "raw_customers"),
     snapshot_days,
+    features_warnings,
+    {FEATURES.name: ("missing_deliveries",)},
 )

@@ -3,18 +3,31 @@
 from collections.abc import Iterator
 from datetime import date
 
-from abintel_pipeline.assets.steps import DayMetadata, Step
+from abintel_pipeline.assets.steps import Made, Step
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.metadata import published
+from abintel_pipeline.metadata import Metadata, picture, published
+from abintel_pipeline.pictures import customers_by_score, spend_by_segment
 from abintel_pipeline.snapshots import StepContext, rfm_snapshots
+from abintel_pipeline.warning import rfm_warnings
 
 RFM, THRESHOLDS = TABLES["customer_rfm"], TABLES["rfm_thresholds"]
 
 
-def snapshot_days(step: StepContext, days: list[date]) -> Iterator[tuple[date, DayMetadata]]:
+def snapshot_days(step: StepContext, days: list[date]) -> Iterator[Made]:
     """Make the snapshots of the scores and of their thresholds."""
     for rfm, thresholds in rfm_snapshots(step, days):
-        yield rfm.day, published(step, rfm, thresholds)
+        findings = (*rfm.findings, *thresholds.findings)
+        yield Made(rfm.day, published(step, rfm, thresholds), findings)
+
+
+def rfm_pictures(step: StepContext, day: date) -> dict[str, Metadata]:
+    """Customers by recency and frequency score, with their tiers, and the spend by segment."""
+    return {
+        RFM.name: {
+            "recency_and_frequency": picture(customers_by_score(step, day)),
+            "spend": picture(spend_by_segment(step, day)),
+        }
+    }
 
 
 CUSTOMER_RFM_STEP = Step(
@@ -23,4 +36,7 @@ CUSTOMER_RFM_STEP = Step(
     (RFM, THRESHOLDS),
     ("customer_features", "customer_loyalty"),
     snapshot_days,
+    rfm_warnings,
+    {RFM.name: ("tier_shares",), THRESHOLDS.name: ("cohort_size",)},
+    rfm_pictures,
 )

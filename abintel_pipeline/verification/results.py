@@ -1,0 +1,188 @@
+"""What must hold of the result tables of a day before they are published.
+
+Looked at in the staged files themselves, after they were written: what a reader will see. Days are
+taken in batches, and a batch costs one query per question, however many days are in it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import date
+
+import duckdb
+import pyarrow.parquet as pq
+from ibis.backends.duckdb import Backend
+
+from abintel_pipeline.contract import TABLES, Table
+from abintel_pipeline.engines import native
+from abintel_pipeline.findings import Figure, Finding, VerificationFailed
+from abintel_pipeline.store import SnapshotStore, Staged
+from abintel_pipeline.verification.constraints import constraints
+from abintel_pipeline.verification.files import (
+    Broken,
+    broken_constraints,
+    only_in_one,
+    out_of_order,
+)
+from abintel_pipeline.verification.scores import scores_from_thresholds
+from abintel_pipeline.verification.summary import summary_adds_up
+
+BATCH_ROWS = 2_000_000
+BATCH_DAYS = 100
+"""So many customers, or days, wait for each other to be looked at in one go."""
+
+Day = tuple[Staged, ...]
+"""The tables that a step makes of one day, the table of customers first."""
+Figures = dict[tuple[str, date], dict[str, Figure]]
+
+
+def verified(connection: Backend, store: SnapshotStore, made: Iterable[Day]) -> Iterator[Day]:
+    """The days that pass every check, in order, with their findings; to be published as they come.
+
+    Raises VerificationFailed, at the end, telling of those that didn't: they stay unpublished.
+    """
+    refused: list[Finding] = []
+    for batch in _batches(made):
+        with native(connection).cursor() as cursor:
+            findings, figures = _looked_at(cursor, store, batch)
+        for day in batch:
+            own = [one for one in findings if one.day == day[0].day]
+            if all(one.passed for one in own):
+                yield tuple(_with(staged, own, figures) for staged in day)
+            else:
+                refused += own
+    if refused:
+        raise VerificationFailed(refused)
+
+
+def _batches(made: Iterable[Day]) -> Iterator[list[Day]]:
+    batch: list[Day] = []
+    for day in made:
+        batch.append(day)
+        if len(batch) == BATCH_DAYS or sum(one[0].rows for one in batch) >= BATCH_ROWS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _with(staged: Staged, findings: list[Finding], figures: Figures) -> Staged:
+    own = tuple(one for one in findings if one.table == staged.table.name)
+    return replace(staged, findings=own, figures=figures.get((staged.table.name, staged.day), {}))
+
+
+def _looked_at(
+    connection: duckdb.DuckDBPyConnection, store: SnapshotStore, batch: list[Day]
+) -> tuple[list[Finding], Figures]:
+    findings = [
+        finding for staged in zip(*batch, strict=True) for finding in _contract(connection, staged)
+    ]
+    customers = [day[0] for day in batch]
+    name = customers[0].table.name
+    findings += _customers(connection, store, customers, MADE_FROM[name])
+    if name not in MORE:
+        return findings, {}
+    table, look = MORE[name]
+    more, figures = look(connection, *zip(*batch, strict=True))
+    return findings + more, {(table, day): told for day, told in figures.items()}
+
+
+def _contract(connection: duckdb.DuckDBPyConnection, staged: Sequence[Staged]) -> Iterator[Finding]:
+    """Every row of a result table meets every constraint of its Pandera model."""
+    table = staged[0].table
+    rules = len(constraints(table))
+    broken = broken_constraints(connection, table, staged)
+    for one in staged:
+        wrong = {rule: found[one.day] for rule, found in broken.items() if one.day in found}
+        told = [
+            f"{count:,} of {one.rows:,} rows break {rule}, the first {'; '.join(examples)}"
+            for rule, (count, examples) in wrong.items()
+        ]
+        yield Finding(
+            table.name,
+            one.day,
+            "contract",
+            not wrong,
+            ". ".join(told) or f"all {one.rows:,} rows meet the {rules} constraints of the model",
+            {"rows": one.rows, "constraints": rules, "broken_constraints": len(wrong)},
+        )
+
+
+def _customers(
+    connection: duckdb.DuckDBPyConnection,
+    store: SnapshotStore,
+    staged: Sequence[Staged],
+    others: Sequence[Table],
+) -> Iterator[Finding]:
+    """One row per customer, in order; and the customers of the tables that the day was made from.
+
+    As all stand in the same order, the customers are the same if row by row the ids are.
+    """
+    footers = {
+        (other.name, one.day): int(pq.read_metadata(store.path(other, one.day)).num_rows)
+        for one in staged
+        for other in others
+    }
+    as_long = [one for one in staged if all(footers[o.name, one.day] == one.rows for o in others)]
+    misplaced: Broken = {}
+    differing = {(o.name, one.day) for o in others for one in staged if one not in as_long}
+    longer = [one for one in staged if one not in as_long]
+    for some, compared in ((as_long, others), (longer, ())):
+        if some:
+            paths = [[store.path(other, one.day) for one in some] for other in compared]
+            broken, unlike = out_of_order(connection, some, paths, "customer_id")
+            misplaced |= broken
+            differing |= {
+                (o.name, day) for o, days in zip(compared, unlike, strict=True) for day in days
+            }
+    for one in staged:
+        yield _one_row_per_customer(one, *misplaced.get(one.day, (0, [])))
+        if others:
+            told = [
+                sentence
+                for other in others
+                if (other.name, one.day) in differing
+                for sentence in only_in_one(
+                    connection, one, store.path(other, one.day), other.name, "customer_id"
+                )
+            ]
+            yield _same_customers(one, {o.name: footers[o.name, one.day] for o in others}, told)
+
+
+def _one_row_per_customer(one: Staged, misplaced: int, examples: list[str]) -> Finding:
+    return Finding(
+        one.table.name,
+        one.day,
+        "one_row_per_customer",
+        not misplaced,
+        f"{misplaced:,} of {one.rows:,} rows repeat a customer or are out of order, the first"
+        f" {'; '.join(examples)}"
+        if misplaced
+        else f"{one.rows:,} customers, one row each, in order",
+        {"customers": one.rows, "misplaced_rows": misplaced},
+    )
+
+
+def _same_customers(one: Staged, others: dict[str, int], told: list[str]) -> Finding:
+    return Finding(
+        one.table.name,
+        one.day,
+        "same_customers",
+        not told,
+        "; ".join(told) or f"the same {one.rows:,} customers as in {' and '.join(others)}",
+        {one.table.name: one.rows, **others},
+    )
+
+
+MADE_FROM: dict[str, tuple[Table, ...]] = {
+    "customer_features": (),
+    "customer_loyalty": (TABLES["customer_features"],),
+    "customer_rfm": (TABLES["customer_features"], TABLES["customer_loyalty"]),
+}
+"""The published tables that must hold the same customers."""
+
+Look = Callable[..., tuple[list[Finding], dict[date, dict[str, Figure]]]]
+MORE: dict[str, tuple[str, Look]] = {
+    "customer_loyalty": ("loyalty_summary", summary_adds_up),
+    "customer_rfm": ("customer_rfm", scores_from_thresholds),
+}
+"""What else is looked at in a step's two tables, and which of them the figures are about."""

@@ -1,0 +1,123 @@
+"""What the pictures show, worked by hand, and that a small PNG of it is drawn."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from abintel_pipeline import pictures
+from abintel_pipeline.contract import TABLES
+from abintel_pipeline.pictures import (
+    customers_by_score,
+    reasons,
+    refused_by_reason,
+    score_histogram,
+    scores,
+    spend,
+    spend_by_segment,
+    tiers,
+)
+from abintel_pipeline.settings import Rules
+from abintel_pipeline.snapshots import StepContext
+from abintel_pipeline_tests.shop import Shop, day
+
+ON = "2025-01-01"
+REJECTED = TABLES["rejected_transactions"]
+MOST_BYTES = 40_000
+
+
+@pytest.fixture
+def five(shop: Shop) -> Shop:
+    """Spends of 0, 100, 600, 850 and 1000: by spend alone scores of 0, 0.1, 0.6, 0.85 and 1."""
+    rules = Rules(weights={"purchase_total": 1})
+    again = Shop(StepContext(shop.step.connection, shop.settings, rules))
+    again.deliver(ON, *(f"{n},T{n},{ON},{n}.00,P1" for n in (0, 100, 600, 850, 1000)))
+    again.take_in(ON)
+    again.snapshot(ON)
+    return again
+
+
+def opened(png: bytes) -> Image.Image:
+    assert len(png) < MOST_BYTES
+    image = Image.open(io.BytesIO(png))
+    assert (image.format, image.size) == ("PNG", (560, 280))
+    return image.convert("RGB")
+
+
+def pixels(image: Image.Image, color: tuple[int, int, int]) -> int:
+    counted = image.getcolors(image.width * image.height) or []
+    return {found: count for count, found in counted}.get(color, 0)
+
+
+def test_the_histogram_counts_customers_by_score(five: Shop) -> None:
+    counted = {n: count for n, count in enumerate(scores(five.step, day(ON))) if count}
+    assert counted == {0: 1, 5: 1, 30: 1, 42: 1, 49: 1}  # 0.85 lies in 0.84..0.86
+    image = opened(score_histogram(five.step, day(ON)))
+    assert pixels(image, (0x4C, 0x78, 0xA8)) > 500
+
+
+def test_spend_is_summed_by_segment_from_the_highest(five: Shop) -> None:
+    assert spend(five.step, day(ON)) == [
+        ("Platinum", 2, 1850.0),
+        ("Gold", 0, 0.0),
+        ("Silver", 1, 600.0),
+        ("Bronze", 0, 0.0),
+        ("At-Risk", 2, 100.0),
+    ]
+    opened(spend_by_segment(five.step, day(ON)))
+
+
+def test_customers_are_counted_by_recency_and_frequency(five: Shop) -> None:
+    """All bought once, on the same day: nobody passes a cut of either."""
+    ((field, counts),) = tiers(five.step, day(ON)).items()
+    assert field == (5, 1)
+    assert sum(counts.values()) == 5
+    image = opened(customers_by_score(five.step, day(ON)))
+    assert pixels(image, (0x08, 0x30, 0x6B)) > 1000  # the darkest blue: the fullest field
+
+
+@pytest.mark.parametrize("bins", [2, 10])
+def test_any_number_of_bins_can_be_drawn(five: Shop, bins: int) -> None:
+    again = Shop(StepContext(five.step.connection, five.settings, Rules(bins=bins)))
+    again.snapshot(ON)
+    opened(customers_by_score(again.step, day(ON)))
+
+
+def test_refused_rows_are_counted_by_reason(shop: Shop) -> None:
+    settings = shop.settings.model_copy(update={"max_refused_share": 1.0})
+    again = Shop(StepContext(shop.step.connection, settings, shop.step.rules))
+    again.deliver(ON, f"1,T,{ON},abc,P1", f"2,T,{ON},-1,P1", f"3,T,{ON},x,P1", f"4,T,{ON},1.00,P1")
+    again.take_in(ON)
+    assert reasons(again.step, REJECTED, day(ON)) == [
+        ("amount: not a number", 2),
+        ("amount: negative", 1),
+    ]
+    drawn = refused_by_reason(again.step, REJECTED, day(ON))
+    assert drawn
+    assert pixels(opened(drawn), (0x4C, 0x78, 0xA8)) > 5000
+
+
+def test_where_nothing_was_refused_there_is_nothing_to_draw(five: Shop) -> None:
+    assert refused_by_reason(five.step, REJECTED, day(ON)) is None
+    assert refused_by_reason(five.step, REJECTED, day("2025-01-02")) is None
+
+
+def test_a_snapshot_of_nobody_can_be_drawn(shop: Shop) -> None:
+    shop.deliver(ON)
+    shop.take_in(ON)
+    shop.snapshot(ON)
+    for draw in (score_histogram, spend_by_segment, customers_by_score):
+        opened(draw(shop.step, day(ON)))
+
+
+def test_busy_pictures_stay_small(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = {(r, f): {"Promising": 1000 * r + f} for r in range(1, 11) for f in range(1, 11)}
+    shop.deliver(ON, f"1,T,{ON},1.00,P1")
+    shop.take_in(ON)
+    again = Shop(StepContext(shop.step.connection, shop.settings, Rules(bins=10)))
+    again.snapshot(ON)
+    monkeypatch.setattr(pictures, "tiers", lambda *_: full)
+    opened(customers_by_score(again.step, day(ON)))
+    many = [(f"line: too many fields, of which {n} " + "x" * 60, n) for n in range(10, 0, -1)]
+    monkeypatch.setattr(pictures, "reasons", lambda *_: many)
+    opened(refused_by_reason(again.step, REJECTED, day(ON)) or b"")

@@ -1,0 +1,225 @@
+"""Each warning shown to come, and not to come; every number worked by hand."""
+
+from datetime import timedelta
+
+import pytest
+
+from abintel_pipeline.contract import TABLES
+from abintel_pipeline.findings import Finding
+from abintel_pipeline.settings import Rules, Settings
+from abintel_pipeline.snapshots import StepContext
+from abintel_pipeline.warning import (
+    delivery_warnings,
+    features_warnings,
+    loyalty_warnings,
+    rfm_warnings,
+)
+from abintel_pipeline_tests.shop import Shop, day
+
+ON = "2025-03-05"
+transactions_warnings = delivery_warnings(TABLES["raw_transactions"])
+
+
+def with_settings(shop: Shop, **changes: object) -> StepContext:
+    settings = Settings(**{**shop.settings.model_dump(), **changes}, _env_file=None)
+    return StepContext(shop.step.connection, settings, settings.rules)
+
+
+def take_in(shop: Shop, on: str, rows: int, refused: int = 0) -> None:
+    good = [f"{n},T{n},{on},1.00,P1" for n in range(rows - refused)]
+    shop.deliver(on, *good, *(f"{n},T{n},{on},abc,P1" for n in range(rows - refused, rows)))
+    shop.take_in(on)
+
+
+def only(findings: list[Finding], check: str) -> Finding:
+    (found,) = [one for one in findings if one.check == check]
+    assert not found.blocking
+    return found
+
+
+@pytest.mark.parametrize(("rows", "passed"), [(100, True), (99, False)])
+def test_more_refused_rows_than_usual_are_a_warning(shop: Shop, rows: int, passed: bool) -> None:
+    """One of a hundred is 1 %, one of 99 is more."""
+    take_in(shop, ON, rows, refused=1)
+    finding = only(transactions_warnings(shop.step, [day(ON)]), "refused_share")
+    assert finding.passed is passed
+    assert finding.numbers == {"share": 1 / rows, "limit": 0.01}
+    assert finding.sentence.startswith(f"1 of {rows} rows refused, 1.0")
+
+
+def test_refused_customers_are_a_warning_too(shop: Shop) -> None:
+    shop = Shop(with_settings(shop, max_refused_share=1))
+    shop.deliver_customers(ON, "001,0.4", "002,1.4")
+    shop.take_in(ON)
+    warn = delivery_warnings(TABLES["raw_customers"])
+    (finding,) = warn(shop.step, [day(ON)])
+    assert (finding.table, finding.passed, finding.numbers["share"]) == (
+        "raw_customers",
+        False,
+        0.5,
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "passed"), [(3, True), (9, True), (2, False), (10, False), (0, False)]
+)
+def test_an_unusual_volume_for_the_weekday_is_a_warning(
+    shop: Shop, rows: int, passed: bool
+) -> None:
+    """The last three Wednesdays had 4, 6 and 20 rows: a median of 6. Tuesday doesn't count."""
+    for weeks, usual in ((1, 4), (2, 20), (4, 6)):
+        take_in(shop, str(day(ON) - timedelta(weeks=weeks)), usual)
+    take_in(shop, str(day(ON) - timedelta(days=1)), 50)
+    take_in(shop, ON, rows)
+    finding = only(transactions_warnings(shop.step, [day(ON)]), "delivery_volume")
+    assert finding.passed is passed
+    assert finding.numbers == {
+        "received": rows,
+        "usual": 6,
+        "change": pytest.approx(abs(rows - 6) / 6),
+        "limit": 0.5,
+    }
+    wider = with_settings(shop, warn_volume_change=1)
+    assert only(transactions_warnings(wider, [day(ON)]), "delivery_volume").passed
+
+
+def test_two_weeks_are_too_few_to_compare_and_nine_weeks_ago_too_long(shop: Shop) -> None:
+    for weeks in (1, 2, 9):
+        take_in(shop, str(day(ON) - timedelta(weeks=weeks)), 1)
+    take_in(shop, ON, 50)
+    finding = only(transactions_warnings(shop.step, [day(ON)]), "delivery_volume")
+    assert finding.passed
+    assert "too few" in finding.sentence
+
+
+def test_a_delivery_that_did_not_come_is_a_warning_of_volume(shop: Shop) -> None:
+    for weeks in (1, 2, 3):
+        take_in(shop, str(day(ON) - timedelta(weeks=weeks)), 5)
+    share, volume = transactions_warnings(shop.step, [day(ON)])
+    assert (share.passed, share.sentence) == (True, "nothing was delivered")
+    assert (volume.passed, volume.numbers["change"]) == (False, 1.0)
+
+
+@pytest.mark.parametrize(("tolerated", "passed"), [(0, False), (1, False), (2, True)])
+def test_missing_delivery_days_are_a_warning(shop: Shop, tolerated: int, passed: bool) -> None:
+    for on in ("2025-03-01", "2025-03-03", ON):
+        take_in(shop, on, 1)
+    step = with_settings(shop, warn_missing_days=tolerated)
+    (finding,) = features_warnings(step, [day(ON)])
+    assert finding.passed is passed
+    assert finding.numbers == {"missing": 2, "delivered": 3, "limit": tolerated}
+    assert finding.sentence == (
+        "2 of 5 delivery days in the window are missing, the first 2025-03-02"
+    )
+
+
+def by_spend(shop: Shop, spends: list[int], on: str = ON, **rules: object) -> Shop:
+    """A snapshot of customers with these spends, whose score is their spend alone."""
+    chosen = Rules(**{"weights": {"purchase_total": 1}, **rules})
+    again = Shop(StepContext(shop.step.connection, shop.settings, chosen))
+    again.deliver(on, *(f"{n:03},T{n}{on},{on},{s}.00,P1" for n, s in enumerate(spends)))
+    again.take_in(on)
+    again.snapshot(on)
+    return again
+
+
+def test_an_empty_segment_is_a_warning_with_what_would_fill_it(shop: Shop) -> None:
+    """Of 0..1000, 750 scores 0.75, Gold, and 600 scores 0.6, Silver: nobody is Bronze."""
+    again = by_spend(shop, [0, 100, 600, 750, 1000])
+    finding = only(loyalty_warnings(again.step, [day(ON)]), "empty_segment")
+    assert not finding.passed
+    assert finding.sentence.startswith("Bronze (from 0.3) is empty; beginning at 0.1 it is not")
+    assert (finding.numbers["empty"], finding.numbers["Bronze would begin at"]) == (1, 0.1)
+
+
+def test_the_lowest_segment_is_filled_from_above(shop: Shop) -> None:
+    thresholds = {"High": 0.5, "Some": 0.2, "None": 0.0}
+    again = by_spend(shop, [1], segment_thresholds=thresholds)  # alone: 0.5
+    finding = only(loyalty_warnings(again.step, [day(ON)]), "empty_segment")
+    assert finding.numbers == {"empty": 2, "Some would reach": 0.5, "None would reach": 0.5}
+
+
+def test_percentile_bounds_that_would_fill_a_segment_are_named_for_the_newest_day(
+    shop: Shop,
+) -> None:
+    """A hundred customers at 0, one each at 600 and 1200, one at 10,000: 0.06, 0.12 and 1.
+
+    p99 of 103 values is the value at place 102 · 0.99 = 100.98 of 0..102: 600 + 0.98 · 600 = 1188.
+    Between 0 and 1188 the 600 scores 0.5051, Silver; the 1200 and the 10,000 are clipped to 1.
+    """
+    spends = [0] * 100 + [600, 1200, 10000]
+    again = by_spend(shop, spends)
+    finding = only(loyalty_warnings(again.step, [day(ON)]), "empty_segment")
+    filled = {k: v for k, v in finding.numbers.items() if k.endswith("percentile bounds")}
+    assert filled == {"Silver with percentile bounds": 1}
+    assert "with ABINTEL_BOUNDS kind percentiles it has 1 customers" in finding.sentence
+    later = str(day(ON) + timedelta(days=1))
+    by_spend(shop, [], on=later)
+    earlier, _ = [
+        one
+        for one in loyalty_warnings(again.step, [day(ON), day(later)])
+        if one.check == "empty_segment"
+    ]
+    assert "percentile" not in earlier.sentence
+
+
+def test_segments_that_all_have_customers_are_no_warning(shop: Shop) -> None:
+    again = by_spend(shop, [0, 300, 500, 700, 1000])
+    findings = loyalty_warnings(again.step, [day(ON)])
+    assert only(findings, "empty_segment").sentence == "each of 5 segments has customers"
+    assert [one.passed for one in findings] == [True, True]
+
+
+def test_a_constant_metric_with_a_weight_is_a_warning(shop: Shop) -> None:
+    again = by_spend(shop, [1, 2], weights={"purchase_total": 1, "visit_frequency": 3})
+    finding = only(loyalty_warnings(again.step, [day(ON)]), "constant_metric")
+    assert not finding.passed
+    assert finding.sentence.startswith("visit_frequency is the same for every customer")
+    assert (finding.numbers["constant"], finding.numbers["purchase_total"]) == (1, 1.0)
+
+
+@pytest.mark.parametrize(("limit", "passed"), [(1.0, True), (0.99, False)])
+def test_a_tier_that_shifts_from_one_day_to_the_next_is_a_warning(
+    shop: Shop, limit: float, passed: bool
+) -> None:
+    """With 3 bins four alike score 3, 1, 1: 5 in all, and p70 of equal totals is that: Loyal.
+
+    On the next day one of them buys again and scores 3, 3, 3: Champion. The totals are 5, 5, 5 and
+    9, p70 is 5.4 and p20 is 5: the other three are At-Risk, and nobody is Loyal.
+    """
+    by_spend(shop, [1, 1, 1, 1], bins=3)
+    later = day(ON) + timedelta(days=1)
+    shop.deliver(str(later), f"000,U,{later},5.00,P1")
+    shop.take_in(str(later))
+    step = with_settings(shop, warn_tier_shift=limit, bins=3)
+    Shop(step).snapshot(str(later))
+    found = [one for one in rfm_warnings(step, [day(ON), later]) if one.check == "tier_shares"]
+    first, then = found
+    assert "no snapshot of the day before" in first.sentence
+    assert (first.passed, first.numbers["Loyal"]) == (True, 1.0)
+    assert then.passed is passed
+    assert then.sentence.startswith("Loyal went from 100.0% of the customers to 0.0%")
+    shares = {"Champion": 0.25, "Loyal": 0, "Potential": 0, "Promising": 0, "At-Risk": 0.75}
+    assert then.numbers == {"shift": 1.0, "limit": limit, **shares}
+    assert [one for one in rfm_warnings(step, [later]) if one.check == "tier_shares"] == [then]
+
+
+@pytest.mark.parametrize(("customers", "passed"), [(5, True), (4, False)])
+def test_a_cohort_smaller_than_the_bins_is_a_warning(
+    shop: Shop, customers: int, passed: bool
+) -> None:
+    again = by_spend(shop, list(range(customers)))
+    finding = only(rfm_warnings(again.step, [day(ON)]), "cohort_size")
+    assert (finding.table, finding.passed) == ("rfm_thresholds", passed)
+    assert finding.numbers == {"customers": customers, "bins": 5}
+
+
+def test_a_snapshot_of_nobody_is_told_of_too(shop: Shop) -> None:
+    again = by_spend(shop, [])
+    loyalty = loyalty_warnings(again.step, [day(ON)])
+    assert [one.check for one in loyalty] == ["empty_segment", "constant_metric"]
+    rfm = rfm_warnings(again.step, [day(ON)])
+    assert [(one.check, one.passed) for one in rfm] == [
+        ("tier_shares", True),
+        ("cohort_size", False),
+    ]

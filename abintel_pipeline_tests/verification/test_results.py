@@ -1,0 +1,366 @@
+"""What must hold before a day is published: each check shown failing, and what stays then."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from abintel_pipeline import snapshots
+from abintel_pipeline.contract import TABLES
+from abintel_pipeline.findings import Finding, VerificationFailed
+from abintel_pipeline.intake import take_in_transactions
+from abintel_pipeline.settings import Rules
+from abintel_pipeline.snapshots import (
+    features_snapshots,
+    loyalty_snapshot,
+    loyalty_snapshots,
+    rfm_snapshot,
+    rfm_snapshots,
+)
+from abintel_pipeline.store import Staged
+from abintel_pipeline.verification import verified
+from abintel_pipeline.verification.scores import interval
+from abintel_pipeline_tests.shop import Shop, day, days
+
+ON = "2025-01-02"
+STEPS = {
+    "customer_features": ("customer_features",),
+    "customer_loyalty": ("customer_loyalty", "loyalty_summary"),
+    "customer_rfm": ("customer_rfm", "rfm_thresholds"),
+}
+"""The tables of each step."""
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+@pytest.fixture
+def published(shop: Shop) -> Shop:
+    """Ten customers, A to J, who spent 10, 20, … 100 in 1, 2, … 10 orders, the last the latest."""
+    for place, customer in enumerate("ABCDEFGHIJ", 1):
+        lines = [f"{customer},T{n},2025-01-01,10.00,P{n}" for n in range(place)]
+        shop.deliver("2025-01-01", *_delivered(shop, "2025-01-01"), *lines)
+    shop.deliver(ON, *(f"{c},U,{ON},0.00,P1" for c in "FGHIJ"))
+    shop.take_in("2025-01-01", ON)
+    shop.snapshot(ON)
+    return shop
+
+
+def _delivered(shop: Shop, on: str) -> list[str]:
+    path = shop.settings.landing / "transactions" / f"{on}.csv"
+    return path.read_text().splitlines()[1:] if path.exists() else []
+
+
+def changed(shop: Shop, step: str, **changes: Change) -> dict[str, Finding]:
+    """The findings of a step's published day, once rows of its tables were changed."""
+    with shop.store.staging() as folder:
+        made = tuple(
+            _staged(shop, folder, name, changes.get(name, lambda rows: rows))
+            for name in STEPS[step]
+        )
+        try:
+            ((*tables,),) = verified(shop.step.connection, shop.store, [made])
+        except VerificationFailed as failed:
+            return {f"{one.table}.{one.check}": one for one in failed.findings}
+        return {f"{o.table}.{o.check}": o for staged in tables for o in staged.findings}
+
+
+def _staged(shop: Shop, folder: Path, name: str, change: Change) -> Staged:
+    """Rows in whatever order they come: past the store's own ordering, types and nullability."""
+    table = TABLES[name]
+    path = folder / name / f"{table.partition_column}={ON}" / "data.parquet"
+    path.parent.mkdir(parents=True)
+    rows = change(shop.read(name, ON).drop(columns=[table.partition_column]))
+    duckdb.sql("FROM rows").write_parquet(str(path))
+    return Staged(table, day(ON), path, len(rows))
+
+
+def put(place: int, **values: Any) -> Change:
+    """A change of some cells of one row."""
+
+    def change(rows: pd.DataFrame) -> pd.DataFrame:
+        for column, value in values.items():
+            rows.loc[place, column] = value
+        return rows
+
+    return change
+
+
+def failed(findings: dict[str, Finding]) -> dict[str, str]:
+    return {name: one.sentence for name, one in findings.items() if not one.passed}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_what_was_published_passes_with_numbers_and_a_sentence(published: Shop, step: str) -> None:
+    findings = changed(published, step)
+    assert failed(findings) == {}
+    assert all(one.blocking and one.sentence and one.numbers for one in findings.values())
+    contract = findings[f"{step}.contract"]
+    assert contract.numbers["rows"] == 10
+    assert contract.sentence.startswith("all 10 rows meet the ")
+
+
+def test_every_blocking_check_of_a_result_is_made(published: Shop) -> None:
+    assert [list(changed(published, step)) for step in STEPS] == [
+        ["customer_features.contract", "customer_features.one_row_per_customer"],
+        [
+            "customer_loyalty.contract",
+            "customer_loyalty.one_row_per_customer",
+            "customer_loyalty.same_customers",
+            "loyalty_summary.contract",
+            "loyalty_summary.summary_adds_up",
+        ],
+        [
+            "customer_rfm.contract",
+            "customer_rfm.one_row_per_customer",
+            "customer_rfm.same_customers",
+            "customer_rfm.scores_from_thresholds",
+            "rfm_thresholds.contract",
+        ],
+    ]
+
+
+def test_a_value_out_of_range_breaks_the_contract(published: Shop) -> None:
+    findings = changed(published, "customer_features", customer_features=put(3, purchase_total=-1))
+    (sentence,) = failed(findings).values()
+    assert sentence.startswith(
+        "1 of 10 rows break purchase_total: greater_than_or_equal_to(0), the first"
+        ' {"customer_id":"D","purchase_total":-1.0,"visit_frequency":4,'
+    )
+    assert findings["customer_features.contract"].numbers["broken_constraints"] == 1
+
+
+def test_a_missing_value_breaks_the_contract(published: Shop) -> None:
+    findings = changed(published, "customer_loyalty", customer_loyalty=put(0, loyalty_score=None))
+    assert "loyalty_score: not null" in failed(findings)["customer_loyalty.contract"]
+
+
+def test_an_unknown_metric_breaks_the_contract_of_the_thresholds(published: Shop) -> None:
+    findings = changed(published, "customer_rfm", rfm_thresholds=put(0, metric="spend"))
+    assert "metric: isin(" in failed(findings)["rfm_thresholds.contract"]
+
+
+@pytest.mark.parametrize(
+    ("change", "count", "first"),
+    [
+        (lambda rows: pd.concat([rows[:2], rows[1:]]), 1, "B"),
+        (lambda rows: rows[::-1], 9, "I"),
+        (lambda rows: pd.concat([rows, rows]), 1, "A"),
+    ],
+    ids=["twice", "backwards", "all twice"],
+)
+def test_a_customer_twice_or_out_of_order_is_named(
+    published: Shop, change: Change, count: int, first: str
+) -> None:
+    findings = changed(published, "customer_features", customer_features=change)
+    finding = findings["customer_features.one_row_per_customer"]
+    assert finding.numbers["misplaced_rows"] == count
+    assert f'the first {{"customer_id":"{first}"}}' in finding.sentence
+
+
+@pytest.mark.parametrize("step", ["customer_loyalty", "customer_rfm"])
+def test_a_customer_lost_or_added_is_named(published: Shop, step: str) -> None:
+    lost = failed(changed(published, step, **{step: lambda rows: rows[rows.customer_id != "C"]}))
+    assert lost[f"{step}.same_customers"].startswith("1 are in customer_features only, such as C")
+    other = failed(changed(published, step, **{step: put(2, customer_id="CC")}))
+    assert other[f"{step}.same_customers"].startswith(
+        f"1 are in {step} only, such as CC; 1 are in customer_features only, such as C"
+    )
+
+
+def test_features_made_again_with_other_customers_stop_rfm(published: Shop) -> None:
+    """Loyalty stayed as it was: a join would have lost the new customer without a word."""
+    before = published.bytes_of("customer_rfm", ON)
+    published.deliver(ON, f"K,T,{ON},5.00,P1", *(f"{c},U,{ON},0.00,P1" for c in "FGHIJ"))
+    published.take_in(ON)
+    list(features_snapshots(published.step, [day(ON)]))
+    with pytest.raises(VerificationFailed, match="customer_features only, such as K"):
+        rfm_snapshot(published.step, day(ON))
+    assert published.bytes_of("customer_rfm", ON) == before
+
+
+def test_counts_that_do_not_add_up_are_named(published: Shop) -> None:
+    (told,) = published.read("loyalty_summary", ON).segment_counts
+    counts = json.loads(told)
+    segment = next(name for name, count in counts.items() if count)
+    counts[segment] += 1
+    wrong = put(0, segment_counts=json.dumps(counts))
+    findings = changed(published, "customer_loyalty", loyalty_summary=wrong)
+    assert failed(findings) == {
+        "loyalty_summary.summary_adds_up": "the segments add up to 11, the summary says 10"
+        f" customers, 10 have a row; {segment}: the summary says {counts[segment]},"
+        f" {counts[segment] - 1} customers have it"
+    }
+
+
+def test_a_score_in_the_wrong_segment_is_named(published: Shop) -> None:
+    """J has score 1 and is one of the two Platinum customers."""
+    wrong = put(9, segment="Gold")
+    findings = changed(published, "customer_loyalty", customer_loyalty=wrong)
+    sentence = failed(findings)["loyalty_summary.summary_adds_up"]
+    assert "Platinum: the summary says 2, 1 customers have it" in sentence
+    assert "Gold, 0.7 up to 0.85: it has scores from " in sentence
+
+
+def test_a_summary_that_is_missing_is_named(published: Shop) -> None:
+    findings = changed(published, "customer_loyalty", loyalty_summary=lambda rows: rows[:0])
+    assert failed(findings) == {
+        "loyalty_summary.summary_adds_up": "there is no summary, but there are 10 customers"
+    }
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"monetary_score": 1, "rfm_class": "551", "rfm_total": 11, "rfm_tier": "Loyal",
+         "interpretation": "Loyal – regular buyers of above-average value"},
+        {"monetary_total": 20.0},
+        {"frequency": 1},
+        {"recency_days": 1},
+        {"rfm_class": "554"},
+        {"rfm_total": 14},
+        {"rfm_tier": "Loyal"},
+        {"interpretation": "At-Risk – infrequent, low recent activity"},
+    ],
+    ids=lambda values: next(iter(values)),
+)  # fmt: skip
+def test_a_score_that_the_thresholds_do_not_give_is_named(
+    published: Shop, values: dict[str, Any]
+) -> None:
+    assert published.read("customer_rfm", ON).rfm_class[9] == "555"
+    findings = changed(published, "customer_rfm", customer_rfm=put(9, **values))
+    assert list(failed(findings)) == ["customer_rfm.scores_from_thresholds"]
+    finding = findings["customer_rfm.scores_from_thresholds"]
+    assert finding.numbers == {"customers": 10, "thresholds": 16, "wrong": 1}
+    assert finding.sentence.startswith("1 of 10 customers have scores, class or tier")
+    assert 'the first {"customer_id":"J"' in finding.sentence
+
+
+def test_thresholds_that_are_missing_are_an_error(published: Shop) -> None:
+    findings = changed(
+        published, "customer_rfm", rfm_thresholds=lambda rows: rows[rows.metric != "recency"]
+    )
+    assert findings["customer_rfm.scores_from_thresholds"].numbers["wrong"] == 10
+
+
+def test_a_score_stands_for_an_interval_of_its_metric() -> None:
+    """The documents' frequency thresholds, and their recency thresholds, ascending."""
+    frequency, recency = [2.4, 2.8, 3.2, 3.6], [1.8, 2.6, 24.2, 66.6]
+    infinite = float("inf")
+    assert [interval("frequency", score, frequency) for score in (1, 2, 5)] == [
+        (-infinite, 2.4),
+        (2.4, 2.8),
+        (3.6, infinite),
+    ]
+    assert [interval("recency", score, recency) for score in (1, 2, 5)] == [
+        (66.6, infinite),
+        (24.2, 66.6),
+        (-infinite, 1.8),
+    ]
+
+
+@pytest.mark.parametrize("bins", [2, 3, 10])
+def test_any_number_of_bins_is_followed(published: Shop, bins: int) -> None:
+    again = Shop(
+        type(published.step)(published.step.connection, published.settings, Rules(bins=bins))
+    )
+    scored, _ = rfm_snapshot(again.step, day(ON))
+    assert all(one.passed for one in scored.findings)
+    assert sum(scored.figures.values()) == 10  # type: ignore[arg-type]
+
+
+def test_rows_that_got_lost_stop_a_delivery(shop: Shop) -> None:
+    shop.deliver(ON, f"A,T,{ON},1.00,P1", f"B,T,{ON},1.00,P1")
+    shop.take_in(ON)
+    before = shop.bytes_of("raw_transactions", ON)
+
+    def losing(*arguments: Any) -> Any:
+        intake = take_in_transactions(*arguments)
+        path = intake.accepted_rows.path
+        pq.write_table(pq.read_table(path)[:1], path)
+        return intake
+
+    with pytest.raises(VerificationFailed, match="2 rows received, 1 accepted and 0 refused"):
+        snapshots.take_in(shop.step, day(ON), losing)
+    assert shop.bytes_of("raw_transactions", ON) == before
+    intake = snapshots.take_in(shop.step, day(ON), take_in_transactions)
+    assert intake
+    (finding,) = intake.accepted_rows.findings
+    assert finding.passed
+    assert finding.numbers == {"received": 2, "accepted": 2, "refused": 0}
+
+
+def test_a_day_that_fails_keeps_its_last_good_snapshot_and_holds_up_no_other(
+    published: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = days("2025-01-01", "2025-01-03")
+    for make in (features_snapshots, loyalty_snapshots, rfm_snapshots):
+        list(make(published.step, wanted))
+    before = {str(one): published.bytes_of("customer_loyalty", str(one)) for one in wanted}
+    formula = snapshots.customer_loyalty
+
+    def wrong(*arguments: Any, **options: Any) -> Any:
+        rows = formula(*arguments, **options)
+        return rows.filter((rows.customer_id != "C") | (rows.snapshot_date != day(ON)))
+
+    monkeypatch.setattr(snapshots, "customer_loyalty", wrong)
+    other = Rules(weights={"purchase_total": 1})
+    again = type(published.step)(published.step.connection, published.settings, other)
+    with pytest.raises(VerificationFailed) as told:
+        list(loyalty_snapshots(again, wanted))
+    assert str(told.value).startswith(
+        f"customer_loyalty of {ON} was not published: same_customers: 1 are in customer_features"
+        " only, such as C"
+    )
+    after = {str(one): published.bytes_of("customer_loyalty", str(one)) for one in wanted}
+    assert [one for one in after if after[one] != before[one]] == ["2025-01-01", "2025-01-03"]
+    monkeypatch.undo()
+    loyalty_snapshot(again, day(ON))
+
+
+class Counted:
+    """A connection that counts its queries."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection, self.queries = connection, 0
+
+    def execute(self, query: str) -> duckdb.DuckDBPyConnection:
+        self.queries += 1
+        return self.connection.execute(query)
+
+
+def test_a_batch_of_days_costs_as_many_queries_as_one_day(
+    published: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = days(ON, "2025-01-11")
+    for make in (features_snapshots, loyalty_snapshots, rfm_snapshots):
+        list(make(published.step, wanted))
+    counted = []
+
+    def queries(count: int) -> list[int]:
+        found = []
+        for tables in STEPS.values():
+            made = [
+                tuple(
+                    Staged(TABLES[t], one, path, pq.read_metadata(path).num_rows)
+                    for t in tables
+                    for path in [published.store.path(TABLES[t], one)]
+                )
+                for one in wanted[:count]
+            ]
+            assert len(list(verified(published.step.connection, published.store, made))) == count
+            found.append(sum(one.queries for one in counted))
+            counted.clear()
+        return found
+
+    looked = verified.__globals__["_looked_at"]
+
+    def counting(connection: Any, *arguments: Any) -> Any:
+        counted.append(Counted(connection))
+        return looked(counted[-1], *arguments)
+
+    monkeypatch.setitem(verified.__globals__, "_looked_at", counting)
+    assert queries(10) == queries(1)
