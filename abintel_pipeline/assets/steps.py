@@ -19,6 +19,9 @@ from abintel_pipeline.retries import transient_faults_retried
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import StepContext
 
+ENGINE_POOL = "engine"
+"""Runs that compute: an instance may limit how many do so at a time, each with its own engine."""
+
 DayMetadata = dict[str, Metadata]
 """What is to be told of one day, per table."""
 
@@ -49,6 +52,7 @@ def step_assets(
         partitions_def=daily_partitions(settings),
         backfill_policy=dg.BackfillPolicy.single_run(),
         required_resource_keys={rules},
+        pool=ENGINE_POOL,
     )
     def made(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         with (
