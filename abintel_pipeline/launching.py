@@ -25,7 +25,7 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
         While it doesn't answer nobody knows, and a run that was started otherwise (`abintel run`)
         can't be asked for: both are taken to be running.
         """
-        server = self._get_grpc_client_for_termination(run.run_id)
+        server = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
         if server is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         try:

