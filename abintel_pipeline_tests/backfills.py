@@ -1,11 +1,19 @@
-"""Backfills as a person launches them in the UI: the webserver's GraphQL with what the UI sends."""
+"""Runs and backfills as a person launches them in the UI: the webserver's GraphQL with what the UI sends."""
 
+import time
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 from abintel_pipeline.jobs import JOB_NAME
+from abintel_pipeline.partitions import range_tags
 from abintel_pipeline_tests.servers import Servers, eventually
 
+REPOSITORY = {
+    "repositoryLocationName": "abintel_pipeline",
+    "repositoryName": "__repository__",
+}
+OVER = {"SUCCESS", "FAILURE", "CANCELED"}
 DONE = {"COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "CANCELED", "FAILED"}
 
 COMPANIONS = """
@@ -21,6 +29,17 @@ mutation LaunchPartitionBackfill($backfillParams: LaunchBackfillParams!) {
         ... on Error { message }
     }
 }"""
+LAUNCH_RUN = """
+mutation LaunchPipelineExecution($executionParams: ExecutionParams!) {
+    launchPipelineExecution(executionParams: $executionParams) {
+        __typename
+        ... on LaunchRunSuccess { run { id } }
+        ... on Error { message }
+    }
+}"""
+RUN_STATUS = """
+query RunStatus($runId: ID!) { runOrError(runId: $runId) { ... on Run { status } } }
+"""
 STATUS = """
 query SingleBackfillQuery($backfillId: String!) {
     partitionBackfillOrError(backfillId: $backfillId) {
@@ -77,14 +96,39 @@ def launch(
     if from_job:
         parameters["selector"] = {
             "partitionSetName": f"{JOB_NAME}_partition_set",
-            "repositorySelector": {
-                "repositoryLocationName": "abintel_pipeline",
-                "repositoryName": "__repository__",
-            },
+            "repositorySelector": REPOSITORY,
         }
     launched = servers.ask(LAUNCH, backfillParams=parameters)["launchPartitionBackfill"]
     assert launched["__typename"] == "LaunchBackfillSuccess", launched
     return str(launched["backfillId"])
+
+
+def launch_run(servers: Servers, start: str, end: str, assets: Iterable[str]) -> tuple[str, float]:
+    """Launch a range as a single run, which the dialog offers too; the run's id, and when."""
+    days = range_tags(date.fromisoformat(start), date.fromisoformat(end))
+    clicked = time.time()
+    launched = servers.ask(
+        LAUNCH_RUN,
+        executionParams={
+            "mode": "default",
+            "selector": REPOSITORY
+            | {"pipelineName": "__ASSET_JOB", "assetSelection": [{"path": [a]} for a in assets]},
+            "runConfigData": {},
+            "executionMetadata": {"tags": [{"key": k, "value": v} for k, v in days.items()]},
+        },
+    )["launchPipelineExecution"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    return str(launched["run"]["id"]), clicked
+
+
+def run_over(servers: Servers, run: str, *, seconds: float = 600) -> str:
+    """The status with which a run ended, once it has."""
+
+    def over() -> str | None:
+        now = servers.ask(RUN_STATUS, runId=run)["runOrError"]["status"]
+        return now if now in OVER else None
+
+    return eventually(over, seconds=seconds)
 
 
 def status(servers: Servers, backfill: str) -> dict[str, Any]:

@@ -103,9 +103,12 @@ class Servers:
     runs that it started.
     """
 
-    def __init__(self, home: Path, *, fast: bool = False, **environment: str) -> None:
-        """`fast`: the daemon looks at backfills every second."""
+    def __init__(
+        self, home: Path, *, fast: bool = False, module: str = "", **environment: str
+    ) -> None:
+        """`fast`: the daemon looks at backfills every second; `module`: other definitions."""
         self.home = home
+        self.module = module
         self.fast = fast
         self.webserver = free_port()
         ours = {n: v for n, v in os.environ.items() if not n.upper().startswith(ENV_PREFIX)}
@@ -143,6 +146,8 @@ class Servers:
 
     def _command(self, name: str) -> list[str]:
         program, *words = unit_command(name, self.environment)
+        if self.module and name == "code":
+            words[words.index("-m") + 1] = self.module
         if self.fast and name == "daemon":
             return [sys.executable, "-m", "abintel_pipeline_tests.fast_daemon", *words]
         return [program, *words]

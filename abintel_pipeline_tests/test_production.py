@@ -17,9 +17,9 @@ import dagster as dg
 import pytest
 import trustme
 
-from abintel_pipeline.jobs import JOB_NAME
-from abintel_pipeline.partitions import range_tags
+from abintel_pipeline.contract import TABLES
 from abintel_pipeline.settings import Settings
+from abintel_pipeline_tests.backfills import launch_run, run_over
 from abintel_pipeline_tests.servers import (
     BIN,
     ROOT,
@@ -29,22 +29,10 @@ from abintel_pipeline_tests.servers import (
     postgres_server,
     started,
 )
-from abintel_pipeline_tests.shop import Shop, day, days
+from abintel_pipeline_tests.shop import Shop, days
 
 DAYS = [str(one) for one in days("2025-01-01", "2025-01-30")]
-LAUNCH = """
-mutation LaunchPipelineExecution($executionParams: ExecutionParams!) {
-    launchPipelineExecution(executionParams: $executionParams) {
-        ... on LaunchRunSuccess { run { id } }
-        ... on Error { message }
-    }
-}"""
 RUNS = "{ runsOrError { ... on Runs { results { id status tags { key value } } } } }"
-LOCATION = {
-    "repositoryLocationName": "abintel_pipeline",
-    "repositoryName": "__repository__",
-    "pipelineName": JOB_NAME,
-}
 
 
 class Site:
@@ -68,18 +56,6 @@ class Site:
     def published(self, table: str) -> int:
         return len(list((self.settings.store / table).glob("*/data.parquet")))
 
-    def launch(self, start: str, end: str) -> str:
-        """Launch a range as a single run, as the UI's dialog does; the run's id."""
-        tags = [{"key": k, "value": v} for k, v in range_tags(day(start), day(end)).items()]
-        parameters = {
-            "mode": "default",
-            "selector": LOCATION,
-            "runConfigData": {},
-            "executionMetadata": {"tags": tags},
-        }
-        launched = self.servers.ask(LAUNCH, executionParams=parameters)["launchPipelineExecution"]
-        return str(launched["run"]["id"])
-
     def runs(self) -> list[dict[str, Any]]:
         """All runs, the newest first, with their tags."""
         found = self.servers.ask(RUNS)["runsOrError"]["results"]
@@ -101,7 +77,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def test_a_run_whose_code_server_and_daemon_are_killed_is_finished_after_their_restart(site: Site):
-    first = site.launch(DAYS[0], DAYS[-1])
+    first, _ = launch_run(site.servers, DAYS[0], DAYS[-1], TABLES)
     eventually(lambda: site.published("customer_features") >= 3, every=0.02)
     site.servers.kill("code", "daemon")
     assert site.published("customer_rfm") < len(DAYS)
@@ -118,8 +94,8 @@ def test_a_run_that_failed_for_bad_data_is_not_started_again(site: Site):
     delivery = site.settings.landing / "transactions" / f"{DAYS[0]}.csv"
     right = delivery.read_text()
     delivery.write_text("no,such,columns\n")
-    bad = site.launch(DAYS[0], DAYS[0])
-    eventually(lambda: site.runs()[0]["status"] == "FAILURE")
+    bad, _ = launch_run(site.servers, DAYS[0], DAYS[0], TABLES)
+    assert run_over(site.servers, bad) == "FAILURE"
     delivery.write_text(right)
     failed = eventually(
         lambda: site.runs()[0] if "dagster/will_retry" in site.runs()[0]["tags"] else None
