@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 3000
 
-.PHONY: demo test test-spark test-slow ui bench clean
+.PHONY: demo test test-spark test-slow ui bench screenshots clean
 
 demo: $(VENV)/installed
 	@$(BIN)/abintel demo
@@ -29,6 +29,15 @@ test-spark: $(VENV)/installed
 # What takes minutes and needs a machine for itself: a year backfilled from the UI.
 test-slow: $(VENV)/installed
 	@$(BIN)/python -m pytest -m slow -s
+
+# The pictures of the documents; needs Chromium.
+screenshots: $(VENV)/installed-screenshots
+	@$(BIN)/python docs/images/take_screenshots.py
+
+$(VENV)/installed-screenshots: $(VENV)/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[screenshots]' || \
+	  { echo "The screenshots' packages could not be installed: is there a network to a package registry?" >&2; exit 1; }
+	@touch $@
 
 # make bench ARGS='--only snapshot' for a part; ARGS=--help tells the rest.
 bench: $(VENV)/installed-bench

@@ -1,4 +1,4 @@
-"""Runs and backfills as a person launches them in the UI: the webserver's GraphQL with what the UI sends."""
+"""Runs and backfills as a person launches them: over GraphQL, with what the UI sends."""
 
 import time
 from collections.abc import Iterable

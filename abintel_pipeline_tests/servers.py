@@ -35,6 +35,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextlib.contextmanager
 def started(
     command: list[str], environment: dict[str, str], log: Path, stop: int = signal.SIGINT
@@ -121,10 +126,6 @@ class Servers:
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    @property
-    def code_server_port(self) -> int:
-        return int(self.environment["CODE_SERVER_PORT"])
-
     def log(self, name: str) -> str:
         return self._log(name).read_text()
 
@@ -181,9 +182,12 @@ class Servers:
     def ask(self, query: str, **variables: object) -> dict:
         return graphql(self.webserver, query, **variables)
 
-    def wait_until_ready(self) -> None:
-        """Until the webserver has the code location and the daemon is well."""
-        eventually(self._ready, seconds=START_SECONDS)
+    def start_all(self) -> None:
+        """Code server, then webserver and daemon; back when all is loaded and well."""
+        self.start("code")
+        eventually(lambda: listens(int(self.environment["CODE_SERVER_PORT"])))
+        self.start("webserver", "daemon")
+        eventually(self._ready)
 
     def _ready(self) -> bool:
         with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):

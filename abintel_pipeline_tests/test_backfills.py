@@ -120,8 +120,7 @@ def files(store: Path, table: str = "*") -> Files:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("site"))
     try:
-        site.servers.start("code", "webserver", "daemon")
-        site.servers.wait_until_ready()
+        site.servers.start_all()
         yield site
     finally:
         site.servers.stop()

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from abintel_pipeline_tests.servers import (
     Servers,
     eventually,
     free_port,
+    listens,
     postgres_server,
     started,
 )
@@ -69,8 +69,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         site = Site(folder, database)
         site.servers.run("history")
         try:
-            site.servers.start("code", "webserver", "daemon")
-            site.servers.wait_until_ready()
+            site.servers.start_all()
             yield site
         finally:
             site.servers.stop()
@@ -174,11 +173,6 @@ def proxy(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prox
         eventually(lambda: listens(made.port) or nginx.poll() is not None)
         assert nginx.poll() is None, (made.folder / "log").read_text()
         yield made
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 READ = "{ version }"

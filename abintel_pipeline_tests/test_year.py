@@ -55,8 +55,7 @@ def test_a_year_of_the_whole_chain_turns_green(tmp_path: Path) -> None:
     )
     days = [str(day) for day in DAYS]
     try:
-        servers.start("code", "webserver", "daemon")
-        servers.wait_until_ready()
+        servers.start_all()
         before, clicked = time.perf_counter(), time.time()
         ended = finished(servers, launch(servers, TABLES, days), seconds=3600)
         seen = time.perf_counter() - before

@@ -65,8 +65,8 @@ def tell(results: dict[str, Measured]) -> Section:
                 rows.append([f"{days}: {told}", seconds(whole), seconds(whole - direct), where])
     lines = [
         "Features, loyalty and RFM of Complete Journey's 2,469 households, the deliveries taken in"
-        " beforehand; the last day's tables are equal to the last bit. Medians; a launched run counts"
-        " from the click to its last event, not the start of the servers.",
+        " beforehand; the last day's tables are equal to the last bit. Medians. A launched run"
+        " counts from the click to its last event; the servers are there already.",
         "",
         *table(["days: how", "s", "s more than directly", "where"], rows),
     ]

@@ -20,7 +20,7 @@ def one_run(job: JourneyJob) -> None:
 
 
 def timed_run(job: JourneyJob) -> dict[str, float]:
-    """All days of the job in one run; the seconds that went into storing events, and their number."""
+    """All days of the job in one run; seconds spent on storing events, and their number."""
     spent: list[float] = []
     with _timed(dg.DagsterInstance, "handle_new_event", spent):
         one_run(job)

@@ -23,7 +23,7 @@ PARTS = (
 
 
 def launched_run(job: JourneyJob) -> dict[str, float]:
-    """Seconds of the parts of one launched run over the job's days; the servers' start not counted."""
+    """Seconds of the parts of one launched run over the job's days, from the click on."""
     return _launched(job, "abintel_pipeline.definitions")
 
 
@@ -58,8 +58,7 @@ def _servers(job: JourneyJob, module: str) -> Iterator[Servers]:
         ABINTEL_MEMORY_LIMIT=job.memory_limit,
     )
     try:
-        servers.start("code", "webserver", "daemon")
-        servers.wait_until_ready()
+        servers.start_all()
         yield servers
     finally:
         servers.stop()
