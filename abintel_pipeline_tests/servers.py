@@ -122,6 +122,7 @@ class Servers:
             "CODE_SERVER_HOST": "127.0.0.1",
             "CODE_SERVER_PORT": str(free_port()),
             "WEBSERVER_PORT": str(self.webserver),
+            "READ_ONLY_PORT": str(free_port()),
             **environment,
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}

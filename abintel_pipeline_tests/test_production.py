@@ -25,6 +25,7 @@ from abintel_pipeline_tests.servers import (
     Servers,
     eventually,
     free_port,
+    graphql,
     listens,
     postgres_server,
     started,
@@ -101,6 +102,18 @@ def test_a_run_that_failed_for_bad_data_is_not_started_again(site: Site):
     )
     assert failed["id"] == bad
     assert failed["tags"]["dagster/will_retry"] == "false"
+
+
+def test_the_read_only_webserver_shows_everything_and_changes_nothing(site: Site):
+    site.servers.start("read-only")
+    port = int(site.servers.environment["READ_ONLY_PORT"])
+    eventually(lambda: listens(port))
+    nodes = eventually(lambda: graphql(port, "{ assetNodes { id } }")["assetNodes"])
+    assert len(nodes) == len(TABLES)
+    wipe = """mutation { wipeAssets(assetPartitionRanges: [{assetKey: {path: ["customer_rfm"]}}]) {
+        __typename
+    } }"""
+    assert graphql(port, wipe)["wipeAssets"]["__typename"] == "UnauthorizedError"
 
 
 class Proxy:
