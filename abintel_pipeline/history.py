@@ -1,9 +1,9 @@
 """Where Dagster's events are kept, without a new connection for each of them.
 
-Dagster opens one or two database connections per event and closes them again, which is most of what
-an event costs: 36 ms on SQLite and 32 ms on PostgreSQL, where connections kept open make it 3 and
-9 ms. A year of all assets has thousands of events. The tables are Dagster's own: a history can be
-read with these classes or without them.
+Dagster opens one or two database connections per event and closes them again. Kept open, an event
+costs a tenth on SQLite (41 against 3.9 ms on a busy machine) and a third on PostgreSQL (25 against
+8.7 ms), and a year of all assets has thousands. The tables are Dagster's own: a history can be read
+with these classes or without them.
 """
 
 from collections.abc import Iterator, Mapping
