@@ -1,10 +1,10 @@
-# make demo | make test | make test-spark | make ui | make bench
+# make demo | make test | make test-spark | make test-slow | make ui | make bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 3000
 
-.PHONY: demo test test-spark ui bench clean
+.PHONY: demo test test-spark test-slow ui bench screenshots clean
 
 demo: $(VENV)/installed
 	@$(BIN)/abintel demo
@@ -25,6 +25,19 @@ test-spark: $(VENV)/installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,spark]' || \
 	  { echo "Spark could not be installed: is there a network to a package registry?" >&2; exit 1; }
 	@$(BIN)/python -m pytest -m spark abintel_pipeline_tests/test_docs.py
+
+# What takes minutes and needs a machine for itself: a year backfilled from the UI.
+test-slow: $(VENV)/installed
+	@$(BIN)/python -m pytest -m slow -s
+
+# The pictures of the documents; needs Chromium.
+screenshots: $(VENV)/installed-screenshots
+	@$(BIN)/python docs/images/take_screenshots.py
+
+$(VENV)/installed-screenshots: $(VENV)/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[screenshots]' || \
+	  { echo "The screenshots' packages could not be installed: is there a network to a package registry?" >&2; exit 1; }
+	@touch $@
 
 # make bench ARGS='--only snapshot' for a part; ARGS=--help tells the rest.
 bench: $(VENV)/installed-bench

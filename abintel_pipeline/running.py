@@ -1,5 +1,6 @@
 """Runs of the chain from the command line: real Dagster runs, in this process."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,16 @@ from abintel_pipeline.partitions import range_tags
 from abintel_pipeline.resources import Progress, no_progress
 from abintel_pipeline.settings import Settings
 
-INSTANCE_CONFIG = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+INSTANCE_CONFIG = """telemetry:
+  enabled: false
+nux:
+  enabled: false
+event_log_storage:
+  module: abintel_pipeline.history
+  class: KeptSqliteEventLog
+  config:
+    base_dir: {events}
+"""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 GROUPS = tuple(dict.fromkeys(step.group for step in STEPS))
 
@@ -30,7 +40,8 @@ def prepare_history(settings: Settings) -> str:
     home.mkdir(parents=True, exist_ok=True)
     config = home / "dagster.yaml"
     if not config.exists():
-        config.write_text(INSTANCE_CONFIG)
+        events = json.dumps(str(home / "history" / "runs"))
+        config.write_text(INSTANCE_CONFIG.format(events=events))
     return str(home)
 
 

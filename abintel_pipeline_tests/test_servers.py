@@ -1,18 +1,12 @@
 """The servers people start: `abintel ui`, `dagster-webserver -w workspace.yaml`, `dg`."""
 
-import contextlib
-import json
 import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,11 +15,16 @@ from typer.testing import CliRunner
 from abintel_pipeline.cli import app
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.ui import server_environment
+from abintel_pipeline_tests.servers import (
+    BIN,
+    ROOT,
+    START_SECONDS,
+    answer,
+    free_port,
+    graphql,
+    started,
+)
 
-ROOT = Path(__file__).parents[1]
-BIN = Path(sys.executable).parent
-START_SECONDS = 120
-STOP_SECONDS = 60
 OURS = re.compile(r"^.*abintel_pipeline\S*:\d+: \w*Warning.*$", re.MULTILINE)
 ASSETS = {
     "raw_transactions",
@@ -52,49 +51,6 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "PYTHONWARNINGS": "default",
         "DAGSTER_DISABLE_TELEMETRY": "1",
     }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def started(
-    command: list[str], environment: dict[str, str], log: Path, stop: int = signal.SIGINT
-) -> Iterator[subprocess.Popen]:
-    """A server, interrupted at the end as by Ctrl-C, or by another signal."""
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            yield server
-        finally:
-            if server.poll() is None:
-                server.send_signal(stop)
-            server.wait(STOP_SECONDS)
-
-
-def graphql(port: int, query: str) -> dict:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/graphql",
-        json.dumps({"query": query}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=20) as response:
-        return json.load(response)["data"]
-
-
-def answer(server: subprocess.Popen, port: int, log: Path, query: str) -> dict:
-    """What a server that is starting up answers once it is there."""
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and server.poll() is None:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-            return graphql(port, query)
-        time.sleep(0.5)
-    raise AssertionError(f"no answer from the server:\n{log.read_text()}")
 
 
 def automation(port: int) -> dict[str, str]:

@@ -26,7 +26,7 @@ RANGE, DAILY, FRESH = "one range run", "a run per day", "a process per day"
 
 def measure(plan: Plan) -> Measured:
     source = plan.folder / "complete-journey"
-    _take_in(source, plan.memory_limit)
+    take_in_journey(source, plan.memory_limit)
     (days,) = plan.days([DAYS])
     timed = sample(LAST_DAY, days, most=5)
 
@@ -53,7 +53,7 @@ def measure(plan: Plan) -> Measured:
     return Measured(runs, {"days": days, "timed": len(timed), "memory_limit": plan.memory_limit})
 
 
-def _take_in(source: Path, memory_limit: str) -> None:
+def take_in_journey(source: Path, memory_limit: str) -> None:
     """Complete Journey's deliveries in the store, unless they already are."""
     done = source / "taken-in"
     if done.is_file():

@@ -18,6 +18,9 @@ WORK = {
     "intake": ("in_pipeline", "take_in", "IntakeJob"),
     "DuckDB COPY": ("duckdb_copy", "take_in", "IntakeJob"),
     "one range run": ("in_dagster", "one_run", "JourneyJob"),
+    "run in process": ("in_dagster", "timed_run", "JourneyJob"),
+    "launched run": ("launched", "launched_run", "JourneyJob"),
+    "launched run, a process per step": ("launched", "run_per_step", "JourneyJob"),
     "a run per day": ("in_dagster", "run_per_day", "JourneyJob"),
     "a process per day": ("in_dagster", "one_run", "JourneyJob"),
 }

