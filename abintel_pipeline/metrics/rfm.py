@@ -30,10 +30,28 @@ def customer_rfm(
 
     Source: customer_rfm document, "Calculated Metrics" and "Tier Mapping".
     """
-    rows = _scored(features, rfm_cuts(features, rules) if cuts is None else cuts, rules)
-    rows = rows.mutate(rfm_tier=tier_of(rows, rules.bins))
-    joined = rows.join(loyalty, ["snapshot_date", "customer_id"])
+    joined = _tiered(features, rules, cuts).join(loyalty, ["snapshot_date", "customer_id"])
     return joined.select(
+        **_documented(joined, rules.bins),
+        loyalty_score=joined.loyalty_score,
+        segment=joined.segment,
+    )
+
+
+def rfm_scores(features: ir.Table, rules: Rules, *, cuts: ir.Table | None = None) -> ir.Table:
+    """One row per (snapshot_date, customer_id): the `customer_rfm` table without its loyalty."""
+    rows = _tiered(features, rules, cuts)
+    return rows.select(**_documented(rows, rules.bins))
+
+
+def _tiered(features: ir.Table, rules: Rules, cuts: ir.Table | None) -> ir.Table:
+    rows = _scored(features, rfm_cuts(features, rules) if cuts is None else cuts, rules)
+    return rows.mutate(rfm_tier=tier_of(rows, rules.bins))
+
+
+def _documented(rows: ir.Table, bins: int) -> dict[str, ir.Value]:
+    """The columns that the document has, in its order, after the snapshot's day."""
+    plain = (
         "snapshot_date",
         "customer_id",
         "recency_days",
@@ -42,13 +60,13 @@ def customer_rfm(
         "recency_score",
         "frequency_score",
         "monetary_score",
-        rfm_class=_rfm_class(joined, rules.bins),
-        rfm_total=joined.rfm_total,
-        rfm_tier=joined.rfm_tier,
-        interpretation=joined.rfm_tier.cases(*TIERS.items()),
-        loyalty_score=joined.loyalty_score,
-        segment=joined.segment,
     )
+    return {name: rows[name] for name in plain} | {
+        "rfm_class": _rfm_class(rows, bins),
+        "rfm_total": rows.rfm_total,
+        "rfm_tier": rows.rfm_tier,
+        "interpretation": rows.rfm_tier.cases(*TIERS.items()),
+    }
 
 
 def tier_of(rows: ir.Table, bins: int) -> ir.StringValue:
