@@ -19,9 +19,11 @@ from abintel_pipeline.service.documents import (
     FeaturesResponse,
     LoyaltyResponse,
     RfmResponse,
+    encode,
     value_or,
 )
 from abintel_pipeline.service.enforcing import Enforcement
+from abintel_pipeline.service.examples import EXAMPLES
 from abintel_pipeline.service.faults import place_of
 from abintel_pipeline.service.formulas import Formulas
 from abintel_pipeline.service.plan_tables import Columns
@@ -48,6 +50,16 @@ class Calls:
     def close(self) -> None:
         """Close the engine; no call can be made afterwards."""
         self._formulas.close()
+
+    def prepare(self) -> None:
+        """Compile the formulas under the settings' rules by answering the documents' examples."""
+        self.probe()
+        self.customer_loyalty(encode(EXAMPLES["customer_loyalty"].request))
+        self.customer_rfm(encode(EXAMPLES["customer_rfm"].request))
+
+    def probe(self) -> None:
+        """Answer a document's example."""
+        self.customer_features(encode(EXAMPLES["customer_features"].request))
 
     def customer_features(self, body: Body) -> FeaturesResponse:
         """Six features per customer, over all transactions that were sent, however old."""

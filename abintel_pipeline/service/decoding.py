@@ -167,7 +167,7 @@ class DecodedRequest:
         raise AssertionError("a batch was not decoded, but each of its customers was")
 
     def _options_fields(self) -> tuple[int, int]:
-        """How many fields the options have, those of objects among them, and colons in their keys."""
+        """How many fields the options have, those of objects too, and colons in their keys."""
         given = [getattr(self.options, name) for name in self.options.__struct_fields__]
         keys = [key for value in given if isinstance(value, dict) for key in value]
         return sum(value is not UNSET for value in given) + len(keys), "".join(keys).count(":")
