@@ -46,6 +46,8 @@ def create_app(settings: Settings, credentials: Credentials | None) -> ASGIApp:
         version=version("abintel_pipeline"),
         description=ABOUT,
         lifespan=lifespan,
+        # FastAPI's own traces would hold paths with customers in them.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     for router in (calls_router, published_router, operations_router):
         app.include_router(router(parts))
