@@ -31,6 +31,9 @@ LINE_IN_REQUEST = ["owner", "transaction_id", "date", "product_id"]
 Breach = tuple[int, str, str]
 """(row, column, what is wanted) of one value."""
 
+Located = tuple[Path, str]
+"""(path, what is wanted)."""
+
 PathOf = Callable[[Chunk, int, str], Path]
 """Where a row's column stands below `customers`."""
 
@@ -70,17 +73,16 @@ class Enforcement:
         today = pa.repeat(pa.scalar(self.today, pa.date32()), rows.num_rows)
         breaches = [(int(row), "amount", _digits(self._decimals)) for row in too_large]
         breaches += self._held(model, rows.append_column("delivered_on", today))
-        self._gather(chunk, breaches, _of_transaction)
-        self._customers(chunk, ())
+        found = self._located(chunk, breaches, _of_transaction)
+        self._list(found + self._in_customers(chunk, ()))
         return rows.append_column("owner", pa.array(chunk.owners))
 
     def repeated(self, chunk: Chunk, lines: pa.Table) -> None:
         """Look for lines that stand twice below a customer: a delivery's would be refused."""
         again = _frame(lines.select(LINE_IN_REQUEST)).duplicated().to_numpy()
         wanted = "a transaction_id, date and product_id once, these stand twice"
-        self._gather(
-            chunk, [(int(row), "", wanted) for row in np.flatnonzero(again)], _of_transaction
-        )
+        breaches = [(int(row), "", wanted) for row in np.flatnonzero(again)]
+        self._list(self._located(chunk, breaches, _of_transaction))
 
     def features(self, chunk: Chunk) -> pa.Table:
         """The chunk's given features, typed, one row per customer in its order."""
@@ -98,11 +100,11 @@ class Enforcement:
             breaches += [(int(row), name, wanted) for row in wrong]
         rows = pa.table(columns)
         breaches += self._held(_features_model(tuple(columns)), rows)
-        self._gather(chunk, breaches, _of_features)
-        self._customers(chunk, ("features",))
+        found = self._located(chunk, breaches, _of_features)
+        self._list(found + self._in_customers(chunk, ("features",)))
         return rows
 
-    def _customers(self, chunk: Chunk, scores_in: Path) -> None:
+    def _in_customers(self, chunk: Chunk, scores_in: Path) -> list[Located]:
         """Ids and scores, by the model of the customers' request table; each id once."""
         table = pa.table(
             {
@@ -118,15 +120,12 @@ class Enforcement:
             if customer_id in self._seen:
                 breaches.append((number, "customer_id", "an id once, it stands twice"))
             self._seen.add(customer_id)
-        self._gather(
-            chunk,
-            breaches,
-            lambda chunk, number, column: (
-                chunk.first + number,
-                *(scores_in if column == "loyalty_score" else ()),
-                column,
-            ),
-        )
+
+        def path_of(chunk: Chunk, number: int, column: str) -> Path:
+            inside = scores_in if column == "loyalty_score" else ()
+            return (chunk.first + number, *inside, column)
+
+        return self._located(chunk, breaches, path_of)
 
     def _held(self, model: pandera.DataFrameSchema, rows: pa.Table) -> list[Breach]:
         found = held(model, _frame(rows), 0).to_pylist()
@@ -144,10 +143,15 @@ class Enforcement:
         }
         return said.get(check, reason)
 
-    def _gather(self, chunk: Chunk, breaches: list[Breach], path_of: PathOf) -> None:
+    def _located(self, chunk: Chunk, breaches: list[Breach], path_of: PathOf) -> list[Located]:
+        """Count breaches; the first of them with their places."""
         self._total += len(breaches)
-        for row, column, wanted in sorted(breaches)[: LISTED - len(self._listed)]:
-            path = ("customers", *path_of(chunk, row, column))
+        first = sorted(breaches)[: LISTED - len(self._listed)]
+        return [(("customers", *path_of(chunk, row, name)), wanted) for row, name, wanted in first]
+
+    def _list(self, located: list[Located]) -> None:
+        """Tell of breaches in the order of the document, as many as are listed."""
+        for path, wanted in sorted(located)[: LISTED - len(self._listed)]:
             self._listed.append(Fault(place_of(path), wanted, self._request.found(path)))
 
 
