@@ -11,10 +11,14 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from abintel_pipeline.settings import METRICS
+from abintel_pipeline.contract.columns import MONEY_DIGITS
+from abintel_pipeline.settings import METRICS, Rules
 
 MOST_NAMED = 100
 """Weights or segments in one request: each is a branch of the formula."""
+
+MOST_MONEY = 10 ** (MONEY_DIGITS - Rules().currency_decimals)
+"""At the default two decimals."""
 
 
 def _described(text: str, **schema: Any) -> Meta:
@@ -30,8 +34,21 @@ Share = Annotated[
     float | UnsetType | None,
     _described("Precomputed loyalty score, 0..1.", minimum=0, maximum=1),
 ]
-Amount = Annotated[float, _described("Value in currency units, >= 0.", minimum=0)]
-Named = Annotated[dict[str, float], Meta(max_length=MOST_NAMED)]
+Amount = Annotated[
+    float,
+    _described("Value in currency units, >= 0.", minimum=0, exclusiveMaximum=MOST_MONEY),
+]
+Weights = Annotated[
+    dict[str, Annotated[float, _described("Weight.", minimum=0)]],
+    Meta(
+        max_length=MOST_NAMED,
+        extra_json_schema={"propertyNames": {"enum": list(METRICS)}, "minProperties": 1},
+    ),
+]
+SegmentThresholds = Annotated[
+    dict[str, Annotated[float, _described("Lowest score.", minimum=0, maximum=1)]],
+    Meta(max_length=MOST_NAMED, extra_json_schema={"minProperties": 1}),
+]
 OrderDate = Annotated[date, _described("Day of the order, not after `today`.")]
 
 
@@ -112,11 +129,11 @@ class LoyaltyRequest(Struct, forbid_unknown_fields=True):
 
     customers: Annotated[list[LoyaltyCustomer], Meta(min_length=1)]
     weights: Annotated[
-        Named | UnsetType | None,
+        Weights | UnsetType | None,
         _described(f"Weight of each metric: {', '.join(METRICS)}; one not named weighs 0."),
     ] = UNSET
     segment_thresholds: Annotated[
-        Named | UnsetType | None,
+        SegmentThresholds | UnsetType | None,
         _described("Each segment's lowest score, 0..1; the lowest segment starts at 0."),
     ] = UNSET
 

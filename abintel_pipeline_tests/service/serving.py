@@ -8,11 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from abintel_pipeline.settings import Settings
+from abintel_pipeline_tests.shop import Shop
 
 ABINTEL = Path(sys.executable).parent / "abintel"
 START_SECONDS = 120
@@ -71,6 +74,18 @@ def _url(process: subprocess.Popen[bytes], log: Path) -> str:
                     return url
         time.sleep(0.1)
     raise AssertionError(f"the service didn't start:\n{log.read_text()}")
+
+
+def publish(data: Path, days: Iterable[str]) -> None:
+    """Snapshots of two customers, `001` and `a/b`, on days of April 2025."""
+    settings = Settings(_env_file=None, data_dir=data)
+    with Shop.open(settings) as shop:
+        for number, day in enumerate(days):
+            lines = [f"001,T1-{day},{day},{'0.10' if number else '19.90'},P{number}"]
+            lines += [] if number else ["a/b,T2,2025-04-20,5.00,P1"]
+            shop.deliver(day, *lines)
+            shop.take_in(day)
+            shop.snapshot(day)
 
 
 def add_credentials(path: Path, *customer: str) -> dict[str, str]:

@@ -103,7 +103,9 @@ def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
         put_in = draw(
             st.one_of(
                 st.binary(max_size=4),
-                st.sampled_from([b"", b",", b'"', b"{", b"[" * 2_000, b"NaN", b"1e999", b"\\ud800"]),
+                st.sampled_from(
+                    [b"", b",", b'"', b"{", b"[" * 2_000, b"NaN", b"1e999", b"\\ud800"]
+                ),
                 st.just(body[start:end] * 2),
             )
         )
@@ -117,11 +119,15 @@ anything = st.tuples(
         st.binary(max_size=200),
         st.recursive(
             odd_values,
-            lambda inner: st.lists(inner, max_size=3)
-            | st.dictionaries(
-                st.sampled_from(["customers", "transactions", "customer_id", "features", "date"]),
-                inner,
-                max_size=4,
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(
+                        ["customers", "transactions", "customer_id", "features", "date"]
+                    ),
+                    inner,
+                    max_size=4,
+                )
             ),
             max_leaves=12,
         ).map(lambda value: json.dumps(value).encode()),
