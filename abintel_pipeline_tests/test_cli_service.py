@@ -71,7 +71,8 @@ def test_a_secret_is_printed_once_and_only_its_hash_is_kept(file: Path):
     customer, secret = (line.split(": ")[1] for line in first.stdout.splitlines())
     second = abintel("credentials", "add", customer)
     newer = second.stdout.splitlines()[1].split(": ")[1]
-    assert secret not in file.read_text() and newer not in file.read_text()
+    assert secret not in file.read_text()
+    assert newer not in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     known = Credentials(file)
     assert [known.right(customer, one) for one in (secret, newer, "x")] == [True, True, False]

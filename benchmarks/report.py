@@ -9,6 +9,7 @@ from benchmarks import (
     bench_journey,
     bench_memory,
     bench_range,
+    bench_service,
     bench_snapshot,
 )
 from benchmarks.plotting import plot
@@ -23,6 +24,7 @@ PARTS = {
         "growth": bench_growth,
         "memory": bench_memory,
         "intake": bench_intake,
+        "service": bench_service,
     }.items()
 }
 VERDICTS = {True: "yes", False: "**no**", None: "not measured"}

@@ -42,7 +42,7 @@ def test_the_loyalty_example_scores_one_and_zero(calls: Calls):
             "segment_counts": {"Platinum": 1, "Gold": 0, "Silver": 0, "Bronze": 0, "At-Risk": 1},
         },
     }
-    assert list(response["summary"]["segment_counts"])[0] == "Platinum"
+    assert next(iter(response["summary"]["segment_counts"])) == "Platinum"
 
 
 def test_the_rfm_examples_metrics_are_the_documents_and_its_scores_those_of_its_customers(

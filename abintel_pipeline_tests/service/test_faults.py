@@ -29,27 +29,63 @@ def faults(call: Any, body: bytes) -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize(
     ("there", "instead", "fault"),
     [
-        (b'"customer_id": "C-1001",', b"", ("customers[0].customer_id", "this field, it is required", "")),
+        (
+            b'"customer_id": "C-1001",',
+            b"",
+            ("customers[0].customer_id", "this field, it is required", ""),
+        ),
         (b'"C-1002"', b"1002", ("customers[1].customer_id", "string", "1002")),
         (b'"C-1002"', b"null", ("customers[1].customer_id", "string", "null")),
         (b'"today": "2025-04-24"', b'"today": "24.4.2025"', ("today", DATE, '"24.4.2025"')),
         (b'"today": "2025-04-24"', b'"now": 1', ("now", "no such field", "1")),
-        (b'"2025-04-18"', b'"2025-02-30"', ("customers[0].transactions[1].date", DATE, '"2025-02-30"')),
-        (b'"2025-04-18"', b'"2025-04-18T10:00:00"', ("customers[0].transactions[1].date", DATE, '"2025-04-18T10:00:00"')),
+        (
+            b'"2025-04-18"',
+            b'"2025-02-30"',
+            ("customers[0].transactions[1].date", DATE, '"2025-02-30"'),
+        ),
+        (
+            b'"2025-04-18"',
+            b'"2025-04-18T10:00:00"',
+            ("customers[0].transactions[1].date", DATE, '"2025-04-18T10:00:00"'),
+        ),
         (b'"2025-04-18"', b"20250418", ("customers[0].transactions[1].date", "date", "20250418")),
         (b"520.55", b"true", ("customers[0].transactions[0].amount", "number", "true")),
         (b"520.55", b'"520.55"', ("customers[0].transactions[0].amount", "number", '"520.55"')),
         (b"520.55", b"1e309", ("customers[0].transactions[0].amount", "a finite number", "1e309")),
-        (b"520.55", b"9" * 400, ("customers[0].transactions[0].amount", "a finite number", "9" * 100 + "…")),
+        (
+            b"520.55",
+            b"9" * 400,
+            ("customers[0].transactions[0].amount", "a finite number", "9" * 100 + "…"),
+        ),
         (b"0.97", b"false", ("customers[0].loyalty_score", "number or null", "false")),
-        (b'"P-11" }', b'"P-11", "sku": {"a": 1} }', ("customers[1].transactions[1].sku", "no such field", '{"a": 1}')),
-        (b'"amount": 75.90,', b'"amount": 75.90, "amount": 1,', ("customers[1].transactions[1].amount", "a key once, it stands twice", "")),
-        (b'"amount": 75.90,', b'"am\\u006funt": 1, "amount": 75.90,', ("customers[1].transactions[1].amount", "a key once, it stands twice", "")),
-        (b'"loyalty_score": 0.97', b'"loyalty_score": 1, "loyalty_score": 0.97', ("customers[0].loyalty_score", "a key once, it stands twice", "")),
+        (
+            b'"P-11" }',
+            b'"P-11", "sku": {"a": 1} }',
+            ("customers[1].transactions[1].sku", "no such field", '{"a": 1}'),
+        ),
+        (
+            b'"amount": 75.90,',
+            b'"amount": 75.90, "amount": 1,',
+            ("customers[1].transactions[1].amount", "a key once, it stands twice", ""),
+        ),
+        (
+            b'"amount": 75.90,',
+            b'"am\\u006funt": 1, "amount": 75.90,',
+            ("customers[1].transactions[1].amount", "a key once, it stands twice", ""),
+        ),
+        (
+            b'"loyalty_score": 0.97',
+            b'"loyalty_score": 1, "loyalty_score": 0.97',
+            ("customers[0].loyalty_score", "a key once, it stands twice", ""),
+        ),
         (b'"today"', b'"today": null, "today"', ("today", "a key once, it stands twice", "")),
-        (b'"T-001"', b'"T\\u0000"', ("customers[0].transactions[0].transaction_id", "a text without NUL characters", "")),
+        (
+            b'"T-001"',
+            b'"T\\u0000"',
+            ("customers[0].transactions[0].transaction_id", "a text without NUL characters", ""),
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_first_fault_of_structure_is_told(
     calls: Calls, there: bytes, instead: bytes, fault: tuple[str, str, str]
 ):
@@ -118,12 +154,16 @@ def test_every_fault_of_value_is_told(calls: Calls):
         ("customers[0].loyalty_score", "a number in 0..1", "1.5"),
         ("customers[0].transactions[0].amount", "a number >= 0", "-0.001"),
         ("customers[0].transactions[0].product_id", "a text that isn't blank", '" "'),
-        ("customers[0].transactions[1].amount", "at most 16 digits before the point", "12345678901234567"),
+        (
+            "customers[0].transactions[1].amount",
+            "at most 16 digits before the point",
+            "12345678901234567",
+        ),
         ("customers[0].transactions[1].transaction_id", "a text that isn't blank", '""'),
         ("customers[1].customer_id", "a text that isn't blank", '"  "'),
         ("customers[1].customer_id", "an id once, it stands twice", '"  "'),
         ("customers[1].transactions[0].date", "a date not after 2025-04-24", '"2025-04-25"'),
-    ]  # fmt: skip
+    ]
 
 
 def test_at_most_100_faults_are_listed_and_all_are_counted(calls: Calls):
@@ -135,7 +175,8 @@ def test_at_most_100_faults_are_listed_and_all_are_counted(calls: Calls):
     assert len(problem.faults) == 100
     assert problem.faults[0] == Fault("bins", "what can be used: less than or equal to 10", "11")
     assert problem.faults[99].place == "customers[49].transactions[0].amount"
-    assert problem.detail.startswith("bins: wanted") and problem.detail.endswith("160 more")
+    assert problem.detail.startswith("bins: wanted")
+    assert problem.detail.endswith("160 more")
 
 
 def test_a_line_that_stands_twice_below_a_customer_is_refused_as_in_a_delivery(calls: Calls):
@@ -158,20 +199,72 @@ def test_two_orders_of_the_same_day_and_amount_are_two_orders(calls: Calls):
     ("there", "instead", "fault"),
     [
         (b"17850.55", b"-1", ("customers[0].features.purchase_total", "a number >= 0", "-1")),
-        (b"17850.55", b"1e16", ("customers[0].features.purchase_total", "at most 16 digits before the point", "1e16")),
-        (b": 62", b": 62.5", ("customers[0].features.visit_frequency", "a whole number below 9,007,199,254,740,992", "62.5")),
+        (
+            b"17850.55",
+            b"1e16",
+            ("customers[0].features.purchase_total", "at most 16 digits before the point", "1e16"),
+        ),
+        (
+            b": 62",
+            b": 62.5",
+            (
+                "customers[0].features.visit_frequency",
+                "a whole number below 9,007,199,254,740,992",
+                "62.5",
+            ),
+        ),
         (b": 62", b": 0", ("customers[0].features.visit_frequency", "a number >= 1", "0")),
-        (b": 15", b": 2147483648", ("customers[1].features.recency_days", "a whole number below 2,147,483,648", "2147483648")),
+        (
+            b": 15",
+            b": 2147483648",
+            (
+                "customers[1].features.recency_days",
+                "a whole number below 2,147,483,648",
+                "2147483648",
+            ),
+        ),
         (b": 15", b": -3", ("customers[1].features.recency_days", "a number >= 0", "-3")),
-        (b": 15", b': 15, "loyalty_score": 2', ("customers[1].features.loyalty_score", "a number in 0..1", "2")),
-        (b'"C-1002"', b'"C-1001"', ("customers[1].customer_id", "an id once, it stands twice", '"C-1001"')),
-        (b"0.25", b"-0.25", ("weights", "what can be used: the weight of purchase_total is -0.25: it must be a finite number >= 0", None)),
-        (b'"purchase_total": 0.25', b'"spend": 0.25', ("weights", "what can be used: unknown metric 'spend'", None)),
-        (b'{\n  "weights"', b'{"segment_thresholds": {"A": 0.5}, "weights"', ("segment_thresholds", "what can be used: the lowest segment starts at 0.5", '{"A": 0.5}')),
-        (b'{\n  "weights"', b'{"segment_thresholds": {"A": "0"}, "weights"', ("segment_thresholds", "number", '{"A": "0"}')),
-        (b'"recency_days": 0.20', b'"recency_days": 0.20, "recency_days": 0.20', ("weights.recency_days", "a key once, it stands twice", "")),
+        (
+            b": 15",
+            b': 15, "loyalty_score": 2',
+            ("customers[1].features.loyalty_score", "a number in 0..1", "2"),
+        ),
+        (
+            b'"C-1002"',
+            b'"C-1001"',
+            ("customers[1].customer_id", "an id once, it stands twice", '"C-1001"'),
+        ),
+        (
+            b"0.25",
+            b"-0.25",
+            ("weights", "what can be used: the weight of purchase_total is -0.25", None),
+        ),
+        (
+            b'"purchase_total": 0.25',
+            b'"spend": 0.25',
+            ("weights", "what can be used: unknown metric 'spend'", None),
+        ),
+        (
+            b'{\n  "weights"',
+            b'{"segment_thresholds": {"A": 0.5}, "weights"',
+            (
+                "segment_thresholds",
+                "what can be used: the lowest segment starts at 0.5",
+                '{"A": 0.5}',
+            ),
+        ),
+        (
+            b'{\n  "weights"',
+            b'{"segment_thresholds": {"A": "0"}, "weights"',
+            ("segment_thresholds", "number", '{"A": "0"}'),
+        ),
+        (
+            b'"recency_days": 0.20',
+            b'"recency_days": 0.20, "recency_days": 0.20',
+            ("weights.recency_days", "a key once, it stands twice", ""),
+        ),
     ],
-)  # fmt: skip
+)
 def test_faults_of_the_loyalty_call(
     calls: Calls, there: bytes, instead: bytes, fault: tuple[str, str, str | None]
 ):

@@ -1,7 +1,6 @@
 """Random requests, answered by the calls and by the plain Python oracle."""
 
 import json
-from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
