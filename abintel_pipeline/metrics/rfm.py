@@ -96,12 +96,14 @@ def champion_total(bins: int) -> int:
     return 3 * bins - 2
 
 
-def rfm_cuts(features: ir.Table, rules: Rules) -> ir.Table:
+def rfm_cuts(features: ir.Table, rules: Rules, *, metric_cuts: ir.Table | None = None) -> ir.Table:
     """One row per snapshot_date: `<metric>_<k>`, the threshold at k/bins, and `p70`, `p45`, `p20`.
 
     Linear-interpolated quantiles, half up to six decimals: what scores and tiers come from.
+
+    `metric_cuts` are the `rfm_metric_cuts` of the features, for a caller who has them at hand.
     """
-    metric_cuts = _metric_cuts(features, rules)
+    metric_cuts = rfm_metric_cuts(features, rules) if metric_cuts is None else metric_cuts
     totals = _total_cuts(_scored(features, metric_cuts, rules))
     return metric_cuts.join(totals, "snapshot_date")
 
@@ -162,7 +164,7 @@ def _whole_metrics(features: ir.Table, rules: Rules) -> dict[str, tuple[ir.Numer
     }
 
 
-def _metric_cuts(features: ir.Table, rules: Rules) -> ir.Table:
+def rfm_metric_cuts(features: ir.Table, rules: Rules) -> ir.Table:
     """One row per snapshot_date: `<metric>_<k>`, the threshold at k/bins."""
     shares = [k / rules.bins for k in range(1, rules.bins)]
     metrics = _whole_metrics(features, rules)

@@ -106,16 +106,11 @@ class Enforcement:
 
     def _in_customers(self, chunk: Chunk, scores_in: Path) -> list[Located]:
         """Ids and scores, by the model of the customers' request table; each id once."""
-        table = pa.table(
-            {
-                "customer_id": pa.array(chunk.customer_ids, pa.string()),
-                "loyalty_score": pa.array(chunk.loyalty_scores, pa.float64()),
-                "delivered_on": pa.repeat(
-                    pa.scalar(self.today, pa.date32()), len(chunk.customer_ids)
-                ),
-            }
-        )
-        breaches = self._held(RawCustomers.to_schema(), table)
+        columns = {
+            "customer_id": pa.array(chunk.customer_ids, pa.string()),
+            "loyalty_score": pa.array(chunk.loyalty_scores, pa.float64()),
+        }
+        breaches = self._held(_customers_model(tuple(columns)), pa.table(columns))
         for number, customer_id in enumerate(chunk.customer_ids):
             if customer_id in self._seen:
                 breaches.append((number, "customer_id", "an id once, it stands twice"))
@@ -177,6 +172,11 @@ def _frame(rows: pa.Table) -> pd.DataFrame:
 def _lines_model(decimals: int, columns: tuple[str, ...]) -> pandera.DataFrameSchema:
     """The model of the request table of transactions, less what the document doesn't have."""
     return _without_others(transactions_schema(decimals), (*columns, "delivered_on"))
+
+
+@lru_cache
+def _customers_model(columns: tuple[str, ...]) -> pandera.DataFrameSchema:
+    return _without_others(RawCustomers.to_schema(), columns)
 
 
 @lru_cache

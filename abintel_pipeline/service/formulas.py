@@ -82,30 +82,35 @@ class _Session:
     """A cursor on which one plan is prepared."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-        self._cursor, self._results = cursor, plan.results
+        self._cursor = cursor
+        self._tables = (*plan.given, *plan.steps)
+        self._steps, self._results = tuple(plan.steps), tuple(plan.results)
         self.runs = 0
         # A handful of rows is sooner joined in any order than the best order is found.
         cursor.execute("PRAGMA disable_optimizer")
         for name, schema in plan.given.items():
-            _create(cursor, name, schema.empty_table())
+            cursor.register("given", schema.empty_table())
+            cursor.execute(f"CREATE TEMP TABLE {name} AS FROM given")
+            cursor.unregister("given")
         for name, query in plan.steps.items():
             cursor.execute(f"CREATE TEMP TABLE {name} AS {query} WITH NO DATA")
         # After the last table: what is prepared before another one is planned again at every run.
         for name, query in plan.steps.items():
             cursor.execute(f"PREPARE make_{name} AS INSERT INTO {name} {query}")
-        self._steps = tuple(plan.steps)
-        self._tables = (*plan.given, *plan.steps)
+        for name, query in plan.results.items():
+            cursor.execute(f"PREPARE fetch_{name} AS {query}")
 
     def run(self, tables: dict[str, pa.Table]) -> Results:
         self.runs += 1
         for name in self._tables:
             self._cursor.execute(f"TRUNCATE {name}")
-        for name, table in tables.items():
-            # Not registered: a new view would have every statement planned again.
-            self._cursor.from_arrow(table).insert_into(name)
+        for name, rows in tables.items():  # noqa: B007
+            # DuckDB finds the variable `rows`. A table that is registered is a new view, after
+            # which every statement is planned again.
+            self._cursor.execute(f"INSERT INTO {name} FROM rows")
         for name in self._steps:
             self._cursor.execute(f"EXECUTE make_{name}")
-        return _fetched(self._cursor, self._results)
+        return {name: _fetched(self._cursor, f"EXECUTE fetch_{name}") for name in self._results}
 
     def close(self) -> None:
         self._cursor.close()
@@ -118,20 +123,9 @@ def _run_once(
         cursor.register(name, table)
     for name, query in plan.steps.items():
         cursor.execute(f"CREATE TEMP TABLE {name} AS {query}")
-    return _fetched(cursor, plan.results)
+    return {name: _fetched(cursor, query) for name, query in plan.results.items()}
 
 
-def _create(cursor: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
-    cursor.register("given_rows", rows)
-    cursor.execute(f"CREATE TEMP TABLE {name} AS FROM given_rows")
-    cursor.unregister("given_rows")
-
-
-def _fetched(cursor: duckdb.DuckDBPyConnection, results: tuple[str, ...]) -> Results:
-    return {
-        name: {
-            column: np.asarray(values)
-            for column, values in cursor.execute(f"FROM {name}").fetchnumpy().items()
-        }
-        for name in results
-    }
+def _fetched(cursor: duckdb.DuckDBPyConnection, query: str) -> dict[str, np.ndarray[Any, Any]]:
+    columns = cursor.execute(query).fetchnumpy()
+    return {name: np.asarray(values) for name, values in columns.items()}

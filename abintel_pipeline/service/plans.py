@@ -17,7 +17,7 @@ from abintel_pipeline.contract import TABLES
 from abintel_pipeline.contract.columns import MONEY_DIGITS
 from abintel_pipeline.metrics.features import customer_features
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_bounds, loyalty_summary
-from abintel_pipeline.metrics.rfm import rfm_cuts, rfm_scores, rfm_thresholds
+from abintel_pipeline.metrics.rfm import rfm_cuts, rfm_metric_cuts, rfm_scores, rfm_thresholds
 from abintel_pipeline.settings import Rules
 
 REFERENCE_DAY = date(2000, 1, 1)
@@ -28,14 +28,14 @@ KEPT_PLANS = 16
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Tables that are given, and steps that each make another of them and of earlier steps.
+    """Tables that are given, steps that each make another of them and of earlier steps, results.
 
-    `results` are the steps whose rows are wanted.
+    Steps and results are SQL by name.
     """
 
     given: dict[str, pa.Schema]
     steps: dict[str, str]
-    results: tuple[str, ...]
+    results: dict[str, str]
 
 
 class _Steps:
@@ -54,8 +54,9 @@ class _Steps:
         self._steps[name] = ibis.duckdb.compile(rows)
         return ibis.table(rows.schema(), name=name)
 
-    def plan(self, *results: str) -> Plan:
-        return Plan(self._given, self._steps, results)
+    def plan(self, **results: ir.Table) -> Plan:
+        compiled = {name: ibis.duckdb.compile(rows) for name, rows in results.items()}
+        return Plan(self._given, self._steps, compiled)
 
 
 def features_plan(rules: Rules, *, orders_only: bool = False) -> Plan:
@@ -89,8 +90,7 @@ def _features_plan(currency_decimals: int, orders_only: bool) -> Plan:
         REFERENCE_DAY,
         rules,
     )
-    steps.add("features", features.order_by("customer_id"))
-    return steps.plan("features")
+    return steps.plan(features=features.order_by("customer_id"))
 
 
 def loyalty_plan(rules: Rules) -> Plan:
@@ -103,12 +103,10 @@ def _loyalty_plan(rules_json: str) -> Plan:
     rules, steps = Rules.model_validate_json(rules_json), _Steps()
     features = _given_features(steps)
     bounds = steps.add("bounds", loyalty_bounds(features, rules))
-    scored = customer_loyalty(features, rules, bounds=bounds)
-    loyalty = steps.add("loyalty", scored.order_by("customer_id"))
+    loyalty = steps.add("loyalty", customer_loyalty(features, rules, bounds=bounds))
     summary = loyalty_summary(features, loyalty, rules, bounds=bounds)
     shown = ("mean_score", "median_score", "top_decile_threshold", "segment_counts")
-    steps.add("summary", summary.select(*shown))
-    return steps.plan("loyalty", "summary")
+    return steps.plan(loyalty=loyalty.order_by("customer_id"), summary=summary.select(*shown))
 
 
 def rfm_plan(rules: Rules) -> Plan:
@@ -120,10 +118,12 @@ def rfm_plan(rules: Rules) -> Plan:
 def _rfm_plan(bins: int, currency_decimals: int) -> Plan:
     rules, steps = Rules(bins=bins, currency_decimals=currency_decimals), _Steps()
     features = _given_features(steps)
-    cuts = steps.add("cuts", rfm_cuts(features, rules))
-    steps.add("rfm", rfm_scores(features, rules, cuts=cuts).order_by("customer_id"))
-    steps.add("thresholds", rfm_thresholds(cuts, rules).order_by("metric", "position"))
-    return steps.plan("rfm", "thresholds")
+    of_metrics = steps.add("metric_cuts", rfm_metric_cuts(features, rules))
+    cuts = steps.add("cuts", rfm_cuts(features, rules, metric_cuts=of_metrics))
+    return steps.plan(
+        rfm=rfm_scores(features, rules, cuts=cuts).order_by("customer_id"),
+        thresholds=rfm_thresholds(cuts, rules).order_by("metric", "position"),
+    )
 
 
 def _given_features(steps: _Steps) -> ir.Table:
