@@ -16,12 +16,11 @@ from abintel_pipeline.service.credentials import Credentials
 from abintel_pipeline.service.documents import Fault, Problem, encode
 from abintel_pipeline.service.faults import Faulty, Refused, place_of, shown
 from abintel_pipeline.service.observing import Observed
-from abintel_pipeline.service.openapi import describe
+from abintel_pipeline.service.openapi import PROBLEM, describe
 from abintel_pipeline.service.parts import Parts
 from abintel_pipeline.service.routes import calls_router, operations_router, published_router
 from abintel_pipeline.settings import Settings
 
-PROBLEM = "application/problem+json"
 ABOUT = """
 The three documented calls, computed by the formulas of the pipeline, and reads of the snapshots
 that it published.

@@ -8,13 +8,12 @@ from fastapi.openapi.utils import get_openapi
 
 from abintel_pipeline.service import documents
 from abintel_pipeline.service.examples import EXAMPLES, Example
+from abintel_pipeline.service.guarding import ID_HEADER, SECRET_HEADER
 from abintel_pipeline.service.rendering import ARROW, JSON, PARQUET
 
 Json = dict[str, Any]
 PROBLEM = "application/problem+json"
 REF = "#/components/schemas/{name}"
-ID_HEADER = "X-Customer-Api-Id"
-SECRET_HEADER = "X-Secret"
 
 TYPES = {
     "customer_features": (documents.FeaturesRequest, documents.FeaturesResponse),

@@ -56,10 +56,21 @@ calls = st.sampled_from(sorted(REQUESTS))
 odd_texts = st.sampled_from(["", " ", "\0", "é", "😀", "a:b", '"', "\\", "x" * 5_000])
 odd_numbers = st.sampled_from([-1, 0, 0.5, -0.0, 1e16, 1e308, 5e-324, 10**20, 2**31, 2**63])
 odd_values = st.one_of(
-    st.none(), st.booleans(), odd_numbers, odd_texts, st.floats(allow_nan=False), st.builds(list),
-    st.builds(dict), st.builds(lambda: [[]]), st.builds(lambda: {"a": {}}), st.integers(), st.text(max_size=5),
-    st.dates().map(str), st.datetimes().map(str),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    odd_numbers,
+    odd_texts,
+    st.floats(allow_nan=False),
+    st.integers(),
+    st.text(max_size=5),
+    st.dates().map(str),
+    st.datetimes().map(str),
+    # Made anew each time: what was drawn before may be changed afterwards.
+    st.builds(list),
+    st.builds(dict),
+    st.builds(lambda: [[]]),
+    st.builds(lambda: {"a": {}}),
+)
 
 
 def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
