@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from abintel_pipeline import cli_service
 from abintel_pipeline import demo as demo_data
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.engines import engine
@@ -314,3 +315,6 @@ def ui(
         if "automatic" not in settings.model_fields_set:
             out.print("Schedules and the sensor are on; ABINTEL_AUTOMATIC=false starts them off")
         raise typer.Exit(serve(settings, port))
+
+
+cli_service.add_commands(app, _telling)

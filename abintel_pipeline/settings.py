@@ -118,6 +118,11 @@ def _memory_size(size: str) -> str:
     return size
 
 
+def _bytes(size: str) -> float:
+    number, unit, binary = _SIZE.fullmatch(size).groups()  # type: ignore[union-attr]
+    return float(number) * (1024.0 if binary else 1000.0) ** ("KMGT".index(unit) + 1)
+
+
 def _delimiter(mark: str) -> str:
     if len(mark) != 1 or not mark.isascii() or mark in '"\r\n\0':
         raise ValueError(f"{mark!r} can't part fields: give one ASCII character")
@@ -355,6 +360,34 @@ class Settings(Rules, BaseSettings):
         None, description="Where the engine spills; unset: `spill` in the data folder."
     )
 
+    credentials_file: Folder | None = Field(
+        None,
+        description="File of the service's credentials; `abintel credentials add` writes it.",
+    )
+    service_max_body: MemorySize = Field(
+        "200MB", description="Largest body of a request to the service."
+    )
+    service_large_requests: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Requests over 1 MB that the service works on at a time; more are told to"
+        " come again.",
+    )
+    service_body_seconds: float = Field(
+        10,
+        gt=0,
+        le=3600,
+        description="Seconds in which a body has to arrive, and one more for every 100 kB of it.",
+    )
+    service_failed_attempts: int = Field(
+        10,
+        ge=1,
+        le=1_000_000,
+        description="Wrong credentials with one id from one address, in a minute, before it has"
+        " to wait.",
+    )
+
     @model_validator(mode="after")
     def _sql_source_is_whole(self) -> Self:
         if self.sql_url is not None and self.transactions_query is None:
@@ -367,8 +400,12 @@ class Settings(Rules, BaseSettings):
     @property
     def memory_bytes(self) -> float:
         """The memory limit as a number of bytes."""
-        number, unit, binary = _SIZE.fullmatch(self.memory_limit).groups()  # type: ignore[union-attr]
-        return float(number) * (1024.0 if binary else 1000.0) ** ("KMGT".index(unit) + 1)
+        return _bytes(self.memory_limit)
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest body of a request as a number of bytes."""
+        return int(_bytes(self.service_max_body))
 
     @property
     def landing(self) -> Path:

@@ -150,6 +150,21 @@ class IntakeJob(Job):
 
 
 @dataclass(frozen=True)
+class ServiceJob(Job):
+    """Requests to the service, whose data folder is in `place`; for how many seconds, if many."""
+
+    seconds: float = 0.0
+
+    @property
+    def request(self) -> Path:
+        """A large request's body."""
+        return self.place / "request.json"
+
+    def command(self, contender: str) -> list[str]:
+        return [sys.executable, "-m", "benchmarks.in_service", contender, self.as_json()]
+
+
+@dataclass(frozen=True)
 class LibraryJob(Job):
     """A library's RFM summary of the lines in the store `place`, by that library's own Python."""
 

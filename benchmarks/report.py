@@ -10,6 +10,7 @@ from benchmarks import (
     bench_memory,
     bench_overhead,
     bench_range,
+    bench_service,
     bench_snapshot,
 )
 from benchmarks.plotting import plot
@@ -25,6 +26,7 @@ PARTS = {
         "growth": bench_growth,
         "memory": bench_memory,
         "intake": bench_intake,
+        "service": bench_service,
     }.items()
 }
 VERDICTS = {True: "yes", False: "**no**", None: "not measured"}

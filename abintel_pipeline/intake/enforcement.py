@@ -57,18 +57,21 @@ def _judge(
     )
     dated = frame.select_dtypes(pd.ArrowDtype(pa.date32())).notna().all(axis=1)
     if dated.all():
-        return _held(schema, frame, start)
+        return held(schema, frame, start)
     # A check of whole rows compares dates, and Pandera 0.35 fails on the NA of a missing one:
     # "boolean value of NA is ambiguous". Rows without a date are held against the rest.
     undated = copy.copy(schema)
     undated.checks = []
     return pa.concat_tables(
-        [_held(schema, frame[dated], start), _held(undated, frame[~dated], start)]
+        [held(schema, frame[dated], start), held(undated, frame[~dated], start)]
     )
 
 
-def _held(schema: pa_model.DataFrameSchema, frame: pd.DataFrame, start: int) -> pa.Table:
-    """The breaches of a frame whose index counts from `start`."""
+def held(schema: pa_model.DataFrameSchema, frame: pd.DataFrame, start: int) -> pa.Table:
+    """(ordinal, column, reason) of every cell of a frame that breaks a model, in no set order.
+
+    Ordinals are the frame's index, which counts from 0, plus `start`.
+    """
     try:
         schema.validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:

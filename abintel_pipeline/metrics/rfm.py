@@ -30,10 +30,28 @@ def customer_rfm(
 
     Source: customer_rfm document, "Calculated Metrics" and "Tier Mapping".
     """
-    rows = _scored(features, rfm_cuts(features, rules) if cuts is None else cuts, rules)
-    rows = rows.mutate(rfm_tier=tier_of(rows, rules.bins))
-    joined = rows.join(loyalty, ["snapshot_date", "customer_id"])
+    joined = _tiered(features, rules, cuts).join(loyalty, ["snapshot_date", "customer_id"])
     return joined.select(
+        **_documented(joined, rules.bins),
+        loyalty_score=joined.loyalty_score,
+        segment=joined.segment,
+    )
+
+
+def rfm_scores(features: ir.Table, rules: Rules, *, cuts: ir.Table | None = None) -> ir.Table:
+    """One row per (snapshot_date, customer_id): the `customer_rfm` table without its loyalty."""
+    rows = _tiered(features, rules, cuts)
+    return rows.select(**_documented(rows, rules.bins))
+
+
+def _tiered(features: ir.Table, rules: Rules, cuts: ir.Table | None) -> ir.Table:
+    rows = _scored(features, rfm_cuts(features, rules) if cuts is None else cuts, rules)
+    return rows.mutate(rfm_tier=tier_of(rows, rules.bins))
+
+
+def _documented(rows: ir.Table, bins: int) -> dict[str, ir.Value]:
+    """The columns that the document has, in its order, after the snapshot's day."""
+    plain = (
         "snapshot_date",
         "customer_id",
         "recency_days",
@@ -42,13 +60,13 @@ def customer_rfm(
         "recency_score",
         "frequency_score",
         "monetary_score",
-        rfm_class=_rfm_class(joined, rules.bins),
-        rfm_total=joined.rfm_total,
-        rfm_tier=joined.rfm_tier,
-        interpretation=joined.rfm_tier.cases(*TIERS.items()),
-        loyalty_score=joined.loyalty_score,
-        segment=joined.segment,
     )
+    return {name: rows[name] for name in plain} | {
+        "rfm_class": _rfm_class(rows, bins),
+        "rfm_total": rows.rfm_total,
+        "rfm_tier": rows.rfm_tier,
+        "interpretation": rows.rfm_tier.cases(*TIERS.items()),
+    }
 
 
 def tier_of(rows: ir.Table, bins: int) -> ir.StringValue:
@@ -78,12 +96,14 @@ def champion_total(bins: int) -> int:
     return 3 * bins - 2
 
 
-def rfm_cuts(features: ir.Table, rules: Rules) -> ir.Table:
+def rfm_cuts(features: ir.Table, rules: Rules, *, metric_cuts: ir.Table | None = None) -> ir.Table:
     """One row per snapshot_date: `<metric>_<k>`, the threshold at k/bins, and `p70`, `p45`, `p20`.
 
     Linear-interpolated quantiles, half up to six decimals: what scores and tiers come from.
+
+    `metric_cuts` are the `rfm_metric_cuts` of the features, for a caller who has them at hand.
     """
-    metric_cuts = _metric_cuts(features, rules)
+    metric_cuts = rfm_metric_cuts(features, rules) if metric_cuts is None else metric_cuts
     totals = _total_cuts(_scored(features, metric_cuts, rules))
     return metric_cuts.join(totals, "snapshot_date")
 
@@ -144,7 +164,7 @@ def _whole_metrics(features: ir.Table, rules: Rules) -> dict[str, tuple[ir.Numer
     }
 
 
-def _metric_cuts(features: ir.Table, rules: Rules) -> ir.Table:
+def rfm_metric_cuts(features: ir.Table, rules: Rules) -> ir.Table:
     """One row per snapshot_date: `<metric>_<k>`, the threshold at k/bins."""
     shares = [k / rules.bins for k in range(1, rules.bins)]
     metrics = _whole_metrics(features, rules)

@@ -1,0 +1,93 @@
+"""The service as an ASGI app: its parts are put together here, its routes are in `routes`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from abintel_pipeline.service.credentials import Credentials
+from abintel_pipeline.service.documents import Fault, Problem, encode
+from abintel_pipeline.service.faults import Faulty, Refused, place_of, shown
+from abintel_pipeline.service.observing import Observed
+from abintel_pipeline.service.openapi import PROBLEM, describe
+from abintel_pipeline.service.parts import Parts
+from abintel_pipeline.service.routes import calls_router, operations_router, published_router
+from abintel_pipeline.settings import Settings
+
+ABOUT = """
+The three documented calls, computed by the formulas of the pipeline, and reads of the snapshots
+that it published.
+"""
+
+
+def create_app(settings: Settings, credentials: Credentials | None) -> ASGIApp:
+    """The service under these settings. Without credentials it lets everybody in."""
+    parts = Parts(settings, credentials)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await parts.warm_up()
+        try:
+            yield
+        finally:
+            parts.close()
+
+    app = FastAPIOffline(
+        redoc_url=None,
+        title="abintel_pipeline",
+        version=version("abintel_pipeline"),
+        description=ABOUT,
+        lifespan=lifespan,
+        # FastAPI's own traces would hold paths with customers in them.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    for router in (calls_router, published_router, operations_router):
+        app.include_router(router(parts))
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _failed)
+    describe(app, secured=credentials is not None)
+    return Observed(app, parts.metrics)
+
+
+def _problem(problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    return Response(encode(problem), problem.status, headers, media_type=PROBLEM)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return _problem(error.problem, error.headers)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    """A parameter of the path or the query that isn't as described."""
+    assert isinstance(error, RequestValidationError)
+    faults = [
+        Fault(
+            place_of(tuple(one["loc"])),
+            one["msg"].removeprefix("Value error, "),
+            shown(one["input"]),
+        )
+        for one in error.errors()
+    ]
+    return _problem(Faulty(faults).problem)
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    title = HTTPStatus(error.status_code).phrase
+    headers = dict(error.headers or {})
+    return _problem(Problem(title, error.status_code, str(error.detail)), headers)
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    """A defect here. What happened is in the log, under the id of the request."""
+    return _problem(Problem("Failed", 500, f"a defect in the service ({type(error).__name__})"))

@@ -1,0 +1,113 @@
+"""Reads the body of a request: of the right kind, within the limits of size and time."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from starlette.requests import ClientDisconnect, Request
+
+from abintel_pipeline.service.faults import Refused
+from abintel_pipeline.settings import Settings
+
+SLOWEST = 100_000
+"""Bytes per second that a body has to come with, once its first seconds are over."""
+
+LARGE = 1_000_000
+"""Bytes above which a request needs one of the places for large ones."""
+
+RETRY_SECONDS = 5
+
+
+class LargePlaces:
+    """How many large requests may be worked on at a time. For one thread, the event loop's."""
+
+    def __init__(self, places: int) -> None:
+        self.places = self.free = places
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """A place until the block ends. Raises Refused (503) where there is none."""
+        if not self.free:
+            raise Refused(
+                503,
+                "Busy",
+                f"{self.places} large requests are being worked on: come again later",
+                {"Retry-After": str(RETRY_SECONDS)},
+            )
+        self.free -= 1
+        try:
+            yield
+        finally:
+            self.free += 1
+
+
+async def read_json(
+    request: Request, settings: Settings, places: LargePlaces, held: ExitStack
+) -> bytearray:
+    """The whole body. A large one takes a place, before it is read, until `held` is closed.
+
+    Raises Refused: 415 for another content type or encoding, 413 above the largest size, 408 when
+    it comes too slowly, 400 when it is broken off, 503 without a place.
+    """
+    _check_kind(request)
+    most = settings.max_body_bytes
+    body = bytearray()
+    size = int(request.headers.get("content-length", "0"))
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    try:
+        _check_size(size, most)
+        large = size > LARGE
+        if large:
+            held.enter_context(places.taken())
+        async with asyncio.timeout_at(began + settings.service_body_seconds) as patience:
+            async for part in request.stream():
+                body += part
+                _check_size(len(body), most)
+                # Nobody has to say how much will come.
+                if len(body) > LARGE and not large:
+                    held.enter_context(places.taken())
+                    large = True
+                allowed = settings.service_body_seconds + len(body) / SLOWEST
+                patience.reschedule(began + allowed)
+    except TimeoutError:
+        raise Refused(
+            408,
+            "Too slow",
+            f"{len(body):,} bytes came in {clock() - began:.0f} s: send at least"
+            f" {SLOWEST // 1000} kB a second",
+            {"Connection": "close"},
+        ) from None
+    except ClientDisconnect:
+        raise Refused(400, "Broken off", f"the body ended after {len(body):,} bytes") from None
+    return body
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise Refused(
+            413,
+            "Too large",
+            f"the body is larger than {most:,} bytes: send fewer customers at a time,"
+            " or raise ABINTEL_SERVICE_MAX_BODY",
+        )
+
+
+def _check_kind(request: Request) -> None:
+    kind = request.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != "application/json":
+        said = f"not {kind[:100]!r}" if kind else "it has none"
+        raise Refused(
+            415, "Not JSON", f"the content type has to be application/json, {said}", _ACCEPTED
+        )
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.strip().lower() != "identity":
+        raise Refused(
+            415,
+            "Encoded",
+            f"the body has the content encoding {encoding[:100]!r}: send it as it is",
+            _ACCEPTED,
+        )
+
+
+_ACCEPTED = {"Accept-Encoding": "identity", "Accept": "application/json"}

@@ -1,0 +1,174 @@
+"""The three documented calls: a request's JSON in, its response out, by the pipeline's formulas."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date, datetime
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from abintel_pipeline.service import plan_tables
+from abintel_pipeline.service.decoding import FEATURES, LOYALTY, RFM, Body, Chunk, DecodedRequest
+from abintel_pipeline.service.documents import (
+    CustomerFeatures,
+    CustomerLoyalty,
+    CustomerRfm,
+    Fault,
+    FeaturesResponse,
+    LoyaltyResponse,
+    RfmResponse,
+    encode,
+    value_or,
+)
+from abintel_pipeline.service.enforcing import Enforcement
+from abintel_pipeline.service.examples import EXAMPLES
+from abintel_pipeline.service.faults import place_of
+from abintel_pipeline.service.formulas import Formulas
+from abintel_pipeline.service.plan_tables import Columns
+from abintel_pipeline.service.plans import Plan, features_plan, loyalty_plan, rfm_plan
+from abintel_pipeline.settings import Rules, Settings
+
+ALONE = 1_000_000
+"""Bytes of a request up to which one thread is the faster way."""
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+class Calls:
+    """The calls under the settings' rules, for any number of threads at a time.
+
+    Each takes a request's JSON and raises Refused where it isn't the document.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._formulas = Formulas(settings)
+
+    def close(self) -> None:
+        """Close the engine; no call can be made afterwards."""
+        self._formulas.close()
+
+    def prepare(self) -> None:
+        """Compile the formulas under the settings' rules by answering the documents' examples."""
+        self.probe()
+        self.customer_loyalty(encode(EXAMPLES["customer_loyalty"].request))
+        self.customer_rfm(encode(EXAMPLES["customer_rfm"].request))
+
+    def probe(self) -> None:
+        """Answer a document's example."""
+        self.customer_features(encode(EXAMPLES["customer_features"].request))
+
+    def customer_features(self, body: Body) -> FeaturesResponse:
+        """Six features per customer, over all transactions that were sent, however old."""
+        request = DecodedRequest(FEATURES, body)
+        enforcement = self._enforcement(request)
+        plan = features_plan(self._settings.rules)
+        customers: list[CustomerFeatures] = []
+        for chunk, features in self._features(request, enforcement, plan):
+            customers += plan_tables.features_rows(chunk.customer_ids, features)
+        enforcement.settle()
+        return FeaturesResponse(customers)
+
+    def customer_loyalty(self, body: Body) -> LoyaltyResponse:
+        """Scores, segments and their summary, of the customers that were sent as one cohort."""
+        request = DecodedRequest(LOYALTY, body)
+        enforcement = self._enforcement(request)
+        rules = self._rules(request, enforcement, "weights", "segment_thresholds")
+        ids, parts = [], []
+        for chunk in request.chunks():
+            parts.append(enforcement.features(chunk))
+            ids += chunk.customer_ids
+        enforcement.settle()
+        made = self._formulas.run(loyalty_plan(rules), plan_tables.cohort(parts))
+        customers = plan_tables.response_rows(CustomerLoyalty, ids, made["loyalty"])
+        return LoyaltyResponse(customers, plan_tables.summary(made["summary"]))
+
+    def customer_rfm(self, body: Body) -> RfmResponse:
+        """Scores, classes and tiers, and the thresholds they come from, of one cohort."""
+        request = DecodedRequest(RFM, body)
+        enforcement = self._enforcement(request)
+        rules = self._rules(request, enforcement, "bins")
+        ids, parts = [], []
+        plan = features_plan(rules, orders_only=True)
+        for chunk, features in self._features(request, enforcement, plan):
+            parts.append(plan_tables.features_table(features))
+            ids += chunk.customer_ids
+        enforcement.settle()
+        made = self._formulas.run(rfm_plan(rules), plan_tables.cohort(parts))
+        customers = plan_tables.response_rows(CustomerRfm, ids, made["rfm"])
+        return RfmResponse(customers, plan_tables.thresholds(made["thresholds"]))
+
+    # ── a request's parts ────────────────────────────────────────────────────
+
+    def _enforcement(self, request: DecodedRequest) -> Enforcement:
+        today = value_or(getattr(request.options, "today", None), self._today())
+        return Enforcement(request, today, self._settings.currency_decimals)
+
+    def _today(self) -> date:
+        return datetime.now(ZoneInfo(self._settings.timezone)).date()
+
+    def _rules(self, request: DecodedRequest, enforcement: Enforcement, *names: str) -> Rules:
+        """The settings' rules under the request's options; what can't be used is a fault."""
+        base = self._settings.rules.model_dump()
+        given = {name: value_or(getattr(request.options, name), base[name]) for name in names}
+        try:
+            return Rules(**base | given)
+        except ValidationError as error:
+            enforcement.add(_unusable(error, request, names))
+            return self._settings.rules
+
+    def _features(
+        self, request: DecodedRequest, enforcement: Enforcement, plan: Plan
+    ) -> Iterator[tuple[Chunk, Columns]]:
+        """Each chunk of customers and their features, which depend on their own lines alone.
+
+        From the first fault on there are none.
+        """
+
+        def made(chunk: Chunk) -> Columns | None:
+            lines = enforcement.lines(chunk)
+            if not enforcement.clean:
+                return None
+            tables = plan_tables.delivered(chunk, lines, enforcement.today)
+            features = self._formulas.run(plan, tables)["features"]
+            # With as many orders as lines none can stand twice.
+            if features["visit_frequency"].sum() < lines.num_rows:
+                enforcement.repeated(chunk, lines)
+            return features
+
+        in_turn = _alternating if request.size <= ALONE else _ahead
+        for chunk, features in in_turn(made, request.chunks()):
+            if features is not None:
+                yield chunk, features
+
+
+def _unusable(
+    error: ValidationError, request: DecodedRequest, names: tuple[str, ...]
+) -> list[Fault]:
+    """What the rules say about a request's options; a fault of a combination is the first's."""
+    found = []
+    for one in error.errors():
+        path = tuple(one["loc"]) or names[:1]
+        said = one["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        found.append(Fault(place_of(path), f"what can be used: {said}", request.found(path)))
+    return found
+
+
+def _alternating(work: Callable[[In], Out], items: Iterable[In]) -> Iterator[tuple[In, Out]]:
+    return ((item, work(item)) for item in items)
+
+
+def _ahead(work: Callable[[In], Out], items: Iterable[In]) -> Iterator[tuple[In, Out]]:
+    """Each item and what the work makes of it, in order, while the next item is made."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting: deque[tuple[In, Future[Out]]] = deque()
+        for item in items:
+            waiting.append((item, pool.submit(work, item)))
+            if len(waiting) > 1:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for first, future in waiting:
+            yield first, future.result()

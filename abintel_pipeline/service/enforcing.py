@@ -1,0 +1,190 @@
+"""Holds a request's values against the Pandera models of the pipeline's request tables.
+
+A column that a call's document doesn't have is left out of its model; every other rule is the
+model's own.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pandera
+import pyarrow as pa
+
+from abintel_pipeline.contract import TABLES
+from abintel_pipeline.contract.columns import MONEY_DIGITS
+from abintel_pipeline.contract.customers import RawCustomers
+from abintel_pipeline.contract.features import CustomerFeatures
+from abintel_pipeline.contract.transactions import transactions_schema
+from abintel_pipeline.intake.enforcement import held
+from abintel_pipeline.service import typing_numbers
+from abintel_pipeline.service.decoding import Chunk, DecodedRequest
+from abintel_pipeline.service.documents import Fault
+from abintel_pipeline.service.faults import LISTED, Faulty, Path, place_of
+
+MONEY = ("purchase_total", "avg_ticket")
+WHOLE = ("visit_frequency", "product_diversity", "recency_days")
+LINE_IN_REQUEST = ["owner", "transaction_id", "date", "product_id"]
+
+Breach = tuple[int, str, str]
+"""(row, column, what is wanted) of one value."""
+
+Located = tuple[Path, str]
+"""(path, what is wanted)."""
+
+PathOf = Callable[[Chunk, int, str], Path]
+"""Where a row's column stands below `customers`."""
+
+
+class Enforcement:
+    """The faults of value in one request, gathered chunk by chunk."""
+
+    def __init__(self, request: DecodedRequest, today: date, decimals: int) -> None:
+        self.today = today
+        self._request, self._decimals = request, decimals
+        self._seen: set[str] = set()
+        self._listed: list[Fault] = []
+        self._total = 0
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing has been found so far."""
+        return self._total == 0
+
+    def settle(self) -> None:
+        """Raises Faulty with everything that was found."""
+        if self._total:
+            raise Faulty(self._listed, self._total)
+
+    def add(self, faults: Iterable[Fault]) -> None:
+        """Faults found elsewhere, such as those of options."""
+        for fault in faults:
+            self._total += 1
+            if len(self._listed) < LISTED:
+                self._listed.append(fault)
+
+    def lines(self, chunk: Chunk) -> pa.Table:
+        """The chunk's transactions, typed; `owner` is a line's customer, counted in the chunk."""
+        typed, too_large = typing_numbers.amounts(self._request, chunk, self._decimals)
+        rows = chunk.rows.set_column(chunk.rows.column_names.index("amount"), "amount", typed)
+        model = _lines_model(self._decimals, tuple(rows.column_names))
+        today = pa.repeat(pa.scalar(self.today, pa.date32()), rows.num_rows)
+        breaches = [(int(row), "amount", _digits(self._decimals)) for row in too_large]
+        breaches += self._held(model, rows.append_column("delivered_on", today))
+        found = self._located(chunk, breaches, _of_transaction)
+        self._list(found + self._in_customers(chunk, ()))
+        return rows.append_column("owner", pa.array(chunk.owners))
+
+    def repeated(self, chunk: Chunk, lines: pa.Table) -> None:
+        """Look for lines that stand twice below a customer: a delivery's would be refused."""
+        again = _frame(lines.select(LINE_IN_REQUEST)).duplicated().to_numpy()
+        wanted = "a transaction_id, date and product_id once, these stand twice"
+        breaches = [(int(row), "", wanted) for row in np.flatnonzero(again)]
+        self._list(self._located(chunk, breaches, _of_transaction))
+
+    def features(self, chunk: Chunk) -> pa.Table:
+        """The chunk's given features, typed, one row per customer in its order."""
+        schema = TABLES["customer_features"].schema
+        columns: dict[str, pa.Array] = {}
+        breaches: list[Breach] = []
+        for name in chunk.rows.column_names:
+            kind = schema.field(name).type
+            if name in MONEY:
+                columns[name], wrong = typing_numbers.money(chunk, name, self._decimals)
+                wanted = _digits(self._decimals)
+            else:
+                columns[name], wrong = typing_numbers.whole_numbers(chunk, name, kind)
+                wanted = f"a whole number below {typing_numbers.largest(kind):,}"
+            breaches += [(int(row), name, wanted) for row in wrong]
+        rows = pa.table(columns)
+        breaches += self._held(_features_model(tuple(columns)), rows)
+        found = self._located(chunk, breaches, _of_features)
+        self._list(found + self._in_customers(chunk, ("features",)))
+        return rows
+
+    def _in_customers(self, chunk: Chunk, scores_in: Path) -> list[Located]:
+        """Ids and scores, by the model of the customers' request table; each id once."""
+        columns = {
+            "customer_id": pa.array(chunk.customer_ids, pa.string()),
+            "loyalty_score": pa.array(chunk.loyalty_scores, pa.float64()),
+        }
+        breaches = self._held(_customers_model(tuple(columns)), pa.table(columns))
+        for number, customer_id in enumerate(chunk.customer_ids):
+            if customer_id in self._seen:
+                breaches.append((number, "customer_id", "an id once, it stands twice"))
+            self._seen.add(customer_id)
+
+        def path_of(chunk: Chunk, number: int, column: str) -> Path:
+            inside = scores_in if column == "loyalty_score" else ()
+            return (chunk.first + number, *inside, column)
+
+        return self._located(chunk, breaches, path_of)
+
+    def _held(self, model: pandera.DataFrameSchema, rows: pa.Table) -> list[Breach]:
+        found = held(model, _frame(rows), 0).to_pylist()
+        return [(one["ordinal"], one["column"], self._wanted(one["reason"])) for one in found]
+
+    def _wanted(self, reason: str) -> str:
+        """What a model's rule wants, from what it calls a breach of it."""
+        check, _, bound = reason.rstrip(")").partition("(")
+        said = {
+            "blank": "a text that isn't blank",
+            "negative": "a number >= 0",
+            "not in 0..1": "a number in 0..1",
+            "after delivered_on": f"a date not after {self.today}",
+            "greater_than_or_equal_to": f"a number >= {bound}",
+        }
+        return said.get(check, reason)
+
+    def _located(self, chunk: Chunk, breaches: list[Breach], path_of: PathOf) -> list[Located]:
+        """Count breaches; the first of them with their places."""
+        self._total += len(breaches)
+        first = sorted(breaches)[: LISTED - len(self._listed)]
+        return [(("customers", *path_of(chunk, row, name)), wanted) for row, name, wanted in first]
+
+    def _list(self, located: list[Located]) -> None:
+        """Tell of breaches in the order of the document, as many as are listed."""
+        for path, wanted in sorted(located)[: LISTED - len(self._listed)]:
+            self._listed.append(Fault(place_of(path), wanted, self._request.found(path)))
+
+
+def _of_transaction(chunk: Chunk, row: int, column: str) -> Path:
+    customer, number = chunk.place(row)
+    return (customer, "transactions", number, *([column] if column else []))
+
+
+def _of_features(chunk: Chunk, row: int, column: str) -> Path:
+    return (chunk.first + row, "features", column)
+
+
+def _digits(decimals: int) -> str:
+    return f"at most {MONEY_DIGITS - decimals} digits before the point"
+
+
+def _frame(rows: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = rows.to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
+
+
+@lru_cache
+def _lines_model(decimals: int, columns: tuple[str, ...]) -> pandera.DataFrameSchema:
+    """The model of the request table of transactions, less what the document doesn't have."""
+    return _without_others(transactions_schema(decimals), (*columns, "delivered_on"))
+
+
+@lru_cache
+def _customers_model(columns: tuple[str, ...]) -> pandera.DataFrameSchema:
+    return _without_others(RawCustomers.to_schema(), columns)
+
+
+@lru_cache
+def _features_model(columns: tuple[str, ...]) -> pandera.DataFrameSchema:
+    return _without_others(CustomerFeatures.to_schema(), columns)
+
+
+def _without_others(
+    model: pandera.DataFrameSchema, columns: tuple[str, ...]
+) -> pandera.DataFrameSchema:
+    return model.remove_columns([name for name in model.columns if name not in columns])

@@ -1,0 +1,185 @@
+"""The routes: each reads its request, has it answered off the event loop, and sends the answer."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import date
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from starlette.responses import Response
+
+from abintel_pipeline.service import openapi, published
+from abintel_pipeline.service.bodies import LARGE, read_json
+from abintel_pipeline.service.decoding import Body
+from abintel_pipeline.service.documents import encode
+from abintel_pipeline.service.faults import Refused
+from abintel_pipeline.service.parts import Parts
+from abintel_pipeline.service.published import SNAPSHOTS, Found, NoSuchCustomer, Page
+from abintel_pipeline.service.rendering import FILES, JSON, preferred, rows_as_json
+from abintel_pipeline.store import SnapshotMissing
+
+DEFAULT_LIMIT = 1_000
+MOST_ROWS = 10_000
+"""Rows in one answer as JSON; as a file there may be any number."""
+
+
+def _iso_date(value: Any) -> date:
+    """A day as YYYY-MM-DD and nothing else: Pydantic takes numbers and times of day as well."""
+    try:
+        day = date.fromisoformat(value)
+    except (TypeError, ValueError):
+        day = None
+    if day is None or day.isoformat() != value:
+        raise ValueError("an ISO calendar date, YYYY-MM-DD")
+    return day
+
+
+def _known_table(name: str) -> str:
+    if name not in SNAPSHOTS:
+        raise ValueError(f"one of {', '.join(SNAPSHOTS)}")
+    return name
+
+
+IsoDate = Annotated[
+    date, BeforeValidator(_iso_date), WithJsonSchema({"type": "string", "format": "date"})
+]
+TableName = Annotated[
+    str,
+    AfterValidator(_known_table),
+    WithJsonSchema({"type": "string", "enum": list(SNAPSHOTS)}),
+]
+
+
+def calls_router(parts: Parts) -> APIRouter:
+    """The three documented calls."""
+    router = APIRouter(prefix="/api/v1/ai", tags=["calls"], dependencies=[Depends(parts.admit)])
+
+    def add(name: str, call: Callable[[Body], Any]) -> None:
+        async def answer(request: Request) -> Response:
+            with ExitStack() as held:
+                body = await read_json(request, parts.settings, parts.places, held)
+                made = partial(_answered, parts, name, call, body)
+                content = await parts.run(made, large=len(body) > LARGE)
+            return Response(content, media_type=JSON)
+
+        router.add_api_route(f"/{name}", answer, methods=["POST"], name=name, **openapi.call(name))
+
+    add("customer_features", parts.calls.customer_features)
+    add("customer_loyalty", parts.calls.customer_loyalty)
+    add("customer_rfm", parts.calls.customer_rfm)
+    return router
+
+
+def _answered(parts: Parts, name: str, call: Callable[[Body], Any], body: Body) -> bytes:
+    response = call(body)
+    parts.metrics.customers.labels(name).inc(len(response.customers))
+    return encode(response)
+
+
+Offset = Annotated[int, Query(ge=0, le=2**53, description="Rows to leave out before the first.")]
+Limit = Annotated[
+    int | None,
+    Query(
+        ge=1,
+        le=2**53,
+        description=f"Rows at most. As JSON {DEFAULT_LIMIT:,} if left out and {MOST_ROWS:,} at"
+        " most; as a file all if left out.",
+    ),
+]
+
+
+def published_router(parts: Parts) -> APIRouter:
+    """Reads of what the pipeline published."""
+    router = APIRouter(prefix="/api/v1", tags=["published"], dependencies=[Depends(parts.admit)])
+
+    @router.get("/snapshots/{table}", **openapi.days())
+    async def snapshot_days(table: TableName) -> Response:
+        """The days of which the table is published."""
+        found = await parts.run(partial(published.days, parts.settings, SNAPSHOTS[table]))
+        return Response(encode({"table": table, "days": found}), media_type=JSON)
+
+    @router.get("/snapshots/{table}/{day}", **openapi.rows())
+    async def snapshot(
+        request: Request,
+        *,
+        table: TableName,
+        day: IsoDate,
+        customer_id: str | None = None,
+        limit: Limit = None,
+        offset: Offset = 0,
+    ) -> Response:
+        """The rows of one day, in their published order."""
+        if customer_id is not None and "customer_id" not in SNAPSHOTS[table].schema.names:
+            raise Refused(404, "No such rows", f"{table} has no rows of single customers")
+        read = partial(
+            published.snapshot, parts.settings, SNAPSHOTS[table], day, customer_id=customer_id
+        )
+        return await _page(parts, request, limit, offset, read)
+
+    @router.get("/customers/{customer_id:path}/history", **openapi.rows())
+    async def customer_history(
+        request: Request,
+        *,
+        customer_id: str,
+        start: Annotated[IsoDate, Query(alias="from")] = date.min,
+        end: Annotated[IsoDate, Query(alias="to")] = date.max,
+        limit: Limit = None,
+        offset: Offset = 0,
+    ) -> Response:
+        """A customer's rows of `customer_rfm`, from day to day."""
+        read = partial(published.history, parts.settings, customer_id, first=start, last=end)
+        return await _page(parts, request, limit, offset, read)
+
+    return router
+
+
+async def _page(
+    parts: Parts, request: Request, limit: int | None, offset: int, read: Callable[..., Found]
+) -> Response:
+    kind = preferred(request.headers.get("accept", "*/*"))
+    if kind == JSON:
+        limit = min(limit or DEFAULT_LIMIT, MOST_ROWS)
+    page = Page(limit, offset)
+
+    def content() -> tuple[bytes, int]:
+        found = read(page=page)
+        if kind in FILES:
+            return FILES[kind](found.rows), found.total
+        told = {"total": found.total, "offset": offset, "rows": rows_as_json(found.rows)}
+        return encode(told), found.total
+
+    with ExitStack() as held:
+        large = limit is None or limit > MOST_ROWS
+        if large:
+            held.enter_context(parts.places.taken())
+        try:
+            body, total = await parts.run(content, large=large)
+        except (SnapshotMissing, NoSuchCustomer) as error:
+            raise Refused(404, "Not published", str(error)) from None
+    return Response(body, media_type=kind, headers={"X-Total-Count": str(total), "Vary": "Accept"})
+
+
+def operations_router(parts: Parts) -> APIRouter:
+    """For whoever looks after the service; open to everybody, and without anybody's data."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/health")
+    async def health() -> dict[str, str]:
+        """Whether the process answers."""
+        return {"status": "ok"}
+
+    @router.get("/ready", **openapi.ready())
+    async def ready() -> dict[str, str]:
+        """Whether a call can be answered: one is."""
+        await parts.run(parts.calls.probe)
+        return {"status": "ready"}
+
+    @router.get("/metrics", **openapi.metrics())
+    async def metrics() -> Response:
+        """Metrics in Prometheus' text format."""
+        return Response(parts.metrics.page(), media_type=CONTENT_TYPE_LATEST)
+
+    return router

@@ -1,0 +1,101 @@
+"""`abintel serve` as a process of its own, on a free port of loopback."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from abintel_pipeline.settings import Settings
+from abintel_pipeline_tests.shop import Shop
+
+ABINTEL = Path(sys.executable).parent / "abintel"
+START_SECONDS = 120
+STOP_SECONDS = 60
+
+
+@dataclass
+class Served:
+    """A running service."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        return host, int(port)
+
+    def lines(self) -> list[dict]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def connected(self) -> socket.socket:
+        return socket.create_connection(self.address, timeout=30)
+
+
+@contextlib.contextmanager
+def served(folder: Path, *options: str, **variables: str) -> Iterator[Served]:
+    """A service that is ready; stopped by SIGTERM at the end, if it hasn't been before."""
+    log = folder / "service.log"
+    environment = os.environ | {f"ABINTEL_{k.upper()}": v for k, v in variables.items()}
+    environment["ABINTEL_DATA_DIR"] = str(folder / "data")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [ABINTEL, "serve", "--port", "0", *options],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield Served(process, _url(process, log), log)
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            process.wait(STOP_SECONDS)
+
+
+def _url(process: subprocess.Popen[bytes], log: Path) -> str:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        for line in log.read_text().splitlines():
+            with contextlib.suppress(ValueError, KeyError, httpx.TransportError):
+                url: str = json.loads(line)["url"]
+                if httpx.get(f"{url}/ready", timeout=START_SECONDS).status_code == 200:
+                    return url
+        time.sleep(0.1)
+    raise AssertionError(f"the service didn't start:\n{log.read_text()}")
+
+
+def publish(data: Path, days: Iterable[str]) -> None:
+    """Snapshots of two customers, `001` and `a/b`, on days of April 2025."""
+    settings = Settings(_env_file=None, data_dir=data)
+    with Shop.open(settings) as shop:
+        for number, day in enumerate(days):
+            lines = [f"001,T1-{day},{day},{'0.10' if number else '19.90'},P{number}"]
+            lines += [] if number else ["a/b,T2,2025-04-20,5.00,P1"]
+            shop.deliver(day, *lines)
+            shop.take_in(day)
+            shop.snapshot(day)
+
+
+def add_credentials(path: Path, *customer: str) -> dict[str, str]:
+    """What `abintel credentials add` prints, as headers."""
+    added = subprocess.run(
+        [ABINTEL, "credentials", "add", *customer],
+        env=os.environ | {"ABINTEL_CREDENTIALS_FILE": str(path)},
+        cwd=path.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(line.split(": ") for line in added.stdout.splitlines())

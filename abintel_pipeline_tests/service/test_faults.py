@@ -1,0 +1,327 @@
+"""Whatever is wrong with a request is told by its place, what was there and what is wanted."""
+
+import json
+from typing import Any
+
+import pytest
+
+from abintel_pipeline.service.calls import Calls
+from abintel_pipeline.service.documents import Fault
+from abintel_pipeline.service.faults import Faulty, NotJson, Refused
+from abintel_pipeline_tests.service.documents import FEATURES_REQUEST, LOYALTY_REQUEST, RFM_REQUEST
+
+DATE = "an ISO calendar date, YYYY-MM-DD"
+
+
+def refused(call: Any, body: bytes) -> Refused:
+    with pytest.raises(Refused) as caught:
+        call(body)
+    return caught.value
+
+
+def faults(call: Any, body: bytes) -> list[tuple[str, str, str]]:
+    error = refused(call, body)
+    assert isinstance(error, Faulty), error
+    assert error.problem.status == 422
+    return [(fault.place, fault.wanted, fault.found) for fault in error.problem.faults]
+
+
+@pytest.mark.parametrize(
+    ("there", "instead", "fault"),
+    [
+        (
+            b'"customer_id": "C-1001",',
+            b"",
+            ("customers[0].customer_id", "this field, it is required", ""),
+        ),
+        (b'"C-1002"', b"1002", ("customers[1].customer_id", "string", "1002")),
+        (b'"C-1002"', b"null", ("customers[1].customer_id", "string", "null")),
+        (b'"today": "2025-04-24"', b'"today": "24.4.2025"', ("today", DATE, '"24.4.2025"')),
+        (b'"today": "2025-04-24"', b'"now": 1', ("now", "no such field", "1")),
+        (
+            b'"2025-04-18"',
+            b'"2025-02-30"',
+            ("customers[0].transactions[1].date", DATE, '"2025-02-30"'),
+        ),
+        (
+            b'"2025-04-18"',
+            b'"2025-04-18T10:00:00"',
+            ("customers[0].transactions[1].date", DATE, '"2025-04-18T10:00:00"'),
+        ),
+        (b'"2025-04-18"', b"20250418", ("customers[0].transactions[1].date", "date", "20250418")),
+        (b"520.55", b"true", ("customers[0].transactions[0].amount", "number", "true")),
+        (b"520.55", b'"520.55"', ("customers[0].transactions[0].amount", "number", '"520.55"')),
+        (b"520.55", b"1e309", ("customers[0].transactions[0].amount", "a finite number", "1e309")),
+        (
+            b"520.55",
+            b"9" * 400,
+            ("customers[0].transactions[0].amount", "a finite number", "9" * 100 + "…"),
+        ),
+        (b"0.97", b"false", ("customers[0].loyalty_score", "number or null", "false")),
+        (
+            b'"P-11" }',
+            b'"P-11", "sku": {"a": 1} }',
+            ("customers[1].transactions[1].sku", "no such field", '{"a": 1}'),
+        ),
+        (
+            b'"amount": 75.90,',
+            b'"amount": 75.90, "amount": 1,',
+            ("customers[1].transactions[1].amount", "a key once, it stands twice", ""),
+        ),
+        (
+            b'"amount": 75.90,',
+            b'"am\\u006funt": 1, "amount": 75.90,',
+            ("customers[1].transactions[1].amount", "a key once, it stands twice", ""),
+        ),
+        (
+            b'"loyalty_score": 0.97',
+            b'"loyalty_score": 1, "loyalty_score": 0.97',
+            ("customers[0].loyalty_score", "a key once, it stands twice", ""),
+        ),
+        (b'"today"', b'"today": null, "today"', ("today", "a key once, it stands twice", "")),
+        (
+            b'"T-001"',
+            b'"T\\u0000"',
+            ("customers[0].transactions[0].transaction_id", "a text without NUL characters", ""),
+        ),
+    ],
+)
+def test_the_first_fault_of_structure_is_told(
+    calls: Calls, there: bytes, instead: bytes, fault: tuple[str, str, str]
+):
+    body = FEATURES_REQUEST.replace(there, instead, 1)
+    assert body != FEATURES_REQUEST
+    assert faults(calls.customer_features, body) == [fault]
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b"[]", ("the document", "object", "[]")),
+        (b"null", ("the document", "object", "null")),
+        (b"{}", ("customers", "this field, it is required", "")),
+        (b'{"customers": []}', ("customers", "array with at least 1 element", "[]")),
+        (b'{"customers": {}}', ("customers", "array", "{}")),
+        (b'{"customers": [[]]}', ("customers[0]", "object", "[]")),
+        (
+            b'{"customers": [{"customer_id": "a", "transactions": []}]}',
+            ("customers[0].transactions", "array with at least 1 element", "[]"),
+        ),
+    ],
+)
+def test_a_document_without_its_arrays_is_refused(
+    calls: Calls, body: bytes, fault: tuple[str, str, str]
+):
+    assert faults(calls.customer_features, body) == [fault]
+    assert faults(calls.customer_rfm, body) == [fault]
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"", "cut off"),
+        (b'{"customers": [', "cut off"),
+        (b'{"customers": [1]} {}', "trailing characters"),
+        (b"\xef\xbb\xbf{}", "byte 0"),
+        (FEATURES_REQUEST.replace(b"C-1001", "é".encode("latin-1")), "not UTF-8"),
+        ("{}".encode("utf-16"), "malformed"),
+        (FEATURES_REQUEST.replace(b"520.55", b"NaN"), "malformed"),
+        (FEATURES_REQUEST.replace(b"520.55", b"-Infinity"), "malformed"),
+        (FEATURES_REQUEST.replace(b"520.55", b"0520.55"), "malformed"),
+        (FEATURES_REQUEST.replace(b"C-1001", b"\\ud800"), "lone surrogate"),
+        (FEATURES_REQUEST.replace(b"C-1001", b"\xed\xa0\x80"), "not UTF-8"),
+        (b'{"customers": [' + b"[" * 100_000, "nested too deep"),
+    ],
+)
+def test_what_is_not_json_is_told_apart(calls: Calls, body: bytes, detail: str):
+    error = refused(calls.customer_features, body)
+    assert isinstance(error, NotJson)
+    assert error.problem.status == 400
+    assert detail in error.problem.detail
+
+
+def test_every_fault_of_value_is_told(calls: Calls):
+    request = json.loads(FEATURES_REQUEST)
+    first, second = request["customers"]
+    first["customer_id"] = second["customer_id"] = "  "
+    first["loyalty_score"] = 1.5
+    first["transactions"][0] |= {"amount": -0.001, "product_id": " "}
+    first["transactions"][1] |= {"amount": 12345678901234567, "transaction_id": ""}
+    second["transactions"][0]["date"] = "2025-04-25"
+    second["transactions"][1]["date"] = "2025-04-24"
+    assert faults(calls.customer_features, json.dumps(request).encode()) == [
+        ("customers[0].customer_id", "a text that isn't blank", '"  "'),
+        ("customers[0].loyalty_score", "a number in 0..1", "1.5"),
+        ("customers[0].transactions[0].amount", "a number >= 0", "-0.001"),
+        ("customers[0].transactions[0].product_id", "a text that isn't blank", '" "'),
+        (
+            "customers[0].transactions[1].amount",
+            "at most 16 digits before the point",
+            "12345678901234567",
+        ),
+        ("customers[0].transactions[1].transaction_id", "a text that isn't blank", '""'),
+        ("customers[1].customer_id", "a text that isn't blank", '"  "'),
+        ("customers[1].customer_id", "an id once, it stands twice", '"  "'),
+        ("customers[1].transactions[0].date", "a date not after 2025-04-24", '"2025-04-25"'),
+    ]
+
+
+def test_at_most_100_faults_are_listed_and_all_are_counted(calls: Calls):
+    event = {"date": "2025-01-01", "amount": -1}
+    customers = [{"customer_id": str(n), "transactions": [event, event]} for n in range(80)]
+    body = json.dumps({"customers": customers, "bins": 11}).encode()
+    problem = refused(calls.customer_rfm, body).problem
+    assert problem.total_faults == 161
+    assert len(problem.faults) == 100
+    assert problem.faults[0] == Fault("bins", "what can be used: less than or equal to 10", "11")
+    assert problem.faults[99].place == "customers[49].transactions[0].amount"
+    assert problem.detail.startswith("bins: wanted")
+    assert problem.detail.endswith("160 more")
+
+
+def test_a_line_that_stands_twice_below_a_customer_is_refused_as_in_a_delivery(calls: Calls):
+    request = json.loads(FEATURES_REQUEST)
+    lines = request["customers"][1]["transactions"]
+    lines += [lines[0] | {"amount": 5}, lines[1] | {"product_id": "P-12"}]
+    found = faults(calls.customer_features, json.dumps(request).encode())
+    wanted = "a transaction_id, date and product_id once, these stand twice"
+    assert [(place, said) for place, said, _ in found] == [("customers[1].transactions[2]", wanted)]
+
+
+def test_two_orders_of_the_same_day_and_amount_are_two_orders(calls: Calls):
+    event = b'{ "date": "2025-01-05", "amount": 120.00 }'
+    body = RFM_REQUEST.replace(event, event + b"," + event)
+    second = calls.customer_rfm(body).customers[1]
+    assert (second.frequency, second.monetary_total) == (3, 315.9)
+
+
+@pytest.mark.parametrize(
+    ("there", "instead", "fault"),
+    [
+        (b"17850.55", b"-1", ("customers[0].features.purchase_total", "a number >= 0", "-1")),
+        (
+            b"17850.55",
+            b"1e16",
+            ("customers[0].features.purchase_total", "at most 16 digits before the point", "1e16"),
+        ),
+        (
+            b": 62",
+            b": 62.5",
+            (
+                "customers[0].features.visit_frequency",
+                "a whole number below 9,007,199,254,740,992",
+                "62.5",
+            ),
+        ),
+        (b": 62", b": 0", ("customers[0].features.visit_frequency", "a number >= 1", "0")),
+        (
+            b": 15",
+            b": 2147483648",
+            (
+                "customers[1].features.recency_days",
+                "a whole number below 2,147,483,648",
+                "2147483648",
+            ),
+        ),
+        (b": 15", b": -3", ("customers[1].features.recency_days", "a number >= 0", "-3")),
+        (
+            b": 15",
+            b': 15, "loyalty_score": 2',
+            ("customers[1].features.loyalty_score", "a number in 0..1", "2"),
+        ),
+        (
+            b'"C-1002"',
+            b'"C-1001"',
+            ("customers[1].customer_id", "an id once, it stands twice", '"C-1001"'),
+        ),
+        (
+            b"0.25",
+            b"-0.25",
+            ("weights", "what can be used: the weight of purchase_total is -0.25", None),
+        ),
+        (
+            b'"purchase_total": 0.25',
+            b'"spend": 0.25',
+            ("weights", "what can be used: unknown metric 'spend'", None),
+        ),
+        (
+            b'{\n  "weights"',
+            b'{"segment_thresholds": {"A": 0.5}, "weights"',
+            (
+                "segment_thresholds",
+                "what can be used: the lowest segment starts at 0.5",
+                '{"A": 0.5}',
+            ),
+        ),
+        (
+            b'{\n  "weights"',
+            b'{"segment_thresholds": {"A": "0"}, "weights"',
+            ("segment_thresholds", "number", '{"A": "0"}'),
+        ),
+        (
+            b'"recency_days": 0.20',
+            b'"recency_days": 0.20, "recency_days": 0.20',
+            ("weights.recency_days", "a key once, it stands twice", ""),
+        ),
+    ],
+)
+def test_faults_of_the_loyalty_call(
+    calls: Calls, there: bytes, instead: bytes, fault: tuple[str, str, str | None]
+):
+    body = LOYALTY_REQUEST.replace(there, instead, 1)
+    assert body != LOYALTY_REQUEST
+    ((place, wanted, found),) = faults(calls.customer_loyalty, body)
+    assert place == fault[0]
+    assert wanted.startswith(fault[1])
+    assert fault[2] is None or found == fault[2]
+
+
+@pytest.mark.parametrize(
+    ("bins", "wanted"),
+    [
+        (b"1", "what can be used: greater than or equal to 2"),
+        (b"11", "what can be used: less than or equal to 10"),
+        (b"9" * 400, "what can be used: less than or equal to 10"),
+        (b"5.0", "integer or null"),
+        (b"true", "integer or null"),
+        (b'"5"', "integer or null"),
+    ],
+)
+def test_bins_are_a_whole_number_from_2_to_10(calls: Calls, bins: bytes, wanted: str):
+    body = RFM_REQUEST.replace(b'"bins": 5', b'"bins": ' + bins)
+    ((place, said, _),) = faults(calls.customer_rfm, body)
+    assert (place, said) == ("bins", wanted)
+
+
+def test_colons_and_escapes_in_texts_are_no_faults(calls: Calls):
+    for text in (b"a:b::", b"\\u003a", b"\\\\u0000", b'\\"x\\": 1', "é:ü".encode(), b"\\u00e9:"):
+        body = FEATURES_REQUEST.replace(b"T-001", text).replace(b"C-1001", b"C:" + text)
+        response = calls.customer_features(body)
+        assert response.customers[0].customer_id == "C:" + json.loads(b'"' + text + b'"')
+
+
+def test_an_escaped_colon_does_not_hide_a_key_that_stands_twice(calls: Calls):
+    """The text's colon isn't written, the key's is once too often: their numbers cancel out."""
+    body = FEATURES_REQUEST.replace(b"T-001", b"\\u003A").replace(
+        b'"amount": 75.90,', b'"amount": 75.90, "amount": 75.90,'
+    )
+    ((place, _, _),) = faults(calls.customer_features, body)
+    assert place == "customers[1].transactions[1].amount"
+
+
+@pytest.mark.parametrize(
+    ("amount", "total"),
+    [
+        (b"0.285", 0.29),  # stored as 0.28499999999999998
+        (b"0.28499999999999999999999", 0.28),  # the same number as 0.285, but not the same text
+        (b"1.005", 1.01),
+        (b"-0.0", 0.0),
+        (b"5e-324", 0.0),
+        (b"9999999999999999.99", 1e16),  # 18 digits are kept exactly, until they are JSON again
+        (b"70368744177664.005", 70368744177664.01),  # 2**46 and half a cent
+    ],
+)
+def test_amounts_are_rounded_half_up_as_they_are_written(calls: Calls, amount: bytes, total: float):
+    customer = b'{"customer_id": "a", "transactions": [{"date": "2025-01-01", "amount": %s}]}'
+    response = calls.customer_rfm(b'{"customers": [' + customer % amount + b"]}")
+    assert response.customers[0].monetary_total == total

@@ -1,0 +1,116 @@
+"""abintel serve, features, loyalty, rfm and credentials."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from abintel_pipeline.cli import app
+from abintel_pipeline.service.credentials import Credentials
+from abintel_pipeline_tests.service.documents import FEATURES_REQUEST, FEATURES_RESPONSE, REQUESTS
+
+
+def abintel(*words: str, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(app, words, input=stdin)
+
+
+@pytest.fixture
+def file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    path = tmp_path / "service" / "credentials.json"
+    monkeypatch.setenv("ABINTEL_CREDENTIALS_FILE", str(path))
+    return path
+
+
+def test_a_request_file_is_answered_as_the_document_prints_it(tmp_path: Path):
+    (tmp_path / "request.json").write_bytes(FEATURES_REQUEST)
+    result = abintel("features", "request.json")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout_bytes == FEATURES_RESPONSE
+
+
+@pytest.mark.parametrize("call", ["loyalty", "rfm"])
+def test_a_request_comes_from_the_standard_input(call: str):
+    result = abintel(call, "-", stdin=REQUESTS[f"customer_{call}"])
+    assert [one["customer_id"] for one in json.loads(result.stdout)["customers"]] == [
+        "C-1001",
+        "C-1002",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "shown"),
+    [
+        ("features", ["avg_ticket", "459.48", "C-1002"]),
+        ("loyalty", ["Platinum", "mean_score: 0.5", "segment_counts: Platinum 1, Gold 0"]),
+        ("rfm", ["Loyal – regular buyers", "recency: 87.8, 66.6, 45.4, 24.2"]),
+    ],
+)
+def test_a_person_is_shown_a_table(call: str, shown: list[str]):
+    result = abintel(call, "-", "--format", "table", stdin=REQUESTS[f"customer_{call}"])
+    assert result.exit_code == 0
+    assert all(words in result.stdout for words in shown), result.stdout
+
+
+def test_faults_are_told_one_a_line(tmp_path: Path):
+    body = FEATURES_REQUEST.replace(b"520.55", b"-1").replace(b'"C-1002"', b'" "')
+    result = abintel("features", "-", stdin=body)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "customers[0].transactions[0].amount: wanted a number >= 0, found -1",
+        'customers[1].customer_id: wanted a text that isn\'t blank, found " "',
+    ]
+    assert "JSON is malformed" in abintel("rfm", "-", stdin=b"{]").stderr
+    assert "no-such-file" in abintel("rfm", "no-such-file").stderr
+    assert "choose json or table" in abintel("rfm", "-", "--format", "xml").stderr
+
+
+def test_a_secret_is_printed_once_and_only_its_hash_is_kept(file: Path):
+    first = abintel("credentials", "add")
+    customer, secret = (line.split(": ")[1] for line in first.stdout.splitlines())
+    second = abintel("credentials", "add", customer)
+    newer = second.stdout.splitlines()[1].split(": ")[1]
+    assert secret not in file.read_text()
+    assert newer not in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    known = Credentials(file)
+    assert [known.right(customer, one) for one in (secret, newer, "x")] == [True, True, False]
+    assert "1 older secrets" in abintel("credentials", "retire", customer).stdout
+    assert [known.right(customer, one) for one in (secret, newer)] == [False, True]
+    assert abintel("credentials", "remove", customer).exit_code == 0
+    assert not known.right(customer, newer)
+
+
+def test_credentials_that_are_not_there_are_said(file: Path, monkeypatch: pytest.MonkeyPatch):
+    nobody = "11111111-1111-1111-1111-111111111111"
+    assert "credentials add` writes it" in abintel("credentials", "retire", nobody).stderr
+    abintel("credentials", "add")
+    assert f"no customer {nobody}" in abintel("credentials", "add", nobody).stderr
+    assert "is no id" in abintel("credentials", "add", "me").stderr
+    file.write_text("{}{")
+    assert "is no credentials file" in abintel("credentials", "add").stderr
+    assert "is no credentials file" in abintel("serve").stderr
+    monkeypatch.delenv("ABINTEL_CREDENTIALS_FILE")
+    assert "set ABINTEL_CREDENTIALS_FILE" in abintel("credentials", "add").stderr
+
+
+def test_without_credentials_it_serves_only_if_told_so_and_on_loopback(file: Path):
+    abintel("credentials", "add")
+    both = abintel("serve", "--insecure")
+    assert (both.exit_code, "leave --insecure out" in both.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "there are no credentials"),
+        (("--insecure", "--host", "0.0.0.0"), "0.0.0.0 is no loopback address"),
+        (("--insecure", "--host", "example.test"), "example.test is no loopback address"),
+        (("--insecure", "--host", "127.0.0.300"), "no loopback address"),
+    ],
+)
+def test_what_would_let_everybody_in_is_not_started(options: tuple[str, ...], said: str):
+    result = abintel("serve", *options)
+    assert result.exit_code == 1
+    assert said in result.stderr

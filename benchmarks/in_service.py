@@ -1,0 +1,188 @@
+"""The service as a contender: `python -m benchmarks.in_service NAME JOB`.
+
+Starts `abintel serve`, asks it, and prints one line of JSON as timed.py does; CPU and memory are
+those of the service's process.
+"""
+
+import asyncio
+import http.client
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from abintel_pipeline.service.documents import FeaturesRequest
+from abintel_pipeline.service.examples import EXAMPLES
+from benchmarks.job import ServiceJob
+from benchmarks.timed import measured
+
+HEADERS = {"Content-Type": "application/json"}
+WARM_UP = 50
+ASKED = 1_000
+AT_ONCE = 200
+SETTLED = 0.25
+"""The part of a run after which memory has to stay as it is."""
+
+
+def parse_alone(job: ServiceJob) -> str:
+    """The fastest strict parser in use, on the same body and for the same types."""
+    body = job.request.read_bytes()
+    return measured(lambda: msgspec.json.decode(body, type=FeaturesRequest))
+
+
+def large_request(job: ServiceJob) -> str:
+    """One large request, from its first byte sent to its answer's last byte read."""
+    body = job.request.read_bytes()
+    with _service(job) as served:
+        before, cpu_before = time.perf_counter(), served.cpu_seconds()
+        status, answer = served.ask("customer_features", body)
+        seconds, cpu = time.perf_counter() - before, served.cpu_seconds() - cpu_before
+        assert status == 200, answer[:500]
+        return _figures(seconds, cpu, served)
+
+
+def small_requests(job: ServiceJob) -> str:
+    """The median of the documents' example of each call, asked one after the other."""
+    with _service(job) as served:
+        before, cpu_before = time.perf_counter(), served.cpu_seconds()
+        medians = {name: served.median(name) for name in EXAMPLES}
+        seconds, cpu = time.perf_counter() - before, served.cpu_seconds() - cpu_before
+        return _figures(seconds, cpu, served, medians)
+
+
+def crowd(job: ServiceJob) -> str:
+    """AT_ONCE clients that ask without a pause, for the job's seconds."""
+    with _service(job) as served:
+        before, cpu_before = time.perf_counter(), served.cpu_seconds()
+        steps = asyncio.run(_crowd(served, job.seconds))
+        seconds, cpu = time.perf_counter() - before, served.cpu_seconds() - cpu_before
+        return _figures(seconds, cpu, served, steps)
+
+
+def _figures(
+    seconds: float, cpu: float, served: "Served", steps: dict[str, float] | None = None
+) -> str:
+    figures = {"seconds": seconds, "cpu_seconds": cpu, "peak_mb": served.megabytes("VmHWM")}
+    return json.dumps(figures | {"steps": steps or {}})
+
+
+class Served:
+    """A running service and one connection to it."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.process, self.port = process, port
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+
+    def ask(self, call: str, body: bytes) -> tuple[int, bytes]:
+        self._connection.request("POST", f"/api/v1/ai/{call}", body, HEADERS)
+        response = self._connection.getresponse()
+        return response.status, response.read()
+
+    def median(self, call: str) -> float:
+        body = json.dumps(EXAMPLES[call].request).encode()
+        taken = []
+        for _ in range(WARM_UP + ASKED):
+            before = time.perf_counter()
+            status, _ = self.ask(call, body)
+            taken.append(time.perf_counter() - before)
+            assert status == 200
+        return statistics.median(taken[WARM_UP:])
+
+    def megabytes(self, what: str) -> float:
+        """VmRSS or VmHWM of the service, in MB of 10**6 bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split(f"{what}:")[1].split()[0]) * 1024 / 1e6
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def _service(job: ServiceJob) -> Iterator[Served]:
+    """A service that has started, let all in, and stops at the end."""
+    environment = os.environ | {
+        "ABINTEL_DATA_DIR": str(job.place / "data"),
+        "ABINTEL_MEMORY_LIMIT": job.memory_limit,
+        "ABINTEL_SERVICE_MAX_BODY": "1GB",
+    }
+    command = [str(Path(sys.executable).parent / "abintel"), "serve", "--insecure", "--port", "0"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        started = json.loads(process.stdout.readline())
+        served = Served(process, int(started["url"].rpartition(":")[2]))
+        # Nobody reads the access log: it must not fill the pipe.
+        drain = subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL)
+        served.ask("customer_rfm", json.dumps(EXAMPLES["customer_rfm"].request).encode())
+        yield served
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+        drain.wait(60)
+
+
+async def _crowd(served: Served, seconds: float) -> dict[str, float]:
+    """What AT_ONCE clients saw: requests, errors, seconds of an answer, memory over the run."""
+    bodies = [json.dumps(example.request).encode() for example in EXAMPLES.values()]
+    requests = [_request(name, body) for name, body in zip(EXAMPLES, bodies, strict=True)]
+    until = time.perf_counter() + seconds
+    taken: list[float] = []
+    errors = 0
+
+    async def client(number: int) -> None:
+        nonlocal errors
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        while time.perf_counter() < until:
+            before = time.perf_counter()
+            writer.write(requests[(number + len(taken)) % len(requests)])
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            await reader.readexactly(length)
+            taken.append(time.perf_counter() - before)
+            errors += head.split()[1] != b"200"
+        writer.close()
+
+    async def memory() -> list[float]:
+        await asyncio.sleep(seconds * SETTLED)
+        settled = served.megabytes("VmRSS")
+        await asyncio.sleep(seconds * (1 - SETTLED))
+        return [settled, served.megabytes("VmRSS")]
+
+    (settled, end), *_ = await asyncio.gather(memory(), *(client(n) for n in range(AT_ONCE)))
+    return {
+        "requests": len(taken),
+        "errors": errors,
+        "median": statistics.median(taken),
+        "p99": statistics.quantiles(taken, n=100)[98],
+        "settled_mb": settled,
+        "end_mb": end,
+    }
+
+
+def _request(call: str, body: bytes) -> bytes:
+    head = (
+        f"POST /api/v1/ai/{call} HTTP/1.1\r\nHost: service\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+WORK = {
+    "msgspec alone": parse_alone,
+    "one large request": large_request,
+    "small requests": small_requests,
+    "a crowd": crowd,
+}
+
+
+if __name__ == "__main__":
+    print(WORK[sys.argv[1]](ServiceJob.from_json(sys.argv[2])), flush=True)
