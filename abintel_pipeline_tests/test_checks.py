@@ -7,7 +7,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from abintel_pipeline import snapshots
 from abintel_pipeline.assets import STEPS
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.definitions import build_defs
@@ -15,6 +14,7 @@ from abintel_pipeline.jobs import JOB_NAME
 from abintel_pipeline.missed_night import CHECK_NAME
 from abintel_pipeline.partitions import daily_partitions, range_tags
 from abintel_pipeline.running import QUIET
+from abintel_pipeline.snapshots import loyalty
 from abintel_pipeline_tests.shop import Shop, day, days
 
 CHECKS = {(table, name) for step in STEPS for table, names in step.checks.items() for name in names}
@@ -113,7 +113,7 @@ def test_a_partition_is_marked_when_its_file_is_renamed(delivered: Shop):
 def test_a_day_that_is_refused_fails_its_check_and_the_run_and_keeps_its_snapshot(
     delivered: Shop, monkeypatch: pytest.MonkeyPatch
 ):
-    formula = snapshots.customer_loyalty
+    formula = loyalty.customer_loyalty
 
     def wrong(*arguments: Any, **options: Any) -> Any:
         rows = formula(*arguments, **options)
@@ -122,7 +122,7 @@ def test_a_day_that_is_refused_fails_its_check_and_the_run_and_keeps_its_snapsho
     with dg.DagsterInstance.ephemeral() as instance:
         assert run(delivered, instance, DAYS[0], DAYS[-1]).success
         before = delivered.bytes_of("customer_loyalty", DAYS[1])
-        monkeypatch.setattr(snapshots, "customer_loyalty", wrong)
+        monkeypatch.setattr(loyalty, "customer_loyalty", wrong)
         result = run(delivered, instance, DAYS[0], DAYS[-1])
         assert not result.success
         found = statuses(delivered, instance)

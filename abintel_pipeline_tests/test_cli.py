@@ -178,7 +178,7 @@ def test_ctrl_c_is_told_in_a_sentence(shop_env: Shop, monkeypatch: pytest.Monkey
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("abintel_pipeline.snapshots.customer_features", interrupted)
+    monkeypatch.setattr("abintel_pipeline.snapshots.features.customer_features", interrupted)
     result = abintel("run", "2025-01-01")
     assert result.exit_code == 130
     assert "interrupted: what was published by then stays" in result.stderr
@@ -193,7 +193,7 @@ def test_an_unexpected_error_is_told_by_its_innermost_cause(
     shop_env: Shop, monkeypatch: pytest.MonkeyPatch
 ):
     shop_env.deliver("2025-01-01", "001,T1,2025-01-01,10.00,P1")
-    monkeypatch.setattr("abintel_pipeline.snapshots.customer_features", lambda *_: 1 / 0)
+    monkeypatch.setattr("abintel_pipeline.snapshots.features.customer_features", lambda *_: 1 / 0)
     result = abintel("run", "2025-01-01")
     assert result.exit_code == 1
     assert "customer_features: ZeroDivisionError: division by zero" in result.stderr

@@ -10,18 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ibis.backends.duckdb import Backend
 
-from abintel_pipeline import snapshots
 from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.engines import engine
 from abintel_pipeline.settings import Rules, Settings
 from abintel_pipeline.snapshots import (
-    QUANTILE_BYTES,
     StepContext,
-    cohorts,
+    features,
     features_snapshots,
     loyalty_snapshots,
     rfm_snapshots,
 )
+from abintel_pipeline.snapshots.chunks import QUANTILE_BYTES, cohorts
 from abintel_pipeline.store import SnapshotMissing
 from abintel_pipeline.windows import NothingDelivered, Window, affected_snapshots, spans
 from abintel_pipeline_tests import strategies
@@ -103,7 +102,7 @@ def test_a_range_is_its_days_one_by_one_byte_for_byte(
     deliver(step, TABLES["raw_customers"], TABLES["raw_customers"].schema, customers)
     with pytest.MonkeyPatch.context() as patch:
         if one_pass:  # even where the windows hardly overlap
-            patch.setattr(snapshots, "spans", lambda windows: [windows] if windows else [])
+            patch.setattr(features, "spans", lambda windows: [windows] if windows else [])
         run(step, asked)
     together = results(step)
     for name in RESULTS:

@@ -111,7 +111,9 @@ def test_a_step_that_fails_leaves_what_was_published_and_no_stage(
     published: Shop, monkeypatch: pytest.MonkeyPatch
 ):
     before = published.bytes_of("customer_loyalty", "2025-01-02")
-    monkeypatch.setattr("abintel_pipeline.snapshots.loyalty_summary", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(
+        "abintel_pipeline.snapshots.loyalty.loyalty_summary", lambda *_, **__: 1 / 0
+    )
     with pytest.raises(ZeroDivisionError):
         published.snapshot("2025-01-02")
     assert published.bytes_of("customer_loyalty", "2025-01-02") == before

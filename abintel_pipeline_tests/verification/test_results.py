@@ -10,17 +10,18 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from abintel_pipeline import snapshots
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.findings import Finding, VerificationFailed
 from abintel_pipeline.intake import take_in_transactions
 from abintel_pipeline.settings import Rules
 from abintel_pipeline.snapshots import (
     features_snapshots,
+    loyalty,
     loyalty_snapshot,
     loyalty_snapshots,
     rfm_snapshot,
     rfm_snapshots,
+    take_in,
 )
 from abintel_pipeline.store import Staged
 from abintel_pipeline.verification import verified
@@ -284,29 +285,33 @@ def test_rows_that_got_lost_stop_a_delivery(shop: Shop) -> None:
         return intake
 
     with pytest.raises(VerificationFailed, match="2 rows received, 1 accepted and 0 refused"):
-        snapshots.take_in(shop.step, day(ON), losing)
+        take_in(shop.step, day(ON), losing)
     assert shop.bytes_of("raw_transactions", ON) == before
-    intake = snapshots.take_in(shop.step, day(ON), take_in_transactions)
+    intake = take_in(shop.step, day(ON), take_in_transactions)
     assert intake
     (finding,) = intake.accepted_rows.findings
     assert finding.passed
     assert finding.numbers == {"received": 2, "accepted": 2, "refused": 0}
 
 
+@pytest.mark.parametrize("chunk_of", [1, 3])
 def test_a_day_that_fails_keeps_its_last_good_snapshot_and_holds_up_no_other(
-    published: Shop, monkeypatch: pytest.MonkeyPatch
+    published: Shop, monkeypatch: pytest.MonkeyPatch, chunk_of: int
 ) -> None:
     wanted = days("2025-01-01", "2025-01-03")
     for make in (features_snapshots, loyalty_snapshots, rfm_snapshots):
         list(make(published.step, wanted))
     before = {str(one): published.bytes_of("customer_loyalty", str(one)) for one in wanted}
-    formula = snapshots.customer_loyalty
+    formula = loyalty.customer_loyalty
 
     def wrong(*arguments: Any, **options: Any) -> Any:
         rows = formula(*arguments, **options)
         return rows.filter((rows.customer_id != "C") | (rows.snapshot_date != day(ON)))
 
-    monkeypatch.setattr(snapshots, "customer_loyalty", wrong)
+    monkeypatch.setattr(loyalty, "customer_loyalty", wrong)
+    monkeypatch.setattr(
+        loyalty, "cohorts", lambda *_: [wanted[n : n + chunk_of] for n in range(0, 3, chunk_of)]
+    )
     other = Rules(weights={"purchase_total": 1})
     again = type(published.step)(published.step.connection, published.settings, other)
     with pytest.raises(VerificationFailed) as told:

@@ -1,0 +1,63 @@
+"""The first step: a day's delivery of a request table, taken in and published."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from pathlib import Path
+
+from ibis.backends.duckdb import Backend
+
+from abintel_pipeline.intake import (
+    DeliveryError,
+    Intake,
+    take_in_customers,
+    take_in_transactions,
+)
+from abintel_pipeline.settings import Settings
+from abintel_pipeline.snapshots.step import StepContext
+from abintel_pipeline.verification import reconciled
+
+TakeIn = Callable[[Backend, Settings, date, Path], Intake | None]
+
+
+def take_in(step: StepContext, day: date, how: TakeIn) -> Intake | None:
+    """Take in and publish one day's delivery of one request table.
+
+    None when nothing was delivered for that day; what was published before stays.
+    """
+    with step.store.staging() as folder:
+        intake = how(step.connection, step.settings, day, folder)
+        if intake is not None:
+            intake = reconciled(intake)
+            step.store.publish(intake.refused_rows, intake.accepted_rows)
+    return intake
+
+
+def take_in_days(
+    step: StepContext, days: Iterable[date], how: TakeIn
+) -> Iterator[tuple[date, Intake | None]]:
+    """Take in and publish one day's delivery after the other.
+
+    A delivery that can't be taken in doesn't hold up those after it.
+
+    Raises DeliveryError at the end, telling of all that failed.
+    """
+    failed: list[DeliveryError] = []
+    for day in days:
+        try:
+            taken = take_in(step, day, how)
+        except DeliveryError as error:
+            failed.append(error)
+        else:
+            yield day, taken
+    if failed:
+        raise DeliveryError("\n".join(map(str, failed)))
+
+
+def transactions_intake(step: StepContext, day: date) -> Intake | None:
+    """`raw_transactions` and `rejected_transactions` of one delivery day."""
+    return take_in(step, day, take_in_transactions)
+
+
+def customers_intake(step: StepContext, day: date) -> Intake | None:
+    """`raw_customers` and `rejected_customers` of one delivery day."""
+    return take_in(step, day, take_in_customers)

@@ -1,0 +1,115 @@
+"""The features: one snapshot from the lines in force, a range from one pass over its lines."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import date
+from pathlib import Path
+
+import ibis.expr.types as ir
+
+from abintel_pipeline.engines import kept
+from abintel_pipeline.metrics.features import customer_features
+from abintel_pipeline.metrics.in_force import lines_in_force, lines_in_window
+from abintel_pipeline.metrics.states import Span, customer_changes, customer_states, features_on
+from abintel_pipeline.snapshots.chunks import chunk_by_chunk
+from abintel_pipeline.snapshots.files import OnCursor, stage_all
+from abintel_pipeline.snapshots.step import (
+    CUSTOMER_FEATURES,
+    RAW_CUSTOMERS,
+    RAW_TRANSACTIONS,
+    StepContext,
+)
+from abintel_pipeline.store import Staged
+from abintel_pipeline.verification import verified
+from abintel_pipeline.windows import NothingDelivered, Window, spans, window_of
+
+
+def features_snapshot(step: StepContext, day: date) -> tuple[Staged, Window]:
+    """`customer_features` of one snapshot, from the deliveries of its trailing window."""
+    (made,) = features_snapshots(step, [day])
+    return made
+
+
+def features_snapshots(step: StepContext, days: Iterable[date]) -> Iterator[tuple[Staged, Window]]:
+    """`customer_features` of many snapshots, each published and yielded as it is ready.
+
+    In the order of the days. Days whose windows overlap are made from one pass over their lines; a
+    day on its own from the lines in force on it. Both give the same bytes.
+
+    Raises NothingDelivered when the windows of some days hold no delivery, after the others have
+    been published: a range that begins before the first delivery is made as far as it can be.
+    Raises VerificationFailed, likewise, for days that were refused.
+    """
+    taken_in = step.store.days(RAW_TRANSACTIONS)
+    wanted = sorted(set(days))
+    windows = {day: window_of(taken_in, day, step.rules.history_days) for day in wanted}
+    possible = [window for window in windows.values() if window]
+    yield from chunk_by_chunk(
+        spans(possible),
+        lambda chunk: _alone(step, *chunk) if len(chunk) == 1 else _together(step, chunk),
+    )
+    if impossible := [day for day, window in windows.items() if not window]:
+        raise NothingDelivered(impossible, step.rules.history_days)
+
+
+def _alone(step: StepContext, window: Window) -> Iterator[tuple[Staged, Window]]:
+    """A snapshot that aggregates the lines in force on its day."""
+    lines, late, customers = _deliveries(step, window)
+    if late is None:
+        in_force = lines_in_window(lines, window.end, step.rules.history_days)
+    else:
+        in_force = lines_in_force(lines, window.end, step.rules.history_days, late_lines=late)
+    features = customer_features(in_force, customers, window.end, step.rules)
+    with step.store.staging() as folder:
+        staged = step.store.stage(folder, CUSTOMER_FEATURES, window.end, features, step.rules)
+        for (one,) in verified(step.connection, step.store, [(staged,)]):
+            step.store.publish(one)
+            yield one, window
+
+
+def _together(step: StepContext, windows: list[Window]) -> Iterator[tuple[Staged, Window]]:
+    """Snapshots that pick their rows from the states of one pass."""
+    first, last = windows[0], windows[-1]
+    delivered = sorted({day for window in windows for day in window.delivered})
+    whole = Window(first.start, last.end, delivered, first.first_delivery)
+    lines, late, customers = _deliveries(step, whole)
+    span = Span(first.end, last.end, step.rules.history_days)
+    with (
+        _states(
+            step, customer_changes(lines, customers, span, late_lines=late), customers
+        ) as states,
+        step.store.staging() as folder,
+    ):
+        written = stage_all(step, (_writing_state(step, folder, states, w.end) for w in windows))
+        read = {window.end: window for window in windows}
+        for (one,) in verified(step.connection, step.store, ((each,) for each in written)):
+            step.store.publish(one)
+            yield one, read[one.day]
+
+
+def _writing_state(step: StepContext, folder: Path, states: ir.Table, day: date) -> OnCursor:
+    features = features_on(states, day)
+    write = step.store.writing(step.connection, CUSTOMER_FEATURES, features, step.rules)
+    return lambda cursor: write(cursor, folder, day)
+
+
+@contextmanager
+def _states(step: StepContext, changes: list[ir.Table], customers: ir.Table) -> Iterator[ir.Table]:
+    """The states that the changes run up to, sorted by customer so that each day finds them so."""
+    with ExitStack() as rest:
+        with kept(step.connection, *changes) as together:
+            states = customer_states(together, customers, step.rules).order_by(
+                "customer_id", "valid_from"
+            )
+            held = rest.enter_context(kept(step.connection, states))
+        yield held
+
+
+def _deliveries(step: StepContext, window: Window) -> tuple[ir.Table, ir.Table | None, ir.Table]:
+    """The window's lines, those that may have come late (None: none has), and the customers."""
+    store, connection = step.store, step.connection
+    lines = store.read(connection, RAW_TRANSACTIONS, window.delivered)
+    late_days = store.late_days(window.delivered)
+    late = store.read(connection, RAW_TRANSACTIONS, late_days) if late_days else None
+    customers = store.read(connection, RAW_CUSTOMERS, store.days(RAW_CUSTOMERS, end=window.end))
+    return lines, late, customers

@@ -1,0 +1,72 @@
+"""How a step's files are written, two at a time, and published day by day."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import ibis.expr.types as ir
+
+from abintel_pipeline.contract import Table
+from abintel_pipeline.engines import kept, native
+from abintel_pipeline.snapshots.step import StepContext
+from abintel_pipeline.store import Staged, bind_day
+from abintel_pipeline.verification import verified
+
+WRITERS = 2
+"""Files of a range that are written at a time."""
+
+OnCursor = Callable[[duckdb.DuckDBPyConnection], Staged]
+
+
+def writing(
+    step: StepContext, folder: Path, table: Table, rows: ir.Table, days: list[date], *needed: Table
+) -> Iterator[OnCursor]:
+    """Write each day's file from one compiled query over the views of the tables it needs."""
+    write = step.store.writing(step.connection, table, rows, step.rules)
+
+    def on_cursor(day: date) -> OnCursor:
+        def run(cursor: duckdb.DuckDBPyConnection) -> Staged:
+            for one in needed:
+                bind_day(cursor, one, step.store.path(one, day))
+            return write(cursor, folder, day)
+
+        return run
+
+    return map(on_cursor, days)
+
+
+def stage_all(step: StepContext, writes: Iterable[OnCursor]) -> Iterator[Staged]:
+    """Stage file after file, in order, two at a time.
+
+    DuckDB sorts and writes one file on little more than one core.
+    """
+    connection = native(step.connection)
+
+    def with_cursor(write: OnCursor) -> Staged:
+        with connection.cursor() as cursor:
+            return write(cursor)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        ahead: deque[Future[Staged]] = deque()
+        for write in writes:
+            ahead.append(pool.submit(with_cursor, write))
+            if len(ahead) > WRITERS:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def publish_with(
+    step: StepContext, folder: Path, scored: list[Staged], table: Table, rows: ir.Table
+) -> Iterator[tuple[Staged, Staged]]:
+    """Publish each day's scores together with its rows of a small table that has all the days'."""
+    store = step.store
+    with kept(step.connection, rows) as every:
+        of_day = ((one, every.filter(every.snapshot_date == one.day)) for one in scored)
+        made = ((o, store.stage(folder, table, o.day, own, step.rules)) for o, own in of_day)
+        for one, small in verified(step.connection, store, made):
+            store.publish(one, small)
+            yield one, small

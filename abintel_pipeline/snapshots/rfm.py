@@ -1,0 +1,50 @@
+"""The RFM step: scores, classes and tiers of a snapshot, and the thresholds they come from."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+
+from abintel_pipeline.engines import kept
+from abintel_pipeline.metrics.rfm import customer_rfm, rfm_cuts, rfm_thresholds
+from abintel_pipeline.snapshots.chunks import chunk_by_chunk, cohorts
+from abintel_pipeline.snapshots.files import publish_with, stage_all, writing
+from abintel_pipeline.snapshots.step import (
+    CUSTOMER_FEATURES,
+    CUSTOMER_LOYALTY,
+    CUSTOMER_RFM,
+    RFM_THRESHOLDS,
+    StepContext,
+)
+from abintel_pipeline.store import Staged, view_of_day
+
+
+def rfm_snapshot(step: StepContext, day: date) -> tuple[Staged, Staged]:
+    """`customer_rfm` and `rfm_thresholds` of one snapshot, from its features and loyalty."""
+    (made,) = rfm_snapshots(step, [day])
+    return made
+
+
+def rfm_snapshots(step: StepContext, days: Iterable[date]) -> Iterator[tuple[Staged, Staged]]:
+    """`customer_rfm` and `rfm_thresholds` of many snapshots, published and yielded by day.
+
+    In the order of the days; the thresholds of many days come from one query.
+
+    Raises SnapshotMissing, before anything is written, when the features or the loyalty of a day
+    aren't published; VerificationFailed, after the other days, for those that were refused.
+    """
+    wanted = list(days)
+    step.store.paths(CUSTOMER_LOYALTY, wanted)
+    chunks = cohorts(step.store, wanted, step.settings.memory_bytes)
+    yield from chunk_by_chunk(chunks, lambda chunk: _scored(step, chunk))
+
+
+def _scored(step: StepContext, days: list[date]) -> Iterator[tuple[Staged, Staged]]:
+    store, connection, rules = step.store, step.connection, step.rules
+    features = store.read(connection, CUSTOMER_FEATURES, days)
+    with kept(connection, rfm_cuts(features, rules)) as cuts, store.staging() as folder:
+        of_day, loyalty_of_day = view_of_day(CUSTOMER_FEATURES), view_of_day(CUSTOMER_LOYALTY)
+        rows = customer_rfm(of_day, loyalty_of_day, rules, cuts=cuts)
+        needed = (CUSTOMER_FEATURES, CUSTOMER_LOYALTY)
+        writes = writing(step, folder, CUSTOMER_RFM, rows, days, *needed)
+        scored = list(stage_all(step, writes))
+        thresholds = rfm_thresholds(cuts, rules)
+        yield from publish_with(step, folder, scored, RFM_THRESHOLDS, thresholds)
