@@ -127,8 +127,7 @@ def _wanted(said: str) -> str:
         return said
     kinds = " or ".join(_TYPES.get(kind, kind) for kind in expected[1].split(" | "))
     if expected[2] is not None:
-        noun = "element" if kinds == "array" else "entry"
-        comparison, _, number = expected[2].partition(" ")
-        least = {">=": "at least", "<=": "at most"}[comparison]
-        return f"{kinds} with {least} {number} {noun}"
+        length = expected[2].replace(">=", "at least").replace("<=", "at most")
+        noun = "element" if length.endswith(" 1") else "entries"
+        return f"{kinds} with {length} {noun}"
     return kinds
