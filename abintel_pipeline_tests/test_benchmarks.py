@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from abintel_pipeline.contract import TABLES
-from benchmarks import bench_range, bench_snapshot, libraries
+from benchmarks import bench_range, bench_service, bench_snapshot, libraries
 from benchmarks.comparing import Different, compare
-from benchmarks.job import RESULT_TABLES, ChainJob, JourneyJob
+from benchmarks.job import RESULT_TABLES, ChainJob, JourneyJob, ServiceJob
 from benchmarks.measuring import Entry, Figures, Run, figures, rounds
 from benchmarks.plan import Plan
 from benchmarks.report import write_report
@@ -144,3 +144,34 @@ def test_a_job_survives_its_trip_to_another_process(tmp_path: Path):
     job = JourneyJob(tmp_path, date(2017, 12, 31), "1GB", days=3)
     assert JourneyJob.from_json(job.as_json()).first == date(2017, 12, 29)
     assert JourneyJob.from_json(job.as_json()).place == tmp_path
+
+
+def test_the_service_is_asked_and_the_report_tells_of_it(tiny: Plan):
+    runs = [
+        Run("msgspec alone", seconds=0.4, cpu_seconds=0.4, process_seconds=1.0, peak_mb=500.0),
+        Run("one large request", seconds=1.0, cpu_seconds=1.5, process_seconds=9.0, peak_mb=600.0),
+        Run("small requests", steps={"customer_features": 0.0101, "customer_rfm": 0.0151}),
+        Run(
+            "a crowd",
+            steps=dict.fromkeys(("requests", "median", "p99"), 7.0)
+            | {"errors": 0.0}
+            | {"settled_mb": 400.0, "end_mb": 430.0},
+        ),
+    ]
+    about = {"transactions": 1000, "customers": 100, "body_mb": 100.0, "crowd_seconds": 60}
+    keep(tiny, "service", Measured(runs, about | {"versions": {"msgspec": "1"}}))
+    page = write_report(tiny.results).read_text()
+    assert "| a large request, against msgspec alone | ≤ 3 × | 2.50 × | yes |" in page
+    assert "| a large request: peak memory, against its body | ≤ 8 × | 6.00 × | yes |" in page
+    assert "| customer_features of two customers | < 15 ms | 10.1 ms | yes |" in page
+    assert "| customer_rfm of two customers | < 15 ms | 15.1 ms | **no** |" in page
+    assert "last quarter against second | ≤ 1.05 × | 1.07 × | **no** |" in page
+
+
+def test_a_large_request_is_measured_against_the_parser_alone(tmp_path: Path):
+    job = ServiceJob(tmp_path, date(2025, 4, 24), "1GB")
+    bench_service.write_request(job.request, 200)
+    alone, large = (Entry(name, job) for name in ("msgspec alone", "one large request"))
+    runs = rounds([alone, large], 1, say=lambda line: None)
+    assert [run.error for run in runs] == ["", ""]
+    assert all(run.peak_mb > 10 for run in runs)

@@ -2,6 +2,7 @@
 
 import json
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,13 @@ def test_faults_are_told_one_a_line(tmp_path: Path):
     assert "JSON is malformed" in abintel("rfm", "-", stdin=b"{]").stderr
     assert "no-such-file" in abintel("rfm", "no-such-file").stderr
     assert "choose json or table" in abintel("rfm", "-", "--format", "xml").stderr
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "abintel_pipeline.service.calls", None)
+    result = abintel("rfm", "-", stdin=REQUESTS["customer_rfm"])
+    assert result.exit_code == 1
+    assert "pip install 'abintel_pipeline[service]'" in result.stderr
 
 
 def test_a_secret_is_printed_once_and_only_its_hash_is_kept(file: Path):

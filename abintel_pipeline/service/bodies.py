@@ -50,32 +50,22 @@ async def read_json(
     it comes too slowly, 400 when it is broken off, 503 without a place.
     """
     _check_kind(request)
-    most = settings.max_body_bytes
+    size = _Size(settings.max_body_bytes, places, held)
+    size.grown_to(int(request.headers.get("content-length", "0")))
     body = bytearray()
-    size = int(request.headers.get("content-length", "0"))
-    clock = asyncio.get_running_loop().time
-    began = clock()
+    began = asyncio.get_running_loop().time()
+    patience = asyncio.timeout_at(began + settings.service_body_seconds)
     try:
-        _check_size(size, most)
-        large = size > LARGE
-        if large:
-            held.enter_context(places.taken())
-        async with asyncio.timeout_at(began + settings.service_body_seconds) as patience:
+        async with patience:
             async for part in request.stream():
                 body += part
-                _check_size(len(body), most)
-                # Nobody has to say how much will come.
-                if len(body) > LARGE and not large:
-                    held.enter_context(places.taken())
-                    large = True
-                allowed = settings.service_body_seconds + len(body) / SLOWEST
-                patience.reschedule(began + allowed)
+                size.grown_to(len(body))  # nobody has to say how much will come
+                patience.reschedule(began + settings.service_body_seconds + len(body) / SLOWEST)
     except TimeoutError:
         raise Refused(
             408,
             "Too slow",
-            f"{len(body):,} bytes came in {clock() - began:.0f} s: send at least"
-            f" {SLOWEST // 1000} kB a second",
+            f"only {len(body):,} bytes have come: send at least {SLOWEST // 1000} kB a second",
             {"Connection": "close"},
         ) from None
     except ClientDisconnect:
@@ -83,14 +73,25 @@ async def read_json(
     return body
 
 
-def _check_size(size: int, most: int) -> None:
-    if size > most:
-        raise Refused(
-            413,
-            "Too large",
-            f"the body is larger than {most:,} bytes: send fewer customers at a time,"
-            " or raise ABINTEL_SERVICE_MAX_BODY",
-        )
+class _Size:
+    """The size of a body as far as it is known, held against what is allowed."""
+
+    def __init__(self, most: int, places: LargePlaces, held: ExitStack) -> None:
+        self._most, self._places, self._held = most, places, held
+        self._large = False
+
+    def grown_to(self, size: int) -> None:
+        """Raises Refused when it is too large, or large and there is no place for it."""
+        if size > self._most:
+            raise Refused(
+                413,
+                "Too large",
+                f"the body is larger than {self._most:,} bytes: send fewer customers at a time,"
+                " or raise ABINTEL_SERVICE_MAX_BODY",
+            )
+        if size > LARGE and not self._large:
+            self._held.enter_context(self._places.taken())
+            self._large = True
 
 
 def _check_kind(request: Request) -> None:

@@ -152,8 +152,9 @@ def _unusable(
     found = []
     for one in error.errors():
         path = tuple(one["loc"]) or names[:1]
-        said = one["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        found.append(Fault(place_of(path), f"what can be used: {said}", request.found(path)))
+        wanted = one["msg"].replace("Value error, ", "another value: ")
+        wanted = wanted.replace("Input should be ", "a number ")
+        found.append(Fault(place_of(path), wanted, request.found(path)))
     return found
 
 

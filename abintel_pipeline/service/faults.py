@@ -99,7 +99,7 @@ def malformed(error: Exception, body: Any, path: Path = ()) -> Refused:
     if not isinstance(error, msgspec.ValidationError):
         halved = " (or half a character: a lone surrogate)" if b"\\ud" in body.lower() else ""
         return NotJson(str(error).replace("Input data was truncated", "JSON is cut off") + halved)
-    said, _, where = _parts(str(error))
+    said, where = _parts(str(error))
     path += where
     if field := _FIELD.fullmatch(said):
         path += (field[2],)
@@ -109,12 +109,12 @@ def malformed(error: Exception, body: Any, path: Path = ()) -> Refused:
     return Faulty([Fault(place_of(path), _wanted(said), found_at(body, path))])
 
 
-def _parts(message: str) -> tuple[str, str, Path]:
+def _parts(message: str) -> tuple[str, Path]:
+    """What a message says, and where."""
     matched = _SAID_WHERE.fullmatch(message)
     assert matched is not None
-    said, where = matched[1], matched[2] or ""
-    steps = tuple(m[1] if m[2] is None else int(m[2]) for m in _STEP.finditer(where))
-    return said, where, steps
+    steps = _STEP.finditer(matched[2] or "")
+    return matched[1], tuple(m[1] if m[2] is None else int(m[2]) for m in steps)
 
 
 def _wanted(said: str) -> str:
@@ -127,8 +127,7 @@ def _wanted(said: str) -> str:
         return said
     kinds = " or ".join(_TYPES.get(kind, kind) for kind in expected[1].split(" | "))
     if expected[2] is not None:
-        noun = "element" if kinds == "array" else "entry"
-        comparison, _, number = expected[2].partition(" ")
-        least = {">=": "at least", "<=": "at most"}[comparison]
-        return f"{kinds} with {least} {number} {noun}"
+        length = expected[2].replace(">=", "at least").replace("<=", "at most")
+        noun = "element" if length.endswith(" 1") else "entries"
+        return f"{kinds} with {length} {noun}"
     return kinds

@@ -20,7 +20,7 @@ from abintel_pipeline.settings import Settings
 SMALL_ROWS = 10_000
 """Up to so many rows a plan that was made without knowing them is the faster one."""
 
-RUNS_OF_A_SESSION = 500
+RUNS_OF_A_SESSION = 200
 """Rows deleted from a table in memory leave 2 kB a request behind: sessions are renewed."""
 
 IDLE_SESSIONS = 4

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from abintel_pipeline.service.credentials import add_secret
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import Shop
 
@@ -88,14 +89,7 @@ def publish(data: Path, days: Iterable[str]) -> None:
             shop.snapshot(day)
 
 
-def add_credentials(path: Path, *customer: str) -> dict[str, str]:
-    """What `abintel credentials add` prints, as headers."""
-    added = subprocess.run(
-        [ABINTEL, "credentials", "add", *customer],
-        env=os.environ | {"ABINTEL_CREDENTIALS_FILE": str(path)},
-        cwd=path.parent,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return dict(line.split(": ") for line in added.stdout.splitlines())
+def add_credentials(path: Path) -> dict[str, str]:
+    """The headers of a new customer."""
+    customer, secret = add_secret(path)
+    return {"X-Customer-Api-Id": str(customer), "X-Secret": secret}

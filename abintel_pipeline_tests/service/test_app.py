@@ -18,7 +18,7 @@ from abintel_pipeline.service.credentials import Credentials
 from abintel_pipeline.service.observing import JsonLines
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.service.documents import FEATURES_RESPONSE, REQUESTS
-from abintel_pipeline_tests.service.serving import publish
+from abintel_pipeline_tests.service.serving import add_credentials, publish
 
 FEATURES = "/api/v1/ai/customer_features"
 RFM = "/api/v1/ai/customer_rfm"
@@ -38,8 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def headers(folder: Path) -> Headers:
-    customer, secret = credentials.add_secret(folder / "credentials.json")
-    return {"X-Customer-Api-Id": str(customer), "X-Secret": secret}
+    return add_credentials(folder / "credentials.json")
 
 
 @pytest.fixture(scope="module")

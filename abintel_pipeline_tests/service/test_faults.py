@@ -173,7 +173,7 @@ def test_at_most_100_faults_are_listed_and_all_are_counted(calls: Calls):
     problem = refused(calls.customer_rfm, body).problem
     assert problem.total_faults == 161
     assert len(problem.faults) == 100
-    assert problem.faults[0] == Fault("bins", "what can be used: less than or equal to 10", "11")
+    assert problem.faults[0] == Fault("bins", "a number less than or equal to 10", "11")
     assert problem.faults[99].place == "customers[49].transactions[0].amount"
     assert problem.detail.startswith("bins: wanted")
     assert problem.detail.endswith("160 more")
@@ -237,19 +237,19 @@ def test_two_orders_of_the_same_day_and_amount_are_two_orders(calls: Calls):
         (
             b"0.25",
             b"-0.25",
-            ("weights", "what can be used: the weight of purchase_total is -0.25", None),
+            ("weights", "another value: the weight of purchase_total is -0.25", None),
         ),
         (
             b'"purchase_total": 0.25',
             b'"spend": 0.25',
-            ("weights", "what can be used: unknown metric 'spend'", None),
+            ("weights", "another value: unknown metric 'spend'", None),
         ),
         (
             b'{\n  "weights"',
             b'{"segment_thresholds": {"A": 0.5}, "weights"',
             (
                 "segment_thresholds",
-                "what can be used: the lowest segment starts at 0.5",
+                "another value: the lowest segment starts at 0.5",
                 '{"A": 0.5}',
             ),
         ),
@@ -276,12 +276,21 @@ def test_faults_of_the_loyalty_call(
     assert fault[2] is None or found == fault[2]
 
 
+def test_there_are_at_most_100_segments(calls: Calls):
+    segments = {str(n): n / 200 for n in range(101)}
+    body = json.loads(LOYALTY_REQUEST) | {"segment_thresholds": segments}
+    ((place, wanted, _),) = faults(calls.customer_loyalty, json.dumps(body).encode())
+    assert (place, wanted) == ("segment_thresholds", "object with at most 100 entries")
+    del segments["100"]
+    assert calls.customer_loyalty(json.dumps(body).encode()).customers[0].segment == "99"
+
+
 @pytest.mark.parametrize(
     ("bins", "wanted"),
     [
-        (b"1", "what can be used: greater than or equal to 2"),
-        (b"11", "what can be used: less than or equal to 10"),
-        (b"9" * 400, "what can be used: less than or equal to 10"),
+        (b"1", "a number greater than or equal to 2"),
+        (b"11", "a number less than or equal to 10"),
+        (b"9" * 400, "a number less than or equal to 10"),
         (b"5.0", "integer or null"),
         (b"true", "integer or null"),
         (b'"5"', "integer or null"),

@@ -17,7 +17,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path):
     publish(tmp_path / "data", ["2025-04-24"])
     headers = add_credentials(tmp_path / "credentials.json")
     known = [words for pair in headers.items() for words in ("-H", ": ".join(pair))]
-    options = ["--max-examples", "15", "--seed", "1", "--no-color", "--exclude-checks", UNSAYABLE]
+    options = ["--max-examples", "10", "--seed", "1", "--no-color", "--exclude-checks", UNSAYABLE]
     variables = {
         "credentials_file": str(tmp_path / "credentials.json"),
         # It leaves the credentials out of many requests to see that they are asked for.
