@@ -165,12 +165,12 @@ def not_green(servers: Servers, asset: str, days: Iterable[str]) -> list[str]:
     return [day for day in days if day not in green]
 
 
-def run_process(servers: Servers, run: str) -> int:
-    """The number of the process in which a run computes, once it is known."""
+def run_processes(servers: Servers, run: str) -> set[int]:
+    """The processes in which a run computes, once one is known."""
 
-    def found() -> int | None:
+    def found() -> set[int]:
         events = servers.ask(RUN_PROCESS, runId=run)["logsForRun"]["events"]
         entries = [entry for event in events for entry in event.get("metadataEntries", [])]
-        return next((int(entry["text"]) for entry in entries if entry["label"] == "pid"), None)
+        return {int(entry["text"]) for entry in entries if entry["label"] == "pid"}
 
     return eventually(found)

@@ -170,15 +170,20 @@ class Servers:
     def kill(self, *names: str) -> None:
         """SIGKILL servers with everything they started."""
         for name in names:
-            os.killpg(self._running[name].pid, signal.SIGKILL)
-            self._running.pop(name).wait(STOP_SECONDS)
+            server = self._running.pop(name)
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait(STOP_SECONDS)
 
     def stop(self) -> None:
-        """Stop all that run, as systemd does."""
-        for server in self._running.values():
-            os.killpg(server.pid, signal.SIGTERM)
-        for server in self._running.values():
-            server.wait(STOP_SECONDS)
+        """Stop all that run as their units say: the code server, last, by SIGKILL."""
+        asked = [name for name in self._running if name != "code"]
+        for name in asked:
+            os.killpg(self._running[name].pid, signal.SIGTERM)
+        try:
+            for name in asked:
+                self._running.pop(name).wait(STOP_SECONDS)
+        finally:
+            self.kill(*self._running)
 
     def ask(self, query: str, **variables: object) -> dict:
         return graphql(self.webserver, query, **variables)

@@ -29,7 +29,7 @@ from abintel_pipeline_tests.backfills import (
     finished,
     launch,
     not_green,
-    run_process,
+    run_processes,
     status,
 )
 from abintel_pipeline_tests.servers import Servers, eventually
@@ -138,11 +138,12 @@ def places(tables: Iterable[str], on: Iterable[str], site: Site) -> set[tuple[st
     return {place for place in wanted if site.new[place] != site.old[place]}
 
 
-def test_a_range_of_the_whole_chain_is_one_run_and_turns_green(site: Site) -> None:
+def test_a_range_of_the_whole_chain_is_one_run_in_one_process_and_turns_green(site: Site) -> None:
     before = len(site.servers.log("daemon"))
     chosen = DAYS[4:]
     ended = finished(site.servers, launch(site.servers, TABLES, chosen))
     assert (ended["status"], len(ended["runs"])) == ("COMPLETED_SUCCESS", 1)
+    assert len(run_processes(site.servers, ended["runs"][0]["id"])) == 1
     assert site.made_anew() == places(TABLES, chosen, site)
     for table in TABLES:
         assert site.partitions(table) == set(chosen)
@@ -210,7 +211,8 @@ def test_failed_cancelled_or_killed_half_way_each_day_is_old_or_new_and_the_rest
     killed = launch_missing(site)
     half_made(site, "customer_rfm")
     (run,) = status(site.servers, killed)["runs"]
-    os.kill(run_process(site.servers, run["id"]), signal.SIGKILL)
+    (process,) = run_processes(site.servers, run["id"])
+    os.kill(process, signal.SIGKILL)
     assert finished(site.servers, killed)["status"] == "COMPLETED_FAILED"
     assert site.made_anew() < places(TABLES, DAYS, site)
 

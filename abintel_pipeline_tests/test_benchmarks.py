@@ -125,6 +125,22 @@ def test_a_range_in_the_report_is_held_against_the_extrapolated_days(tiny: Plan)
     assert "| features | 25.00 | 4.00 |" in page
 
 
+def test_what_dagster_adds_is_told_beside_the_direct_call(tiny: Plan):
+    one = {"days": 1}
+    launched = {"in the queue": 3.0, "start of its process": 5.0, "its steps": 2.5}
+    runs = [
+        Run("pipeline", one, 1.0, steps={"features": 0.5}),
+        Run("run in process", one, 2.25, steps={"storing events": 0.5, "events": 40}),
+        Run("launched run", one, 60.0, steps=launched),
+    ]
+    keep(tiny, "overhead", Measured(runs, {"memory_limit": "4GB"}))
+    page = write_report(tiny.results).read_text()
+    assert "| 2.25 | 1.25 | storing 40 events 0.5 s |" in page
+    assert (
+        "| 10.50 | 9.50 | in the queue 3.0 s, start of its process 5.0 s, its steps 2.5 s |" in page
+    )
+
+
 def test_growth_is_drawn(tiny: Plan):
     pytest.importorskip("matplotlib")
     runs = [
