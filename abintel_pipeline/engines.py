@@ -6,6 +6,8 @@ Nothing here knows what is computed. Another engine that Ibis speaks can run the
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
+from typing import cast
 
 import duckdb
 import ibis
@@ -48,6 +50,22 @@ def native(connection: Backend) -> duckdb.DuckDBPyConnection:
     """The DuckDB connection under an Ibis one, for what Ibis has no words for (COPY, read_csv)."""
     raw: duckdb.DuckDBPyConnection = connection.con
     return raw
+
+
+def bound_day() -> ir.DateScalar:
+    """Whichever day is bound when a query with it runs: compiled once for many days."""
+    return cast(ir.DateScalar, _variable("bound_day"))
+
+
+def bind_day(cursor: duckdb.DuckDBPyConnection, day: date) -> None:
+    """From now on, for this cursor alone, the `bound_day` is that day."""
+    cursor.execute(f"SET VARIABLE bound_day = DATE '{day}'")
+
+
+@ibis.udf.scalar.builtin(name="getvariable")  # type: ignore[untyped-decorator]
+def _variable(variable: str) -> date:
+    """DuckDB's own: a constant by the time that a query is planned."""
+    raise NotImplementedError(variable)
 
 
 @contextmanager

@@ -155,6 +155,7 @@ class SnapshotStore:
             path.parent.mkdir(parents=True)
             copy_to_parquet(cursor, query, path, file_metadata(table, rules))
             _of_contract(table, pq.read_schema(path))
+            _flush(path)  # while other files are written; publishing finds nothing left to flush
             return Staged(table, day, path, int(pq.read_metadata(path).num_rows))
 
         return write
@@ -210,7 +211,7 @@ def view_of_day(table: Table) -> ir.Table:
     return ibis.table(ibis.schema(table.schema), name=f"{table.name}_of_day")
 
 
-def bind_day(cursor: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
+def bind_file(cursor: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
     """From now on, for this cursor alone, the table's `view_of_day` is that file."""
     view = view_of_day(table).get_name()
     cursor.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {_select(table, [path])}")

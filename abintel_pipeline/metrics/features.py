@@ -48,8 +48,9 @@ def published_totals(totals: ir.Table, rules: Rules) -> ir.Table:
     ).drop("spend", "visits", "products", "score")
 
 
-def on_day(published: ir.Table, today: date) -> ir.Table:
+def on_day(published: ir.Table, today: date | ir.DateScalar) -> ir.Table:
     """The `customer_features` table at the end of `today`, from `published_totals` in force."""
+    day = ibis.literal(today) if isinstance(today, date) else today
     return published.select(
         "customer_id",
         "purchase_total",
@@ -57,8 +58,8 @@ def on_day(published: ir.Table, today: date) -> ir.Table:
         "avg_ticket",
         "product_diversity",
         "loyalty_score",
-        snapshot_date=ibis.literal(today),
-        recency_days=ibis.literal(today).delta(published.latest, unit="day").cast("int32"),
+        snapshot_date=day,
+        recency_days=day.delta(published.latest, unit="day").cast("int32"),
     )
 
 

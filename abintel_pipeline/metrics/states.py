@@ -117,7 +117,7 @@ def customer_states(changes: ir.Table, customers: ir.Table, rules: Rules) -> ir.
     return published_totals(totals, rules)
 
 
-def features_on(states: ir.Table, day: date) -> ir.Table:
+def features_on(states: ir.Table, day: date | ir.DateScalar) -> ir.Table:
     """The `customer_features` table of one snapshot, from the states of a span that holds it."""
     until = states.valid_until
     held = states.filter(states.valid_from <= day, (until > day) | until.isnull())

@@ -3,16 +3,15 @@
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date
-from pathlib import Path
 
 import ibis.expr.types as ir
 
-from abintel_pipeline.engines import kept
+from abintel_pipeline.engines import bound_day, kept
 from abintel_pipeline.metrics.features import customer_features
 from abintel_pipeline.metrics.in_force import lines_in_force, lines_in_window
 from abintel_pipeline.metrics.states import Span, customer_changes, customer_states, features_on
 from abintel_pipeline.snapshots.chunks import chunk_by_chunk
-from abintel_pipeline.snapshots.files import OnCursor, stage_all
+from abintel_pipeline.snapshots.files import stage_all, writing
 from abintel_pipeline.snapshots.step import (
     CUSTOMER_FEATURES,
     RAW_CUSTOMERS,
@@ -80,17 +79,13 @@ def _together(step: StepContext, windows: list[Window]) -> Iterator[tuple[Staged
         ) as states,
         step.store.staging() as folder,
     ):
-        written = stage_all(step, (_writing_state(step, folder, states, w.end) for w in windows))
+        features = features_on(states, bound_day())
         read = {window.end: window for window in windows}
-        for (one,) in verified(step.connection, step.store, ((each,) for each in written)):
+        writes = writing(step, folder, CUSTOMER_FEATURES, features, list(read))
+        staged = ((each,) for each in stage_all(step, writes))
+        for (one,) in verified(step.connection, step.store, staged):
             step.store.publish(one)
             yield one, read[one.day]
-
-
-def _writing_state(step: StepContext, folder: Path, states: ir.Table, day: date) -> OnCursor:
-    features = features_on(states, day)
-    write = step.store.writing(step.connection, CUSTOMER_FEATURES, features, step.rules)
-    return lambda cursor: write(cursor, folder, day)
 
 
 @contextmanager

@@ -10,9 +10,9 @@ import duckdb
 import ibis.expr.types as ir
 
 from abintel_pipeline.contract import Table
-from abintel_pipeline.engines import kept, native
+from abintel_pipeline.engines import bind_day, bound_day, kept, native
 from abintel_pipeline.snapshots.step import StepContext
-from abintel_pipeline.store import Staged, bind_day
+from abintel_pipeline.store import Staged, bind_file
 from abintel_pipeline.verification import verified
 
 WRITERS = 2
@@ -24,13 +24,17 @@ OnCursor = Callable[[duckdb.DuckDBPyConnection], Staged]
 def writing(
     step: StepContext, folder: Path, table: Table, rows: ir.Table, days: list[date], *needed: Table
 ) -> Iterator[OnCursor]:
-    """Write each day's file from one compiled query over the views of the tables it needs."""
+    """Write each day's file from one query, compiled once, on the `bound_day`.
+
+    `needed` are the tables of which it reads the day's published file, each as its `view_of_day`.
+    """
     write = step.store.writing(step.connection, table, rows, step.rules)
 
     def on_cursor(day: date) -> OnCursor:
         def run(cursor: duckdb.DuckDBPyConnection) -> Staged:
+            bind_day(cursor, day)
             for one in needed:
-                bind_day(cursor, one, step.store.path(one, day))
+                bind_file(cursor, one, step.store.path(one, day))
             return write(cursor, folder, day)
 
         return run
@@ -63,10 +67,10 @@ def publish_with(
     step: StepContext, folder: Path, scored: list[Staged], table: Table, rows: ir.Table
 ) -> Iterator[tuple[Staged, Staged]]:
     """Publish each day's scores together with its rows of a small table that has all the days'."""
-    store = step.store
     with kept(step.connection, rows) as every:
-        of_day = ((one, every.filter(every.snapshot_date == one.day)) for one in scored)
-        made = ((o, store.stage(folder, table, o.day, own, step.rules)) for o, own in of_day)
-        for one, small in verified(step.connection, store, made):
-            store.publish(one, small)
-            yield one, small
+        own = every.filter(every.snapshot_date == bound_day())
+        small = stage_all(step, writing(step, folder, table, own, [one.day for one in scored]))
+        made = zip(scored, small, strict=True)
+        for one, other in verified(step.connection, step.store, made):
+            step.store.publish(one, other)
+            yield one, other
