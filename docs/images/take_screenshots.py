@@ -97,12 +97,16 @@ PICTURES = (
         (DAY, "partition_row_count", "2469"),
     ),
     Picture(
+        "asset-checks",
+        f"/assets/customer_rfm?view=checks&partition={DAY}",
+        ("verified", "tier_shares", "cohort_size"),
+    ),
+    Picture(
         "backfill-dialog",
         f"/asset-groups?{GROUPS}",
         ("365 partitions", "Launch backfill"),
         before=choose_a_year,
     ),
-    Picture("runs", "/runs", ("customer_snapshots", "Success")),
 )
 
 
