@@ -111,16 +111,25 @@ class Enforcement:
             "loyalty_score": pa.array(chunk.loyalty_scores, pa.float64()),
         }
         breaches = self._held(_customers_model(tuple(columns)), pa.table(columns))
-        for number, customer_id in enumerate(chunk.customer_ids):
-            if customer_id in self._seen:
-                breaches.append((number, "customer_id", "an id once, it stands twice"))
-            self._seen.add(customer_id)
+        breaches += self._repeated_ids(chunk.customer_ids)
 
         def path_of(chunk: Chunk, number: int, column: str) -> Path:
             inside = scores_in if column == "loyalty_score" else ()
             return (chunk.first + number, *inside, column)
 
         return self._located(chunk, breaches, path_of)
+
+    def _repeated_ids(self, ids: list[str]) -> list[Breach]:
+        known = len(self._seen)
+        together = self._seen.union(ids)
+        again = []
+        if len(together) < known + len(ids):
+            for number, customer_id in enumerate(ids):
+                if customer_id in self._seen:
+                    again.append((number, "customer_id", "an id once, it stands twice"))
+                self._seen.add(customer_id)
+        self._seen = together
+        return again
 
     def _held(self, model: pandera.DataFrameSchema, rows: pa.Table) -> list[Breach]:
         found = held(model, _frame(rows), 0).to_pylist()

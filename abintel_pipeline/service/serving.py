@@ -17,6 +17,9 @@ from abintel_pipeline.settings import Settings
 SWITCH_SECONDS = 0.001
 """How long a thread that decodes a large request may keep the event loop waiting."""
 
+GARBAGE_THRESHOLD = 50_000
+"""Lists and such that are made before the youngest are looked through: a batch makes hundreds."""
+
 WAITING_CONNECTIONS = 2048
 
 logger = logging.getLogger(__name__)
@@ -53,6 +56,7 @@ def serve(
         url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
         logger.info("serving %s", url, extra={"fields": {"url": url, "insecure": insecure}})
         sys.setswitchinterval(SWITCH_SECONDS)
+        gc.set_threshold(GARBAGE_THRESHOLD)
         gc.freeze()  # what was imported lives as long as the process: never look at it again
         # uvicorn raises the signal again once it has stopped: an end that was asked for is no fault
         for number in (signal.SIGTERM, signal.SIGINT):
