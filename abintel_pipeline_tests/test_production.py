@@ -82,7 +82,7 @@ def test_a_run_whose_code_server_and_daemon_are_killed_is_finished_after_their_r
     site.servers.kill("code", "daemon")
     assert site.published("customer_rfm") < len(DAYS)
     site.servers.start("code", "daemon")
-    eventually(lambda: len(site.runs()) == 2)
+    eventually(lambda: len(site.runs()) == 2, seconds=300)
     eventually(lambda: site.runs()[0]["status"] == "SUCCESS")
     again, killed = site.runs()
     assert (killed["id"], killed["status"]) == (first, "FAILURE")
