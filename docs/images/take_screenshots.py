@@ -98,8 +98,8 @@ PICTURES = (
     ),
     Picture(
         "asset-checks",
-        f"/assets/customer_rfm?view=checks&partition={DAY}",
-        ("verified", "tier_shares", "cohort_size"),
+        "/assets/customer_rfm?view=checks&checkDetail=verified",
+        ("verified", "tier_shares"),
     ),
     Picture(
         "backfill-dialog",
