@@ -186,8 +186,7 @@ def half_made(site: Site, table: str) -> None:
         now = files(site.settings.store, table)
         return sum(site.old[place] != now[place] == site.new[place] for place in now) >= 3
 
-    eventually(begun, every=0.005)
-    assert site.made_anew() < places(TABLES, DAYS, site)
+    eventually(begun, every=0.002)
 
 
 def test_failed_cancelled_or_killed_half_way_each_day_is_old_or_new_and_the_rest_can_be_launched(
@@ -209,9 +208,14 @@ def test_failed_cancelled_or_killed_half_way_each_day_is_old_or_new_and_the_rest
     assert site.made_anew() < places(TABLES, DAYS, site)
 
     killed = launch_missing(site)
+    (process,) = eventually(
+        lambda: [
+            process
+            for run in status(site.servers, killed)["runs"]
+            for process in run_processes(site.servers, run["id"])
+        ]
+    )
     half_made(site, "customer_rfm")
-    (run,) = status(site.servers, killed)["runs"]
-    (process,) = run_processes(site.servers, run["id"])
     os.kill(process, signal.SIGKILL)
     assert finished(site.servers, killed)["status"] == "COMPLETED_FAILED"
     assert site.made_anew() < places(TABLES, DAYS, site)
