@@ -1,39 +1,8 @@
 """Takes in the day's delivery of transactions: what is accepted, and what is refused and why."""
 
-from collections.abc import Iterator
-from datetime import date
-
-from abintel_pipeline.assets.steps import Made, Step
-from abintel_pipeline.contract import TABLES
+from abintel_pipeline.assets.intakes import intake_step
 from abintel_pipeline.intake import take_in_transactions
-from abintel_pipeline.metadata import Metadata, intakes_metadata, picture
-from abintel_pipeline.pictures import refused_by_reason
-from abintel_pipeline.snapshots import StepContext, take_in_days
-from abintel_pipeline.warning import delivery_warnings
 
-RAW, REJECTED = TABLES["raw_transactions"], TABLES["rejected_transactions"]
-
-
-def deliveries(step: StepContext, days: list[date]) -> Iterator[Made]:
-    """Take in the days' deliveries and tell what came of each."""
-    taken = take_in_days(step, days, take_in_transactions)
-    for day, metadata, findings in intakes_metadata(step.store, (RAW, REJECTED), taken):
-        yield Made(day, metadata, findings)
-
-
-def pictures(step: StepContext, day: date) -> dict[str, Metadata]:
-    """The refused rows by reason, if there are any."""
-    drawn = refused_by_reason(step, REJECTED, day)
-    return {REJECTED.name: {"reasons_drawn": picture(drawn)}} if drawn else {}
-
-
-RAW_TRANSACTIONS_STEP = Step(
-    "raw_transactions",
-    "deliveries",
-    (RAW, REJECTED),
-    (),
-    deliveries,
-    delivery_warnings(RAW),
-    {RAW.name: ("refused_share", "delivery_volume")},
-    pictures,
+RAW_TRANSACTIONS_STEP = intake_step(
+    "transactions", take_in_transactions, "refused_share", "delivery_volume"
 )
