@@ -1,6 +1,6 @@
 """What the steps that take in a request table have in common."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 
 from abintel_pipeline.assets.steps import Made, Step
@@ -12,15 +12,22 @@ from abintel_pipeline.snapshots.deliveries import TakeIn
 from abintel_pipeline.warning import delivery_warnings
 
 
-def intake_step(of: str, how: TakeIn, *warnings: str) -> Step:
-    """The step that takes in the deliveries `of` a request table, with its warnings' names."""
-    raw, rejected = TABLES[f"raw_{of}"], TABLES[f"rejected_{of}"]
+def taken_in(of: str, how: TakeIn, step: StepContext, days: list[date]) -> Iterator[Made]:
+    """Take in the days' deliveries `of` a request table and tell what came of each."""
+    tables = TABLES[f"raw_{of}"], TABLES[f"rejected_{of}"]
+    taken = take_in_days(step, days, how)
+    for day, metadata, findings in intakes_metadata(step.store, tables, taken):
+        yield Made(day, metadata, findings)
 
-    def deliveries(step: StepContext, days: list[date]) -> Iterator[Made]:
-        """Take in the days' deliveries and tell what came of each."""
-        taken = take_in_days(step, days, how)
-        for day, metadata, findings in intakes_metadata(step.store, (raw, rejected), taken):
-            yield Made(day, metadata, findings)
+
+def intake_step(
+    of: str, make: Callable[[StepContext, list[date]], Iterator[Made]], *warnings: str
+) -> Step:
+    """The step that takes in the deliveries `of` a request table, with its warnings' names.
+
+    `make` is a function of the table's own file: the UI's link to an asset's code leads there.
+    """
+    raw, rejected = TABLES[f"raw_{of}"], TABLES[f"rejected_{of}"]
 
     def pictures(step: StepContext, day: date) -> dict[str, Metadata]:
         """The refused rows by reason, if there are any."""
@@ -32,7 +39,7 @@ def intake_step(of: str, how: TakeIn, *warnings: str) -> Step:
         "deliveries",
         (raw, rejected),
         (),
-        deliveries,
+        make,
         delivery_warnings(raw),
         {raw.name: warnings},
         pictures,

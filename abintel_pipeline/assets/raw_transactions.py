@@ -1,8 +1,17 @@
 """Takes in the day's delivery of transactions: what is accepted, and what is refused and why."""
 
-from abintel_pipeline.assets.intakes import intake_step
-from abintel_pipeline.intake import take_in_transactions
+from collections.abc import Iterator
+from datetime import date
 
-RAW_TRANSACTIONS_STEP = intake_step(
-    "transactions", take_in_transactions, "refused_share", "delivery_volume"
-)
+from abintel_pipeline.assets.intakes import intake_step, taken_in
+from abintel_pipeline.assets.steps import Made
+from abintel_pipeline.intake import take_in_transactions
+from abintel_pipeline.snapshots import StepContext
+
+
+def deliveries(step: StepContext, days: list[date]) -> Iterator[Made]:
+    """Take in the days' deliveries of transactions and tell what came of each."""
+    return taken_in("transactions", take_in_transactions, step, days)
+
+
+RAW_TRANSACTIONS_STEP = intake_step("transactions", deliveries, "refused_share", "delivery_volume")
