@@ -3,13 +3,23 @@
 from datetime import date
 from pathlib import Path
 
+import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from abintel_pipeline.contract import TABLES
-from benchmarks import bench_range, bench_service, bench_snapshot, libraries
-from benchmarks.comparing import Different, compare
+from abintel_pipeline.settings import Settings
+from abintel_pipeline_tests.shop import Shop
+from benchmarks import (
+    bench_range,
+    bench_service,
+    bench_snapshot,
+    in_dagster,
+    launched,
+    libraries,
+)
+from benchmarks.comparing import Different, compare, link_requests
 from benchmarks.job import RESULT_TABLES, ChainJob, JourneyJob, ServiceJob
 from benchmarks.measuring import Entry, Figures, Run, figures, rounds
 from benchmarks.plan import Plan
@@ -125,20 +135,78 @@ def test_a_range_in_the_report_is_held_against_the_extrapolated_days(tiny: Plan)
     assert "| features | 25.00 | 4.00 |" in page
 
 
-def test_what_dagster_adds_is_told_beside_the_direct_call(tiny: Plan):
+def test_what_verification_and_dagster_add_is_told_and_where_it_goes(tiny: Plan):
     one = {"days": 1}
-    launched = {"in the queue": 3.0, "start of its process": 5.0, "its steps": 2.5}
+    after_a_click = {"in the queue": 3.0, "start of its process": 5.0, "customer_rfm": 2.5}
+    in_process = {"computing and publishing": 1.0, "storing events": 0.5, "events": 40}
     runs = [
+        Run("formulas and store", one, 0.75, steps={"features": 0.25, "loyalty": 0.5}),
         Run("pipeline", one, 1.0, steps={"features": 0.5}),
-        Run("run in process", one, 2.25, steps={"storing events": 0.5, "events": 40}),
-        Run("launched run", one, 60.0, steps=launched),
+        Run("run in process", one, 2.25, steps=in_process),
+        Run("launched run", one, 60.0, steps=after_a_click),
     ]
     keep(tiny, "overhead", Measured(runs, {"memory_limit": "4GB"}))
     page = write_report(tiny.results).read_text()
-    assert "| 2.25 | 1.25 | storing 40 events 0.5 s |" in page
+    assert "| 1 | 0.75 | 0.00 | -0.25 | features 0.25 s, loyalty 0.50 s |" in page
+    assert "| 1 | 1.00 | 0.25 | 0.00 | features 0.50 s |" in page
     assert (
-        "| 10.50 | 9.50 | in the queue 3.0 s, start of its process 5.0 s, its steps 2.5 s |" in page
+        "| 1 | 2.25 | 1.50 | 1.25 | computing and publishing 1.00 s, storing events 0.50 s,"
+        " the rest 0.75 s; 40 events |" in page
     )
+    assert (
+        "| 1 | 10.50 | 9.75 | 9.50 | in the queue 3.00 s, start of its process 5.00 s,"
+        " customer_rfm 2.50 s |" in page
+    )
+
+
+@pytest.mark.parametrize(("number", "customers"), [(1, False), (2, True)])
+def test_formulas_snapshots_and_a_run_make_the_same_and_the_parts_of_the_run_are_timed(
+    tmp_path: Path, number: int, customers: bool
+):
+    last = date(2025, 1, 9)
+    settings = Settings(_env_file=None, data_dir=tmp_path / "shop", first_day="2025-01-01")
+    with Shop.open(settings) as shop:
+        shop.deliver("2025-01-08", "A,O1,2025-01-08,5.00,P1", "B,O2,2025-01-07,7.00,P2")
+        shop.deliver("2025-01-09", "A,O1,2025-01-08,6.00,P1", "C,O3,2025-01-09,1.00,P1")
+        if customers:
+            shop.deliver_customers("2025-01-09", "A,0.5")
+        shop.take_in("2025-01-08", "2025-01-09")
+    kinds = {"formulas and store": ChainJob, "pipeline": ChainJob, "run in process": JourneyJob}
+    entries = [
+        Entry(name, kind(tmp_path / name, last, "1GB", days=number)) for name, kind in kinds.items()
+    ]
+    for entry in entries:
+        link_requests(settings.store, entry.job.store)
+    runs = rounds(entries, 1, say=lambda line: None)
+    assert [run.error for run in runs] == ["", "", ""]
+    for entry in entries[1:]:
+        compare(entries[0].job.store, entry.job.store, last)
+    parts = runs[2].steps
+    # Five tables a day and the three checks that a day can be refused by, at the least.
+    assert parts.pop("events") >= 8 * number
+    assert set(parts) == set(in_dagster.PARTS)
+    assert all(seconds > 0 for seconds in parts.values()), parts
+    assert sum(parts.values()) < runs[2].seconds
+
+
+def test_a_launched_run_is_taken_apart_by_its_events():
+    kind = dg.DagsterEventType
+    moments = {
+        (kind.RUN_STARTING, None): 103.0,
+        (kind.RUN_START, None): 108.0,
+        (kind.STEP_START, "customer_features"): 109.0,
+        (kind.STEP_SUCCESS, "customer_features"): 111.0,
+        (kind.STEP_START, "customer_rfm"): 112.0,
+        (kind.STEP_SUCCESS, "customer_rfm"): 115.0,
+        (kind.RUN_SUCCESS, None): 116.0,
+    }
+    assert launched.parts_of(moments, 100.0) == {
+        "in the queue": 3.0,
+        "start of its process": 5.0,
+        "customer_features": 2.0,
+        "customer_rfm": 3.0,
+        "around its steps": 3.0,
+    }
 
 
 def test_growth_is_drawn(tiny: Plan):

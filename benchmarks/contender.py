@@ -10,6 +10,7 @@ from benchmarks.timed import measured
 
 WORK = {
     "pipeline": ("in_pipeline", "run", "ChainJob"),
+    "formulas and store": ("in_formulas", "run", "ChainJob"),
     "pipeline, a day": ("in_pipeline", "run", "ChainJob"),
     "hand-written SQL": ("hand_written", "run", "ChainJob"),
     "Polars": ("in_polars", "run", "ChainJob"),

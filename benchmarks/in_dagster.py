@@ -3,15 +3,30 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from unittest.mock import patch
 
 import dagster as dg
 
+from abintel_pipeline import assets, metadata, running
+from abintel_pipeline.checks import Checks
 from abintel_pipeline.demo import FIRST_DAY
 from abintel_pipeline.running import Selection, run_days
 from abintel_pipeline.settings import Settings
 from benchmarks.job import JourneyJob
+from benchmarks.stopwatch import Stopwatch
+
+COMPUTING, EVENTS, CHECKS, WARNINGS, PICTURES, PREVIEWS, BUILDING, OPENING = PARTS = (
+    "computing and publishing",
+    "storing events",
+    "check evaluations",
+    "warnings",
+    "pictures",
+    "previews",
+    "building the definitions",
+    "opening the history",
+)
 
 
 def one_run(job: JourneyJob) -> None:
@@ -20,26 +35,37 @@ def one_run(job: JourneyJob) -> None:
 
 
 def timed_run(job: JourneyJob) -> dict[str, float]:
-    """All days of the job in one run; seconds spent on storing events, and their number."""
-    spent: list[float] = []
-    with _timed(dg.DagsterInstance, "handle_new_event", spent):
+    """All days of the job in one run; the seconds of its parts, and the number of events."""
+    watch = Stopwatch()
+    with parts_timed(watch):
         one_run(job)
-    return {"storing events": sum(spent), "events": len(spent)}
+    seconds = watch.seconds
+    # The first rows are read, and the pictures drawn, from what a step has published.
+    seconds[COMPUTING] -= seconds[PREVIEWS]
+    return {name: seconds[name] for name in PARTS} | {"events": watch.calls[EVENTS]}
 
 
 @contextmanager
-def _timed(owner: type, name: str, spent: list[float]) -> Iterator[None]:
-    """Put down how long each call of a method takes."""
-    method = getattr(owner, name)
-
-    def timed(*arguments: object, **named: object) -> object:
-        before = time.perf_counter()
-        try:
-            return method(*arguments, **named)
-        finally:
-            spent.append(time.perf_counter() - before)
-
-    with patch.object(owner, name, timed):
+def parts_timed(watch: Stopwatch) -> Iterator[None]:
+    """While it lasts, the parts of a run are timed; none of them but previews within another."""
+    steps = [
+        replace(
+            step,
+            make=watch.timed_yields(COMPUTING, step.make),
+            warn=watch.timed(WARNINGS, step.warn),
+            draw=watch.timed(PICTURES, step.draw),
+        )
+        for step in assets.STEPS
+    ]
+    with (
+        patch.object(assets, "STEPS", tuple(steps)),
+        watch.on(BUILDING, running, "build_defs"),
+        watch.on(BUILDING, dg.Definitions, "resolve_job_def"),
+        watch.on(OPENING, dg.DagsterInstance, "from_config"),
+        watch.on(PREVIEWS, metadata, "preview"),
+        watch.on(CHECKS, Checks, "evaluations", yields=True),
+        watch.on(EVENTS, dg.DagsterInstance, "handle_new_event"),
+    ):
         yield
 
 

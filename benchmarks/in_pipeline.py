@@ -17,21 +17,26 @@ from benchmarks.job import ChainJob, IntakeJob
 
 def run(job: ChainJob) -> dict[str, float]:
     """Compute and publish the five tables of the job's days; the seconds of each step."""
-    settings = Settings(
-        _env_file=None,
-        store_dir=job.store,
-        spill_dir=job.spill,
-        memory_limit=job.memory_limit,
-    )
+    own = settings(job)
     taken = {}
-    with engine(settings) as connection:
-        step = StepContext(connection, settings, settings.rules)
+    with engine(own) as connection:
+        step = StepContext(connection, own, own.rules)
         for snapshots in (features_snapshots, loyalty_snapshots, rfm_snapshots):
             before = time.perf_counter()
             for _ in snapshots(step, job.range):
                 pass
             taken[snapshots.__name__.removesuffix("_snapshots")] = time.perf_counter() - before
     return taken
+
+
+def settings(job: ChainJob) -> Settings:
+    """The defaults, in the job's store."""
+    return Settings(
+        _env_file=None,
+        store_dir=job.store,
+        spill_dir=job.spill,
+        memory_limit=job.memory_limit,
+    )
 
 
 def take_in(job: IntakeJob) -> None:

@@ -15,11 +15,8 @@ from abintel_pipeline_tests.servers import Servers
 from benchmarks.in_dagster import settings
 from benchmarks.job import JourneyJob
 
-PARTS = (
-    ("in the queue", None, dg.DagsterEventType.RUN_STARTING),
-    ("start of its process", dg.DagsterEventType.RUN_STARTING, dg.DagsterEventType.RUN_START),
-    ("its steps", dg.DagsterEventType.RUN_START, dg.DagsterEventType.RUN_SUCCESS),
-)
+Kind = dg.DagsterEventType
+RUN = (Kind.RUN_STARTING, Kind.RUN_START, Kind.RUN_SUCCESS)
 
 
 def launched_run(job: JourneyJob) -> dict[str, float]:
@@ -43,9 +40,31 @@ def _launched(job: JourneyJob, module: str) -> dict[str, float]:
     if ended != "SUCCESS":
         raise OSError(f"run {run}: {ended}")
     with instance(own) as opened:
-        events = opened.all_logs(run)
-    at = {e.dagster_event.event_type: e.timestamp for e in events if e.dagster_event}
-    return {name: at[to] - (at[since] if since else clicked) for name, since, to in PARTS}
+        events = [e for e in opened.all_logs(run) if e.dagster_event]
+    moments = {(e.dagster_event.event_type, e.step_key): e.timestamp for e in events}
+    return parts_of(moments, clicked)
+
+
+def parts_of(
+    moments: dict[tuple[dg.DagsterEventType, str | None], float], clicked: float
+) -> dict[str, float]:
+    """Seconds from the click to the end of a run, part by part.
+
+    `moments` has the time of each event by type and step. The steps follow each other; what is left
+    of the run lies before, between and after them.
+    """
+    starting, began, ended = (moments[kind, None] for kind in RUN)
+    steps = {
+        step: moments[Kind.STEP_SUCCESS, step] - start
+        for (kind, step), start in moments.items()
+        if kind == Kind.STEP_START
+    }
+    return {
+        "in the queue": starting - clicked,
+        "start of its process": began - starting,
+        **steps,
+        "around its steps": ended - began - sum(steps.values()),
+    }
 
 
 @contextmanager
