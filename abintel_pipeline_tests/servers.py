@@ -144,6 +144,7 @@ class Servers:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    umask=unit_umask(name),
                 )
 
     def _command(self, name: str) -> list[str]:
@@ -165,6 +166,7 @@ class Servers:
                 stderr=subprocess.STDOUT,
                 timeout=START_SECONDS,
                 check=True,
+                umask=unit_umask(name),
             )
 
     def kill(self, *names: str) -> None:
@@ -211,9 +213,18 @@ READY = """{
 
 def unit_command(name: str, environment: dict[str, str]) -> list[str]:
     """What a unit of deploy/systemd starts, with this Python's programs and its variables set."""
+    words = shlex.split(_unit(name)["ExecStart"])
+    program = BIN / Path(words[0]).name
+    return [str(program), *(Template(word).substitute(environment) for word in words[1:])]
+
+
+def unit_umask(name: str) -> int:
+    """What a unit's processes take away from the modes of the files that they make."""
+    return int(_unit(name)["UMask"], 8)
+
+
+def _unit(name: str) -> configparser.SectionProxy:
     unit = configparser.ConfigParser(interpolation=None, strict=False)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(ROOT / "deploy" / "systemd" / f"abintel-{name}.service")
-    words = shlex.split(unit["Service"]["ExecStart"])
-    program = BIN / Path(words[0]).name
-    return [str(program), *(Template(word).substitute(environment) for word in words[1:])]
+    return unit["Service"]

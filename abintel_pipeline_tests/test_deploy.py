@@ -10,9 +10,10 @@ import check_jsonschema
 import jsonschema
 import pytest
 import yaml
+from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 from abintel_pipeline.settings import ENV_PREFIX, Settings
-from abintel_pipeline_tests.servers import ROOT, unit_command
+from abintel_pipeline_tests.servers import ROOT, unit_command, unit_umask
 
 DEPLOY = ROOT / "deploy"
 ENVIRONMENT = dict(
@@ -73,6 +74,27 @@ def test_the_example_environment_is_of_settings(monkeypatch: pytest.MonkeyPatch)
         for name in COMPOSE["services"]["code"]["environment"]
         if name.startswith(ENV_PREFIX)
     )
+
+
+def test_all_servers_leave_what_they_make_to_its_group_and_keep_it_from_others():
+    assert {unit_umask(name) for name in (*SERVERS, "read-only")} == {0o027}
+    assert "umask 0027 &&" in (DEPLOY / "Dockerfile").read_text()
+
+
+def test_another_teams_code_location_is_added_to_the_workspace_as_the_documents_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("CODE_SERVER_HOST", "CODE_SERVER_PORT"):
+        monkeypatch.setenv(name, ENVIRONMENT[name])
+    told = (ROOT / "docs" / "operating.md").read_text()
+    (block,) = re.findall(r"^```yaml workspace\n(.+?)^```", told, re.MULTILINE | re.DOTALL)
+    both = tmp_path / "workspace.yaml"
+    both.write_text((DEPLOY / "workspace.yaml").read_text() + block)
+    origins = location_origins_from_yaml_paths([str(both)])
+    assert {origin.location_name: origin.port for origin in origins} == {
+        "abintel_pipeline": 4266,
+        "at_risk_alerts": 4267,
+    }
 
 
 def test_the_image_is_built_from_what_is_there():

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import ssl
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,36 @@ DAYS = [str(one) for one in days("2025-01-01", "2025-01-30")]
 RUNS = "{ runsOrError { ... on Runs { results { id status tags { key value } } } } }"
 
 
+def make_folders(root: Path) -> dict[str, int]:
+    """The folders of deploy/tmpfiles.conf under another root; the numbers of their groups.
+
+    Only root may give folders to groups that it isn't in, which then needn't be known.
+    """
+    group: dict[str, int] = {}
+    for line in (ROOT / "deploy" / "tmpfiles.conf").read_text().splitlines():
+        if line.startswith("d "):
+            _, path, mode, _, name = line.split()
+            own = 54_000 + len(group) if os.geteuid() == 0 else os.getegid()
+            folder = root / Path(path).relative_to("/srv/abintel")
+            folder.mkdir(exist_ok=True)
+            os.chown(folder, -1, group.setdefault(name, own))
+            folder.chmod(int(mode, 8))
+    return group
+
+
+def rights(path: Path) -> tuple[str, int]:
+    """What `ls` shows of a path: its mode, and its group's number."""
+    status = path.stat()
+    return stat.filemode(status.st_mode), status.st_gid
+
+
 class Site:
     """A machine with deploy/ installed on it, as docs/operating.md says."""
 
     def __init__(self, folder: Path, database: str) -> None:
         self.settings = Settings(_env_file=None, data_dir=folder / "srv", first_day=DAYS[0])
         self.home = self.settings.data_dir / "dagster"
-        self.home.mkdir(parents=True)
+        self.group = make_folders(self.settings.data_dir)
         shutil.copy(ROOT / "deploy" / "dagster.yaml", self.home)
         with Shop.open(self.settings) as shop:
             for number, on in enumerate(DAYS, start=1):
@@ -88,6 +112,31 @@ def test_a_run_whose_code_server_and_daemon_are_killed_is_finished_after_their_r
     assert (killed["id"], killed["status"]) == (first, "FAILURE")
     assert again["tags"]["dagster/parent_run_id"] == first
     assert all(site.published(table) == len(DAYS) for table in ("customer_rfm", "rfm_thresholds"))
+
+
+def test_readers_see_what_is_published_and_neither_refused_rows_nor_anything_else(site: Site):
+    readers = site.group["abintel-readers"]
+    assert readers != site.group["abintel"] or os.geteuid() != 0
+    made = site.settings.store / "customer_rfm"
+    day = made / f"snapshot_date={DAYS[0]}"
+    assert rights(made) == rights(day) == ("drwxr-s---", readers)
+    assert rights(day / "data.parquet") == ("-rw-r-----", readers)
+    for name in ("rejected_transactions", "rejected_customers", ".staging"):
+        assert rights(site.settings.store / name) == ("drwx--S---", readers)
+    assert rights(site.home)[0] == rights(site.settings.spill)[0] == "drwx------"
+
+
+def test_whoever_delivers_may_write_into_the_landing_folder_and_nowhere_else(site: Site):
+    deliverers = site.group["abintel-deliverers"]
+    for folder in (site.settings.landing, site.settings.landing / "transactions"):
+        assert rights(folder) == ("drwxrws---", deliverers)
+    others = [path for path in site.settings.data_dir.rglob("*") if path.is_dir()]
+    writable = {
+        path.relative_to(site.settings.data_dir).parts[0]
+        for path in others
+        if path.stat().st_mode & stat.S_IWGRP
+    }
+    assert writable == {"landing"}
 
 
 def test_a_run_that_failed_for_bad_data_is_not_started_again(site: Site):
