@@ -101,6 +101,24 @@ def tiers(settings: Settings, day: date) -> dict[str, str]:
     return dict(zip(rows.customer_id, rows.rfm_tier, strict=True))
 
 
+def test_the_day_is_compared_with_the_one_of_the_week_before_and_with_no_other(
+    example: ModuleType, two_weeks: tuple[Settings, date, date]
+):
+    settings, _, yesterday = two_weeks
+    deliver(settings, yesterday)
+    run_days(settings, yesterday - timedelta(days=1), yesterday)
+    for day in (settings.first_day, yesterday - timedelta(days=1), yesterday):
+        dg.materialize(
+            example.consumer_assets(settings),
+            partition_key=day.isoformat(),
+            selection=["fell_to_at_risk"],
+            resources={"snapshots": example.SnapshotIOManager(settings)},
+        )
+    (written,) = (settings.data_dir / "at_risk_alerts").iterdir()
+    assert written.name == f"{yesterday}.csv"
+    assert pl.read_csv(written)["customer_id"].to_list() == ["A"]
+
+
 def test_the_assets_are_given_their_day_and_the_first_week_has_nothing_to_compare(
     example: ModuleType, two_weeks: tuple[Settings, date, date]
 ):
@@ -116,12 +134,12 @@ def test_the_assets_are_given_their_day_and_the_first_week_has_nothing_to_compar
         }
         for event in made.get_asset_materialization_events()
     }
-    assert told["fell_to_at_risk"] == {"week_before": "not published"}
+    assert told["fell_to_at_risk"] == {"compared": "a snapshot isn't published"}
     counts = list(tiers(settings, week_before).values())
     assert told["customers_per_tier"] == {tier: counts.count(tier) for tier in set(counts)}
 
 
-def test_renewed_snapshots_of_the_last_week_are_followed_and_older_ones_are_not(
+def test_a_snapshot_that_lands_or_is_renewed_is_followed_by_all_that_compare_with_it(
     example: ModuleType, two_weeks: tuple[Settings, date, date]
 ):
     settings, _, yesterday = two_weeks
@@ -129,24 +147,36 @@ def test_renewed_snapshots_of_the_last_week_are_followed_and_older_ones_are_not(
         example.consumer_assets(settings),
         resources={"snapshots": example.SnapshotIOManager(settings)},
     )
-    back = {number: (yesterday - timedelta(days=number)).isoformat() for number in range(12)}
+    back = {number: (yesterday - timedelta(days=number)).isoformat() for number in range(17)}
     with dg.DagsterInstance.ephemeral() as instance:
+        cursor = None
 
-        def land(*numbers: int) -> list[str]:
-            """The days that the consumer is asked to make after snapshots of these have landed."""
+        def asked(asset: str, *numbers: int) -> list[int]:
+            """How many days back those are that are asked for when these snapshots have landed."""
             nonlocal cursor
             for number in numbers:
                 landed = dg.AssetMaterialization("customer_rfm", partition=back[number])
                 instance.report_runless_asset_event(landed)
             found = dg.evaluate_automation_conditions(defs, instance, cursor=cursor)
             cursor = found.cursor
-            return sorted(found.get_requested_partitions(dg.AssetKey("fell_to_at_risk")))
+            requested = {
+                name: sorted(found.get_requested_partitions(dg.AssetKey(name)))
+                for name in CONSUMERS
+            }
+            for name, days in requested.items():
+                for day in days:
+                    made = dg.AssetMaterialization(name, partition=day)
+                    instance.report_runless_asset_event(made)
+            return sorted(n for n, day in back.items() if day in requested[asset])
 
-        cursor = None
-        assert land(*range(12)) == []  # what was there before is left alone
-        assert land(0) == [back[0]]
-        assert land(7, 3) == [back[7], back[3]]
-        assert land(9) == []
+        assert asked("fell_to_at_risk", *range(1, 17)) == []  # what was there before is left alone
+        assert asked("fell_to_at_risk", 0) == [0]
+        assert asked("fell_to_at_risk") == []  # and made once
+        assert asked("fell_to_at_risk", 7) == [0, 1, 2, 3, 4, 5, 6, 7]  # a week before is renewed
+        assert asked("fell_to_at_risk") == []
+        assert asked("fell_to_at_risk", 10) == [3, 4, 5, 6, 7]
+        assert asked("fell_to_at_risk", 15) == []  # older days are left alone
+        assert asked("customers_per_tier", 3, 10) == [3]
 
 
 @pytest.fixture

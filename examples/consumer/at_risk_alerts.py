@@ -9,17 +9,18 @@ import dagster as dg
 import pandas as pd
 import polars as pl
 
-from abintel_pipeline import SnapshotMissing, read_snapshot
 from abintel_pipeline.consuming import SnapshotIOManager
 from abintel_pipeline.partitions import daily_partitions
 from abintel_pipeline.settings import Settings
 
 WEEK = timedelta(days=7)
 
-WHEN_A_SNAPSHOT_LANDS = dg.AutomationCondition.eager().replace(
-    "in_latest_time_window",
-    # Late deliveries renew the snapshots of a week, too: `eager` alone sees the newest day only.
-    dg.AutomationCondition.in_latest_time_window(lookback_delta=timedelta(days=8)),
+WHEN_A_SNAPSHOT_LANDS = (
+    # `eager` looks at the newest day only, and waits until none of a week's snapshots is missing.
+    dg.AutomationCondition.in_latest_time_window(lookback_delta=timedelta(days=8))
+    & dg.AutomationCondition.any_deps_updated().since_last_handled()
+    & ~dg.AutomationCondition.any_deps_in_progress()
+    & ~dg.AutomationCondition.in_progress()
 )
 
 
@@ -34,41 +35,40 @@ def fell_to_at_risk_since(today: pl.DataFrame, week_before: pl.DataFrame) -> pl.
     )
 
 
-def tiers_on(settings: Settings, day: date) -> pl.DataFrame | None:
-    """Customers and their tiers on a day; None when its snapshot isn't published."""
-    try:
-        return pl.from_pandas(
-            read_snapshot("customer_rfm", day, settings=settings)[["customer_id", "rfm_tier"]]
-        )
-    except SnapshotMissing:
-        return None
-
-
 def consumer_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """The two assets, and what stands here for the one that the pipeline's code location makes."""
     days = daily_partitions(settings)
     upstream = dg.AssetSpec("customer_rfm", partitions_def=days)
-    snapshot = dg.AssetIn(
-        input_manager_key="snapshots", partition_mapping=dg.IdentityPartitionMapping()
+
+    # Dagster knows one mapping per upstream asset: a window, of which two days are read.
+    week_up_to_the_day = dg.AssetIn(
+        input_manager_key="snapshots",
+        partition_mapping=dg.TimeWindowPartitionMapping(
+            start_offset=-WEEK.days, allow_nonexistent_upstream_partitions=True
+        ),
+        metadata={"allow_missing_partitions": True},
     )
 
     @dg.asset(
         partitions_def=days,
-        ins={"customer_rfm": snapshot},
+        ins={"customer_rfm": week_up_to_the_day},
         automation_condition=WHEN_A_SNAPSHOT_LANDS,
         group_name="crm",
         kinds={"polars", "csv"},
     )
     def fell_to_at_risk(
-        context: dg.AssetExecutionContext, customer_rfm: pl.DataFrame
+        context: dg.AssetExecutionContext, customer_rfm: pl.LazyFrame
     ) -> dg.MaterializeResult:
         """Customers who fell to At-Risk since last week, those who spent most first."""
-        today = date.fromisoformat(context.partition_key)
-        before = tiers_on(settings, today - WEEK)
-        if before is None:
-            return dg.MaterializeResult(metadata={"week_before": "not published"})
-        fallen = fell_to_at_risk_since(customer_rfm, before)
-        path = settings.data_dir / "at_risk_alerts" / f"{today}.csv"
+        day = date.fromisoformat(context.partition_key)
+        today, before = (
+            customer_rfm.filter(pl.col("snapshot_date") == one).collect()
+            for one in (day, day - WEEK)
+        )
+        if today.is_empty() or before.is_empty():
+            return dg.MaterializeResult(metadata={"compared": "a snapshot isn't published"})
+        fallen = fell_to_at_risk_since(today, before)
+        path = settings.data_dir / "at_risk_alerts" / f"{day}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         fallen.write_csv(path)
         return dg.MaterializeResult(
@@ -77,7 +77,7 @@ def consumer_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSp
 
     @dg.asset(
         partitions_def=days,
-        ins={"customer_rfm": snapshot},
+        ins={"customer_rfm": dg.AssetIn(input_manager_key="snapshots")},
         automation_condition=WHEN_A_SNAPSHOT_LANDS,
         group_name="crm",
         kinds={"pandas"},
