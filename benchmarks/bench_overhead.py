@@ -83,7 +83,14 @@ def tell(results: dict[str, Measured]) -> Section:
         " what is read off them is larger than their spread.",
         "",
         *table(
-            ["days: how", "runs", "s", "s more than the first", "s more than `snapshots`", "where"],
+            [
+                "days: how",
+                "runs",
+                "s",
+                "s more than the formulas",
+                "s more than `snapshots`",
+                "where",
+            ],
             rows,
         ),
     ]
