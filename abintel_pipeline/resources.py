@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, ValidationError
 
+from abintel_pipeline.belonging import StoreOfAnother, claim
 from abintel_pipeline.engines import engine
 from abintel_pipeline.findings import VerificationFailed
 from abintel_pipeline.intake import DeliveryError
@@ -18,6 +19,15 @@ from abintel_pipeline.windows import NothingDelivered
 
 RULES = "rules"
 """The resource with the rules of a run."""
+
+PERMANENT = (
+    DeliveryError,
+    NothingDelivered,
+    SnapshotMissing,
+    StoreOfAnother,
+    VerificationFailed,
+)
+"""What would fail again if it was tried again."""
 
 Progress = Callable[[str, date], None]
 """Called with an asset's name and a day each time a day of it is done."""
@@ -69,10 +79,14 @@ def rules_resource(settings: Settings) -> Any:
 def step_context(
     settings: Settings, rules: RulesResource, resource: str = RULES
 ) -> Iterator[StepContext]:
-    """An engine for one step's run. Bad data and bad rules fail it for good: no retry."""
+    """An engine for one step's run. Bad data and bad rules fail it for good: no retry.
+
+    So does a store that belongs to another pipeline; `resource` is named after the step's own.
+    """
     in_force = rules.over(settings, resource)
     try:
+        claim(settings.store, resource.removesuffix(RULES).removesuffix("_"))
         with engine(settings) as connection:
             yield StepContext(connection, settings, in_force)
-    except (DeliveryError, NothingDelivered, SnapshotMissing, VerificationFailed) as error:
+    except PERMANENT as error:
         raise dg.Failure(str(error), allow_retries=False) from error

@@ -106,6 +106,40 @@ def test_two_brands_with_their_own_rules_live_in_one_code_location(
     assert [(r["bins"], r["history_days"]) for r in rules.values()] == [(5, 365), (3, 30)]
 
 
+def outcome(settings: Settings, prefix: str, instance: dg.DagsterInstance) -> str:
+    """What a run of the chain under a prefix says: nothing when it went well."""
+    defs = build_defs(settings, key_prefix=prefix)
+    result = defs.resolve_job_def(f"{prefix}_customer_snapshots").execute_in_process(
+        instance=instance, partition_key=DAY, run_config=QUIET, raise_on_error=False
+    )
+    failed = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    return "" if result.success else str(failed[0].user_failure_data.description)
+
+
+def test_a_second_pipeline_on_a_store_is_refused_and_changes_nothing_in_it(
+    tmp_path: Path, instance: dg.DagsterInstance
+):
+    settings = brand(tmp_path, "shared", "10.00")
+    assert outcome(settings, "north", instance) == ""
+    with Shop.open(settings) as shop:
+        before = shop.bytes_of("customer_rfm", DAY), shop.bytes_of("raw_transactions", DAY)
+    other = settings.model_copy(update={"history_days": 30})
+    marker = settings.store / ".pipeline"
+    assert outcome(other, "south", instance) == (
+        f"{settings.store} is the store of the pipeline 'north', and this run is one of the"
+        " pipeline 'south': they would overwrite each other's tables. Give each its own data_dir or"
+        f" store_dir. If the pipeline was renamed, remove {marker}"
+    )
+    with Shop.open(settings) as shop:
+        assert before == (
+            shop.bytes_of("customer_rfm", DAY),
+            shop.bytes_of("raw_transactions", DAY),
+        )
+    marker.unlink()
+    assert outcome(other, "south", instance) == ""
+    assert marker.read_text() == "south\n"
+
+
 def test_wrong_rules_are_told_by_the_name_of_the_brands_own_resource(
     tmp_path: Path, instance: dg.DagsterInstance
 ):
