@@ -347,7 +347,9 @@ class Settings(Rules, BaseSettings):
         " the landing folder, if there are any.",
     )
     owners: tuple[Owner, ...] = Field(
-        (), description="Owners shown with every asset: e-mail addresses or team:names."
+        (),
+        description="Owners shown with every asset: e-mail addresses or team:names; `abintel ui`"
+        " shows `team:crm` until some are set.",
     )
     memory_limit: MemorySize = Field(
         "4GB",

@@ -10,11 +10,13 @@ import time
 from pathlib import Path
 
 from abintel_pipeline.running import instance, prepare_history
-from abintel_pipeline.settings import Settings
+from abintel_pipeline.settings import ENV_PREFIX, Settings
 
 LOOPBACK = "127.0.0.1"
 MODULE = "abintel_pipeline.definitions"
 STOP_SECONDS = 20
+SHOWN = {"automatic": "true", "owners": '["team:crm"]'}
+"""Settings that have no effect on a table, as a UI that is tried out should have them."""
 
 
 class PortTaken(OSError):
@@ -50,9 +52,16 @@ def serve(settings: Settings, port: int) -> int:
 
 
 def server_environment(settings: Settings) -> dict[str, str]:
-    """What webserver and daemon find set: schedules and sensors on, unless settings say no."""
-    automatic = {} if "automatic" in settings.model_fields_set else {"ABINTEL_AUTOMATIC": "true"}
-    return os.environ | automatic | {"DAGSTER_HOME": prepare_history(settings)}
+    """What webserver and daemon find set: schedules and sensors on, and a team as owner.
+
+    Each only as long as the settings say nothing of it.
+    """
+    own = {
+        f"{ENV_PREFIX}{name.upper()}": value
+        for name, value in SHOWN.items()
+        if name not in settings.model_fields_set
+    }
+    return os.environ | own | {"DAGSTER_HOME": prepare_history(settings)}
 
 
 def _stopped(process: subprocess.Popen[bytes]) -> None:

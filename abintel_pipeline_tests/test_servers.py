@@ -123,6 +123,16 @@ def test_the_ui_turns_on_what_nobody_turned_off(written: str, expected: str | No
     assert server_environment(settings).get("ABINTEL_AUTOMATIC") == expected
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"), [("", '["team:crm"]'), ('ABINTEL_OWNERS=["team:north"]', None)]
+)
+def test_the_ui_shows_a_team_as_owner_until_somebody_names_one(
+    written: str, expected: str | None, tmp_path: Path
+):
+    (tmp_path / ".env").write_text(written)
+    assert server_environment(Settings()).get("ABINTEL_OWNERS") == expected
+
+
 def test_a_taken_port_is_said_in_a_sentence():
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
