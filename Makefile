@@ -26,9 +26,11 @@ test-spark: $(VENV)/installed
 	  { echo "Spark could not be installed: is there a network to a package registry?" >&2; exit 1; }
 	@$(BIN)/python -m pytest -m spark abintel_pipeline_tests/test_docs.py
 
-# What takes minutes and needs a machine for itself: a year backfilled from the UI.
+# What takes minutes: a year backfilled from the UI, on a machine for itself; three times as many
+# examples of what must always hold.
 test-slow: $(VENV)/installed
 	@$(BIN)/python -m pytest -m slow -s
+	@$(BIN)/python -m pytest -n auto --hypothesis-profile=thorough abintel_pipeline_tests/metrics abintel_pipeline_tests/test_ranges.py
 
 # The pictures of the documents; needs Chromium.
 screenshots: $(VENV)/installed-screenshots

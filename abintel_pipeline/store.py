@@ -30,6 +30,7 @@ from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.engines import native
 from abintel_pipeline.findings import Figure, Finding
 from abintel_pipeline.settings import Rules
+from abintel_pipeline.turns import publishing
 
 FILE_NAME = "data.parquet"
 STAGING = ".staging"
@@ -53,6 +54,10 @@ class SnapshotMissing(LookupError):
         super().__init__(
             f"{table}: {len(missing)} of the days asked for are missing ({days}); {have}"
         )
+
+
+class Outdated(Exception):
+    """What staged files were made from has been replaced since: they were not published."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,25 @@ class SnapshotStore:
 
     def days(self, table: Table, start: date = date.min, end: date = date.max) -> list[date]:
         """The table's published days from start to end, both included, in order."""
+        return sorted(self.versions(table, start, end))
+
+    def versions(
+        self, table: Table, start: date = date.min, end: date = date.max
+    ) -> dict[date, object]:
+        """{published day: what tells its file from those before and after it}, start to end.
+
+        In no order. Asked for at every publication, so it goes without a Path for each file.
+        """
         folder = self.root / table.name
         pattern = re.compile(rf"{table.partition_column}=(\d{{4}}-\d\d-\d\d)")
-        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-        found = (date.fromisoformat(m[1]) for name in names if (m := pattern.fullmatch(name)))
-        return sorted(d for d in found if start <= d <= end and self.path(table, d).is_file())
+        found: dict[date, object] = {}
+        for name in os.listdir(folder) if folder.is_dir() else ():  # noqa: PTH208
+            match = pattern.fullmatch(name)
+            if match and start <= (day := date.fromisoformat(match[1])) <= end:
+                with suppress(FileNotFoundError):
+                    file = os.stat(f"{folder}/{name}/{FILE_NAME}")  # noqa: PTH116
+                    found[day] = (file.st_ino, file.st_mtime_ns)
+        return found
 
     def rows(self, table: Table, day: date) -> int:
         """Row count of a published day, from the file's footer."""
@@ -160,15 +179,23 @@ class SnapshotStore:
 
         return write
 
-    def publish(self, *staged: Staged) -> None:
-        """Make staged files the published ones, each atomically, in the order given."""
+    def publish(self, *staged: Staged, unchanged: Callable[[date], bool] = lambda _: True) -> None:
+        """Make staged files the published ones, each atomically, in the order given.
+
+        One run publishes at a time. Raises Outdated, and publishes nothing, when by then what the
+        day was made from is not `unchanged`.
+        """
         for one in staged:
-            place = self.path(one.table, one.day)
-            place.parent.mkdir(parents=True, exist_ok=True)
             _flush(one.path)
-            one.path.replace(place)
-            _flush(place.parent)
-            _flush(place.parent.parent)
+        with publishing(self.root):
+            if not all(unchanged(day) for day in {one.day for one in staged}):
+                raise Outdated
+            for one in staged:
+                place = self.path(one.table, one.day)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                one.path.replace(place)
+                _flush(place.parent)
+                _flush(place.parent.parent)
 
     # ── reading ──────────────────────────────────────────────────────────────
 

@@ -4,10 +4,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from abintel_pipeline.settings import ENV_PREFIX, Settings
+from abintel_pipeline_tests.metrics.running import THOROUGH
 from abintel_pipeline_tests.shop import Shop
+
+hypothesis.settings.register_profile(THOROUGH)
 
 
 @pytest.fixture(autouse=True)

@@ -86,7 +86,7 @@ def run(step: StepContext, asked: list[date]) -> None:
             made = [one for one in made if one not in nothing.days]
 
 
-@reproducible(12)
+@reproducible(36)
 @given(worlds(), st.booleans())
 def test_a_range_is_its_days_one_by_one_byte_for_byte(
     connection: Backend,

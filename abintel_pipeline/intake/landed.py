@@ -33,15 +33,18 @@ class LandedFile:
         return self.name.partition("/")[0]
 
 
-def landed_files(landing: Path) -> list[LandedFile]:
-    """Every file that lies in the landing folder for a day, those still being written left out.
+def landed_files(landing: Path, of_day: date | None = None) -> list[LandedFile]:
+    """Every file that lies in the landing folder for a day, or for that day alone.
+
+    Those still being written are left out.
 
     In the order of their names. Raises DeliveryError when a folder can't be read.
     """
     found: list[LandedFile] = []
     for folder in FOLDERS:
         for entry in listed(landing / folder, landing):
-            if day := _day(entry.name):
+            day = _day(entry.name)
+            if day and of_day in (None, day):
                 with suppress(FileNotFoundError):  # taken away since it was listed
                     found += _files(entry, day, landing)
     return sorted(found, key=lambda file: file.name)

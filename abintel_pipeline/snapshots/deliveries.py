@@ -12,9 +12,15 @@ from abintel_pipeline.intake import (
     take_in_customers,
     take_in_transactions,
 )
+from abintel_pipeline.intake.landed import LandedFile, landed_files
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots.step import StepContext
+from abintel_pipeline.store import Outdated
+from abintel_pipeline.turns import taking_in
 from abintel_pipeline.verification import reconciled
+
+READINGS = 3
+"""How often a delivery is read that changes meanwhile."""
 
 TakeIn = Callable[[Backend, Settings, date, Path], Intake | None]
 
@@ -22,13 +28,38 @@ TakeIn = Callable[[Backend, Settings, date, Path], Intake | None]
 def take_in(step: StepContext, day: date, how: TakeIn) -> Intake | None:
     """Take in and publish one day's delivery of one request table.
 
-    None when nothing was delivered for that day; what was published before stays.
+    None when nothing was delivered for that day; what was published before stays. Where the files
+    change while they are read they are read again.
+
+    Raises DeliveryError when they don't come to rest.
     """
+    for _ in range(READINGS):
+        landed = landed_files(step.settings.landing, day)
+
+        def unchanged(day: date, landed: list[LandedFile] = landed) -> bool:
+            return landed_files(step.settings.landing, day) == landed
+
+        try:
+            return _taken_in(step, day, how, unchanged)
+        except Outdated:
+            continue
+        except DeliveryError:
+            if unchanged(day):
+                raise
+    raise DeliveryError(
+        f"the delivery of {day} changes while it is read: let names end in .part while files are"
+        " being written"
+    )
+
+
+def _taken_in(
+    step: StepContext, day: date, how: TakeIn, unchanged: Callable[[date], bool]
+) -> Intake | None:
     with step.store.staging() as folder:
         intake = how(step.connection, step.settings, day, folder)
         if intake is not None:
             intake = reconciled(intake)
-            step.store.publish(intake.refused_rows, intake.accepted_rows)
+            step.store.publish(intake.refused_rows, intake.accepted_rows, unchanged=unchanged)
     return intake
 
 
@@ -42,13 +73,17 @@ def take_in_days(
     Raises DeliveryError at the end, telling of all that failed.
     """
     failed: list[DeliveryError] = []
-    for day in days:
-        try:
-            taken = take_in(step, day, how)
-        except DeliveryError as error:
-            failed.append(error)
-        else:
-            yield day, taken
+    wanted = sorted(set(days))
+    if not wanted:
+        return
+    with taking_in(step.store.root, wanted[0], wanted[-1]):
+        for day in wanted:
+            try:
+                taken = take_in(step, day, how)
+            except DeliveryError as error:
+                failed.append(error)
+            else:
+                yield day, taken
     if failed:
         raise DeliveryError("\n".join(map(str, failed)))
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date
+from functools import partial
 
 import ibis.expr.types as ir
 
@@ -18,7 +19,13 @@ from abintel_pipeline.snapshots.step import (
     RAW_TRANSACTIONS,
     StepContext,
 )
+from abintel_pipeline.snapshots.unchanged import (
+    Unchanged,
+    deliveries_unchanged,
+    until_unchanged,
+)
 from abintel_pipeline.store import Staged
+from abintel_pipeline.turns import await_intakes
 from abintel_pipeline.verification import verified
 from abintel_pipeline.windows import NothingDelivered, Window, spans, window_of
 
@@ -39,19 +46,42 @@ def features_snapshots(step: StepContext, days: Iterable[date]) -> Iterator[tupl
     been published: a range that begins before the first delivery is made as far as it can be.
     Raises VerificationFailed, likewise, for days that were refused.
     """
-    taken_in = step.store.days(RAW_TRANSACTIONS)
     wanted = sorted(set(days))
-    windows = {day: window_of(taken_in, day, step.rules.history_days) for day in wanted}
-    possible = [window for window in windows.values() if window]
+    if not wanted:
+        return
+    await_intakes(step.store.root, wanted[-1])
+    windows = _windows(step, wanted)
     yield from chunk_by_chunk(
-        spans(possible),
-        lambda chunk: _alone(step, *chunk) if len(chunk) == 1 else _together(step, chunk),
+        spans(list(windows.values())),
+        lambda chunk: until_unchanged(
+            [window.end for window in chunk],
+            partial(deliveries_unchanged, step),
+            partial(_made, step),
+        ),
     )
-    if impossible := [day for day, window in windows.items() if not window]:
+    if impossible := [day for day in wanted if day not in windows]:
         raise NothingDelivered(impossible, step.rules.history_days)
 
 
-def _alone(step: StepContext, window: Window) -> Iterator[tuple[Staged, Window]]:
+def _windows(step: StepContext, days: list[date]) -> dict[date, Window]:
+    """The window of each day, where anything was delivered in it."""
+    taken_in = step.store.days(RAW_TRANSACTIONS)
+    windows = ((day, window_of(taken_in, day, step.rules.history_days)) for day in days)
+    return {day: window for day, window in windows if window}
+
+
+def _made(
+    step: StepContext, days: list[date], unchanged: Unchanged
+) -> Iterator[tuple[Staged, Window]]:
+    windows = list(_windows(step, days).values())
+    if len(windows) == 1:
+        return _alone(step, windows[0], unchanged)
+    return _together(step, windows, unchanged)
+
+
+def _alone(
+    step: StepContext, window: Window, unchanged: Unchanged
+) -> Iterator[tuple[Staged, Window]]:
     """A snapshot that aggregates the lines in force on its day."""
     lines, late, customers = _deliveries(step, window)
     if late is None:
@@ -62,11 +92,13 @@ def _alone(step: StepContext, window: Window) -> Iterator[tuple[Staged, Window]]
     with step.store.staging() as folder:
         staged = step.store.stage(folder, CUSTOMER_FEATURES, window.end, features, step.rules)
         for (one,) in verified(step.connection, step.store, [(staged,)]):
-            step.store.publish(one)
+            step.store.publish(one, unchanged=unchanged)
             yield one, window
 
 
-def _together(step: StepContext, windows: list[Window]) -> Iterator[tuple[Staged, Window]]:
+def _together(
+    step: StepContext, windows: list[Window], unchanged: Unchanged
+) -> Iterator[tuple[Staged, Window]]:
     """Snapshots that pick their rows from the states of one pass."""
     first, last = windows[0], windows[-1]
     delivered = sorted({day for window in windows for day in window.delivered})
@@ -84,7 +116,7 @@ def _together(step: StepContext, windows: list[Window]) -> Iterator[tuple[Staged
         writes = writing(step, folder, CUSTOMER_FEATURES, features, list(read))
         staged = ((each,) for each in stage_all(step, writes))
         for (one,) in verified(step.connection, step.store, staged):
-            step.store.publish(one)
+            step.store.publish(one, unchanged=unchanged)
             yield one, read[one.day]
 
 

@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 from abintel_pipeline.contract import Table
 from abintel_pipeline.engines import bind_day, bound_day, kept, native
 from abintel_pipeline.snapshots.step import StepContext
+from abintel_pipeline.snapshots.unchanged import Unchanged
 from abintel_pipeline.store import Staged, bind_file
 from abintel_pipeline.verification import verified
 
@@ -64,7 +65,13 @@ def stage_all(step: StepContext, writes: Iterable[OnCursor]) -> Iterator[Staged]
 
 
 def publish_with(
-    step: StepContext, folder: Path, scored: list[Staged], table: Table, rows: ir.Table
+    step: StepContext,
+    folder: Path,
+    scored: list[Staged],
+    table: Table,
+    rows: ir.Table,
+    *,
+    unchanged: Unchanged,
 ) -> Iterator[tuple[Staged, Staged]]:
     """Publish each day's scores together with its rows of a small table that has all the days'."""
     with kept(step.connection, rows) as every:
@@ -72,5 +79,5 @@ def publish_with(
         small = stage_all(step, writing(step, folder, table, own, [one.day for one in scored]))
         made = zip(scored, small, strict=True)
         for one, other in verified(step.connection, step.store, made):
-            step.store.publish(one, other)
+            step.store.publish(one, other, unchanged=unchanged)
             yield one, other

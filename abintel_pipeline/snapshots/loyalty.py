@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import date
+from functools import partial
 
 from abintel_pipeline.engines import kept
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_bounds, loyalty_summary
@@ -13,6 +14,7 @@ from abintel_pipeline.snapshots.step import (
     LOYALTY_SUMMARY,
     StepContext,
 )
+from abintel_pipeline.snapshots.unchanged import Unchanged, files_unchanged, until_unchanged
 from abintel_pipeline.store import Staged, scan, view_of_day
 
 
@@ -31,10 +33,13 @@ def loyalty_snapshots(step: StepContext, days: Iterable[date]) -> Iterator[tuple
     VerificationFailed, after the other days, for those that were refused.
     """
     chunks = cohorts(step.store, days, step.settings.memory_bytes)
-    yield from chunk_by_chunk(chunks, lambda chunk: _scored(step, chunk))
+    look, make = partial(files_unchanged, step, (CUSTOMER_FEATURES,)), partial(_scored, step)
+    yield from chunk_by_chunk(chunks, lambda chunk: until_unchanged(chunk, look, make))
 
 
-def _scored(step: StepContext, days: list[date]) -> Iterator[tuple[Staged, Staged]]:
+def _scored(
+    step: StepContext, days: list[date], unchanged: Unchanged
+) -> Iterator[tuple[Staged, Staged]]:
     store, connection, rules = step.store, step.connection, step.rules
     features = store.read(connection, CUSTOMER_FEATURES, days)
     with kept(connection, loyalty_bounds(features, rules)) as bounds, store.staging() as folder:
@@ -43,4 +48,6 @@ def _scored(step: StepContext, days: list[date]) -> Iterator[tuple[Staged, Stage
         scored = list(stage_all(step, writes))
         loyalty = scan(connection, CUSTOMER_LOYALTY, [one.path for one in scored])
         summaries = loyalty_summary(features, loyalty, rules, bounds=bounds)
-        yield from publish_with(step, folder, scored, LOYALTY_SUMMARY, summaries)
+        yield from publish_with(
+            step, folder, scored, LOYALTY_SUMMARY, summaries, unchanged=unchanged
+        )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import date
+from functools import partial
 
 from abintel_pipeline.engines import kept
 from abintel_pipeline.metrics.rfm import customer_rfm, rfm_cuts, rfm_thresholds
@@ -14,7 +15,11 @@ from abintel_pipeline.snapshots.step import (
     RFM_THRESHOLDS,
     StepContext,
 )
+from abintel_pipeline.snapshots.unchanged import Unchanged, files_unchanged, until_unchanged
 from abintel_pipeline.store import Staged, view_of_day
+
+NEEDED = (CUSTOMER_FEATURES, CUSTOMER_LOYALTY)
+"""What RFM is made from, each by its file of the day."""
 
 
 def rfm_snapshot(step: StepContext, day: date) -> tuple[Staged, Staged]:
@@ -34,17 +39,21 @@ def rfm_snapshots(step: StepContext, days: Iterable[date]) -> Iterator[tuple[Sta
     wanted = list(days)
     step.store.paths(CUSTOMER_LOYALTY, wanted)
     chunks = cohorts(step.store, wanted, step.settings.memory_bytes)
-    yield from chunk_by_chunk(chunks, lambda chunk: _scored(step, chunk))
+    look, make = partial(files_unchanged, step, NEEDED), partial(_scored, step)
+    yield from chunk_by_chunk(chunks, lambda chunk: until_unchanged(chunk, look, make))
 
 
-def _scored(step: StepContext, days: list[date]) -> Iterator[tuple[Staged, Staged]]:
+def _scored(
+    step: StepContext, days: list[date], unchanged: Unchanged
+) -> Iterator[tuple[Staged, Staged]]:
     store, connection, rules = step.store, step.connection, step.rules
     features = store.read(connection, CUSTOMER_FEATURES, days)
     with kept(connection, rfm_cuts(features, rules)) as cuts, store.staging() as folder:
         of_day, loyalty_of_day = view_of_day(CUSTOMER_FEATURES), view_of_day(CUSTOMER_LOYALTY)
         rows = customer_rfm(of_day, loyalty_of_day, rules, cuts=cuts)
-        needed = (CUSTOMER_FEATURES, CUSTOMER_LOYALTY)
-        writes = writing(step, folder, CUSTOMER_RFM, rows, days, *needed)
+        writes = writing(step, folder, CUSTOMER_RFM, rows, days, *NEEDED)
         scored = list(stage_all(step, writes))
         thresholds = rfm_thresholds(cuts, rules)
-        yield from publish_with(step, folder, scored, RFM_THRESHOLDS, thresholds)
+        yield from publish_with(
+            step, folder, scored, RFM_THRESHOLDS, thresholds, unchanged=unchanged
+        )

@@ -70,7 +70,7 @@ def test_the_loyalty_and_its_summary_are_the_oracles(
         assert row == expected
 
 
-@settings(40)
+@settings(45)
 @given(histories())
 def test_the_rfm_and_its_thresholds_are_the_oracles(formulas: Formulas, history: Histories) -> None:
     rules, cohorts = history
@@ -88,7 +88,7 @@ def test_the_rfm_and_its_thresholds_are_the_oracles(formulas: Formulas, history:
     assert formulas.thresholds(features, rules) == oracle.published(thresholds)
 
 
-@settings(12)
+@settings(24)
 @given(worlds(), strategies.snapshot_days)
 def test_the_whole_chain_over_deliveries_is_the_oracles(
     formulas: Formulas, world: Worlds, today: date

@@ -13,7 +13,7 @@ from abintel_pipeline_tests.metrics.running import Formulas, Row
 from abintel_pipeline_tests.metrics.running import reproducible as settings
 from abintel_pipeline_tests.oracle import IDENTITY
 
-EXAMPLES = 10
+EXAMPLES = 15
 SCORES = ("recency_score", "frequency_score", "monetary_score")
 
 
@@ -176,7 +176,7 @@ def test_renaming_the_customers_only_permutes_the_rows(
     assert by_id(formulas.scored(others, rules)) == by_id(expected)
 
 
-@settings(5)
+@settings(9)
 @given(strategies.rules(decimals=2), strategies.histories())
 def test_several_snapshots_at_once_are_each_snapshot_on_its_own(
     formulas: Formulas, rules: Rules, cohorts: list[list[Row]]

@@ -1,0 +1,62 @@
+"""Runs at once over one store: one publishes at a time, and snapshots wait for intakes under way.
+
+Locks of the operating system. They go with the process that holds them, so a run that is killed
+holds nobody up.
+"""
+
+import logging
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+FOLDER = ".runs"
+SAID_AFTER_SECONDS = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def publishing(store: Path) -> Iterator[None]:
+    """The turn to publish: no other run publishes anything until the block ends."""
+    with FileLock(_folder(store) / "publishing.lock"):
+        yield
+
+
+@contextmanager
+def taking_in(store: Path, first: date, last: date) -> Iterator[None]:
+    """Lets others know, until the block ends, that deliveries of these days are being taken in."""
+    path = _folder(store) / f"intake_{first}_{last}_{uuid.uuid4().hex}.lock"
+    try:
+        with FileLock(path):
+            yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def await_intakes(store: Path, last: date) -> None:
+    """Wait until intakes under way of days up to `last` have ended, however they do."""
+    for path in sorted(_folder(store).glob("intake_*.lock")):
+        _, begins, ends, _ = path.stem.split("_")
+        if date.fromisoformat(begins) <= last:
+            _await(path, f"the intake of {begins} to {ends}")
+
+
+def _await(path: Path, what: str) -> None:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=SAID_AFTER_SECONDS)
+    except Timeout:
+        logger.warning("waiting for %s, which another run of this store is at", what)
+        lock.acquire()
+    lock.release()
+    path.unlink(missing_ok=True)
+
+
+def _folder(store: Path) -> Path:
+    folder = store / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
