@@ -73,7 +73,7 @@ def held(schema: pa_model.DataFrameSchema, frame: pd.DataFrame, start: int) -> p
     Ordinals are the frame's index, which counts from 0, plus `start`.
     """
     try:
-        schema.validate(frame, lazy=True)
+        schema.validate(frame, lazy=True, inplace=True)  # no model changes a frame: no copy
     except pandera.errors.SchemaErrors as error:
         return _breaches(schema, error.failure_cases, start)
     return BREACHES.empty_table()

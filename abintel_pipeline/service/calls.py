@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import date, datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -46,9 +46,11 @@ class Calls:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._formulas = Formulas(settings)
+        self._beside = ThreadPoolExecutor(thread_name_prefix="beside")
 
     def close(self) -> None:
         """Close the engine; no call can be made afterwards."""
+        self._beside.shutdown()
         self._formulas.close()
 
     def prepare(self) -> None:
@@ -129,13 +131,17 @@ class Calls:
         """
 
         def made(chunk: Chunk) -> Columns | None:
-            lines = enforcement.lines(chunk)
+            lines = enforcement.typed(chunk)
+            tables = plan_tables.delivered(chunk, lines.rows, enforcement.today)
+            # DuckDB computes while Pandera looks; what comes of faulty lines nobody sees.
+            computing = self._beside.submit(self._formulas.run, plan, tables)
+            enforcement.hold(chunk, lines)
+            wait([computing])
             if not enforcement.clean:
                 return None
-            tables = plan_tables.delivered(chunk, lines, enforcement.today)
-            features = self._formulas.run(plan, tables)["features"]
+            features = computing.result()["features"]
             # With as many orders as lines none can stand twice.
-            if features["visit_frequency"].sum() < lines.num_rows:
+            if features["visit_frequency"].sum() < lines.rows.num_rows:
                 enforcement.repeated(chunk, lines)
             return features
 

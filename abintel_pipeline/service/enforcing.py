@@ -5,6 +5,7 @@ model's own.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
@@ -38,6 +39,14 @@ PathOf = Callable[[Chunk, int, str], Path]
 """Where a row's column stands below `customers`."""
 
 
+@dataclass(frozen=True)
+class Lines:
+    """A chunk's transactions, typed, and the rows whose amount is too large to be."""
+
+    rows: pa.Table
+    too_large: list[int]
+
+
 class Enforcement:
     """The faults of value in one request, gathered chunk by chunk."""
 
@@ -65,21 +74,26 @@ class Enforcement:
             if len(self._listed) < LISTED:
                 self._listed.append(fault)
 
-    def lines(self, chunk: Chunk) -> pa.Table:
-        """The chunk's transactions, typed; `owner` is a line's customer, counted in the chunk."""
+    def typed(self, chunk: Chunk) -> Lines:
+        """The chunk's transactions, typed: nothing is held against anything yet."""
         typed, too_large = typing_numbers.amounts(self._request, chunk, self._decimals)
-        rows = chunk.rows.set_column(chunk.rows.column_names.index("amount"), "amount", typed)
+        place = chunk.rows.column_names.index("amount")
+        return Lines(chunk.rows.set_column(place, "amount", typed), too_large.tolist())
+
+    def hold(self, chunk: Chunk, lines: Lines) -> None:
+        """Hold the chunk's typed transactions and its customers against their models."""
+        rows = lines.rows
         model = _lines_model(self._decimals, tuple(rows.column_names))
         today = pa.repeat(pa.scalar(self.today, pa.date32()), rows.num_rows)
-        breaches = [(int(row), "amount", _digits(self._decimals)) for row in too_large]
+        breaches = [(row, "amount", _digits(self._decimals)) for row in lines.too_large]
         breaches += self._held(model, rows.append_column("delivered_on", today))
         found = self._located(chunk, breaches, _of_transaction)
         self._list(found + self._in_customers(chunk, ()))
-        return rows.append_column("owner", pa.array(chunk.owners))
 
-    def repeated(self, chunk: Chunk, lines: pa.Table) -> None:
+    def repeated(self, chunk: Chunk, lines: Lines) -> None:
         """Look for lines that stand twice below a customer: a delivery's would be refused."""
-        again = _frame(lines.select(LINE_IN_REQUEST)).duplicated().to_numpy()
+        owned = lines.rows.append_column("owner", pa.array(chunk.owners))
+        again = _frame(owned.select(LINE_IN_REQUEST)).duplicated().to_numpy()
         wanted = "a transaction_id, date and product_id once, these stand twice"
         breaches = [(int(row), "", wanted) for row in np.flatnonzero(again)]
         self._list(self._located(chunk, breaches, _of_transaction))
@@ -106,10 +120,10 @@ class Enforcement:
 
     def _in_customers(self, chunk: Chunk, scores_in: Path) -> list[Located]:
         """Ids and scores, by the model of the customers' request table; each id once."""
-        columns = {
-            "customer_id": pa.array(chunk.customer_ids, pa.string()),
-            "loyalty_score": pa.array(chunk.loyalty_scores, pa.float64()),
-        }
+        columns = {"customer_id": pa.array(chunk.customer_ids, pa.string())}
+        scores = pa.array(chunk.loyalty_scores, pa.float64())
+        if scores.null_count < len(scores):  # optional: without any there is nothing to hold
+            columns["loyalty_score"] = scores
         breaches = self._held(_customers_model(tuple(columns)), pa.table(columns))
         breaches += self._repeated_ids(chunk.customer_ids)
 

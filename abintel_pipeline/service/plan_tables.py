@@ -40,7 +40,7 @@ def delivered(chunk: Chunk, lines: pa.Table, today: date) -> dict[str, pa.Table]
         }
     )
     in_order = {
-        "customer_id": lines["owner"],
+        "customer_id": pa.array(chunk.owners),
         "transaction_id": orders,
         "date": pa.array(moved).view(pa.date32()),
         "amount": lines["amount"],
