@@ -121,7 +121,7 @@ def test_readers_see_what_is_published_and_neither_refused_rows_nor_anything_els
     day = made / f"snapshot_date={DAYS[0]}"
     assert rights(made) == rights(day) == ("drwxr-s---", readers)
     assert rights(day / "data.parquet") == ("-rw-r-----", readers)
-    for name in ("rejected_transactions", "rejected_customers", ".staging"):
+    for name in ("rejected_transactions", "rejected_customers", ".staging", ".runs"):
         assert rights(site.settings.store / name) == ("drwx--S---", readers)
     assert rights(site.home)[0] == rights(site.settings.spill)[0] == "drwx------"
 
