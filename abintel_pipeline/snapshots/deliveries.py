@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ibis.backends.duckdb import Backend
 
+from abintel_pipeline.findings import Finding, VerificationFailed
 from abintel_pipeline.intake import (
     DeliveryError,
     Intake,
@@ -37,18 +38,24 @@ def take_in_days(
 ) -> Iterator[tuple[date, Intake | None]]:
     """Take in and publish one day's delivery after the other.
 
-    A delivery that can't be taken in doesn't hold up those after it.
+    A delivery that can't be taken in, or whose rows don't add up, doesn't hold up those after it.
 
-    Raises DeliveryError at the end, telling of all that failed.
+    Raises at the end, telling of all that failed: VerificationFailed if one didn't add up, else
+    DeliveryError.
     """
     failed: list[DeliveryError] = []
+    refused: list[Finding] = []
     for day in days:
         try:
             taken = take_in(step, day, how)
         except DeliveryError as error:
             failed.append(error)
+        except VerificationFailed as error:
+            refused += error.findings
         else:
             yield day, taken
+    if refused:
+        raise VerificationFailed(refused, failed)
     if failed:
         raise DeliveryError("\n".join(map(str, failed)))
 
