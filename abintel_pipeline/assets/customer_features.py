@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 
-from abintel_pipeline.assets.steps import Made, Step
+from abintel_pipeline.assets.step import Made, Step
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.metadata import published, window_metadata
 from abintel_pipeline.snapshots import StepContext, features_snapshots

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 
-from abintel_pipeline.assets.steps import Made, Step
+from abintel_pipeline.assets.step import Made, Step
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.metadata import Metadata, picture, published
 from abintel_pipeline.pictures import customers_by_score, spend_by_segment

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from abintel_pipeline.assets.steps import Made, Step
+from abintel_pipeline.assets.step import Made, Step
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.metadata import Metadata, intakes_metadata, picture
 from abintel_pipeline.pictures import refused_by_reason
