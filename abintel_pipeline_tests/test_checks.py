@@ -160,7 +160,7 @@ def test_checks_of_many_days_are_evaluated_together(
         fetch = instance.fetch_materializations
 
         def counting(records: Any, limit: int) -> Any:
-            asked.append(len(records.asset_partitions))
+            asked.append(len(records.storage_ids))
             return fetch(records, limit=limit)
 
         monkeypatch.setattr(instance, "fetch_materializations", counting)

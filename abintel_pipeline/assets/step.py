@@ -36,6 +36,10 @@ class Step:
     deps: tuple[str, ...]
     make: Callable[[StepContext, list[date]], Iterator[Made]]
     """Makes the days given, in order; yields each when its files are published."""
+    look: Callable[[StepContext, Mapping[date, Metadata]], list[Finding]]
+    """What verifying days found, found again in their published files.
+
+    Given what was told of each day's first table; days that can't be looked at are left out."""
     warn: Warn
     """What is worth a warning about published days."""
     warnings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
