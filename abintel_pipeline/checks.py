@@ -19,6 +19,9 @@ from abintel_pipeline.findings import Finding
 
 VERIFIED = "verified"
 
+Place = tuple[str, str]
+"""A table and the name of a check on it."""
+
 DESCRIPTIONS: Mapping[str, str] = {
     VERIFIED: "Held before the day was published; a day for which it doesn't is refused, and what"
     " was published before stays.",
@@ -60,19 +63,26 @@ class Checks:
                 for name in names
             ]
 
+    @property
+    def first(self) -> str:
+        """The table that `verified` is on."""
+        return next(iter(self.names))
+
+    def place(self, finding: Finding) -> Place:
+        """The check that a finding belongs to."""
+        return (self.first, VERIFIED) if finding.blocking else (finding.table, finding.check)
+
     def evaluations(
-        self, instance: dg.DagsterInstance, findings: Iterable[Finding]
+        self, instance: dg.DagsterInstance, findings: Iterable[Finding], *, late: bool = False
     ) -> Iterator[dg.AssetCheckEvaluation]:
         """One evaluation for each check and day that there are findings of.
 
         Each points at the newest materialization of its partition: to Dagster an evaluation that
-        doesn't is out of date.
+        doesn't is out of date. `late`: of days that another run published; they hold up nothing.
         """
         grouped: dict[tuple[str, str, date], list[Finding]] = {}
-        first = next(iter(self.names))
         for one in findings:
-            place = (first, VERIFIED) if one.blocking else (one.table, one.check)
-            grouped.setdefault((*place, one.day), []).append(one)
+            grouped.setdefault((*self.place(one), one.day), []).append(one)
         targets = {
             table: newest(instance, self.keys[table], [d for t, _, d in grouped if t == table])
             for table in {table for table, _, _ in grouped}
@@ -86,23 +96,32 @@ class Checks:
                 target_materialization_data=targets[table].get(day),
                 severity=_severity(found),
                 description=_sentence(found),
-                blocking=name == VERIFIED,
+                blocking=name == VERIFIED and not late,
                 partition=day.isoformat(),
             )
 
 
 def newest(instance: dg.DagsterInstance, key: dg.AssetKey, days: list[date]) -> dict[date, Target]:
-    """The newest materialization of each day that has one, by one query."""
-    keys = sorted({day.isoformat() for day in days})
-    records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(key, asset_partitions=keys), limit=2 * len(keys)
-    ).records
+    """The newest materialization of each day that has one."""
     return {
-        date.fromisoformat(str(one.partition_key)): Target(
-            storage_id=one.storage_id, run_id=one.run_id, timestamp=one.timestamp
-        )
-        for one in reversed(records)
+        day: Target(storage_id=one.storage_id, run_id=one.run_id, timestamp=one.timestamp)
+        for day, one in materializations(instance, key, days).items()
     }
+
+
+def materializations(
+    instance: dg.DagsterInstance, key: dg.AssetKey, days: list[date]
+) -> dict[date, dg.EventLogRecord]:
+    """The newest of each day that has one, by two queries."""
+    of_day = instance.event_log_storage.get_latest_storage_id_by_partition(
+        key, dg.DagsterEventType.ASSET_MATERIALIZATION, {day.isoformat() for day in days}
+    )
+    if not of_day:
+        return {}
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(key, storage_ids=list(of_day.values())), limit=len(of_day)
+    ).records
+    return {date.fromisoformat(str(one.partition_key)): one for one in records}
 
 
 def _metadata(found: list[Finding]) -> dict[str, dg.MetadataValue | int | float | str]:

@@ -1,6 +1,6 @@
 """What a check found on one day of one table, whoever checked it and wherever it is shown."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -27,17 +27,17 @@ class VerificationFailed(Exception):
     """Staged tables failed a check and were not published; what was published before stays.
 
     Names table, day, check and number of each failure, and the first examples. `findings` holds
-    every finding of the refused days, those that passed too.
+    every finding of the refused days, those that passed too. `others` are what else went wrong.
     """
 
-    def __init__(self, findings: list[Finding]) -> None:
+    def __init__(self, findings: list[Finding], others: Iterable[Exception] = ()) -> None:
         self.findings = findings
         lines = [
             f"{one.table} of {one.day} was not published: {one.check}: {one.sentence}"
             for one in findings
             if not one.passed
         ]
-        super().__init__("\n".join(lines))
+        super().__init__("\n".join([*lines, *map(str, others)]))
 
 
 def warning(

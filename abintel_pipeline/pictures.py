@@ -3,20 +3,15 @@
 A PNG is under 40 kB: it goes into the metadata of an event, which is stored and sent whole.
 """
 
-import io
-from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.contract.rfm import TIERS
+from abintel_pipeline.drawing import BLUE, DARK, bars, in_short, picture
 from abintel_pipeline.engines import native
 from abintel_pipeline.snapshots import StepContext
 from abintel_pipeline.store import file_literal, stored_rules
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 CUSTOMER_LOYALTY = TABLES["customer_loyalty"]
 CUSTOMER_RFM = TABLES["customer_rfm"]
@@ -24,26 +19,25 @@ CUSTOMER_RFM = TABLES["customer_rfm"]
 BARS = 50
 """Bars of the histogram: each is 0.02 wide."""
 MOST_REASONS = 10
+REASON_LETTERS = 48
 ROOMY = 6
 """Up to so many bins a field has room for the tier and the number of its customers."""
-BLUE, DARK = "#4c78a8", "#333333"
-DOTS_PER_INCH = 80
-COLOURS = 64
 
 
 def score_histogram(step: StepContext, day: date) -> bytes:
     """Customers by loyalty score, with the lower bounds of the segments."""
     counts = scores(step, day)
     cuts = stored_rules(step.store.path(CUSTOMER_LOYALTY, day)).segment_thresholds
-    figure, axes = _axes(f"Loyalty scores of {day}", "loyalty score", "customers")
-    axes.bar([(n + 0.5) / BARS for n in range(BARS)], counts, width=1 / BARS, color=BLUE)
-    for name, start in cuts.items():
-        axes.axvline(start, color=DARK, linewidth=0.8, linestyle="--")
-        axes.annotate(name, (start, 0.99), (2, 0), ("data", "axes fraction"),
-                      "offset points", rotation=90, va="top", fontsize=8)  # fmt: skip
-    axes.set_xlim(0, 1)
-    axes.margins(y=0.25)
-    return _png(figure)
+    with picture(f"Loyalty scores of {day}", "loyalty score", "customers") as drawn:
+        axes = drawn.axes
+        axes.bar([(n + 0.5) / BARS for n in range(BARS)], counts, width=1 / BARS, color=BLUE)
+        for name, start in cuts.items():
+            axes.axvline(start, color=DARK, linewidth=0.8, linestyle="--")
+            axes.annotate(in_short(name), (start, 0.99), (2, 0), ("data", "axes fraction"),
+                          "offset points", rotation=90, va="top", fontsize=8)  # fmt: skip
+        axes.set_xlim(0, 1)
+        axes.margins(y=0.25)
+    return drawn.png
 
 
 def scores(step: StepContext, day: date) -> list[int]:
@@ -62,10 +56,10 @@ def scores(step: StepContext, day: date) -> list[int]:
 def spend_by_segment(step: StepContext, day: date) -> bytes:
     """The spend of each segment's customers, and how many they are."""
     spent = spend(step, day)
-    figure, axes = _axes(f"Spend by segment on {day}", "spend in the window", "")
-    _bars(axes, [f"{name} ({customers:,})" for name, customers, _ in spent],
-          [total for *_, total in spent])  # fmt: skip
-    return _png(figure)
+    with picture(f"Spend by segment on {day}", "spend in the window") as drawn:
+        names = [f"{in_short(name)} ({customers:,})" for name, customers, _ in spent]
+        bars(drawn.axes, names, [total for *_, total in spent])
+    return drawn.png
 
 
 def spend(step: StepContext, day: date) -> list[tuple[str, int, float]]:
@@ -83,28 +77,28 @@ def customers_by_score(step: StepContext, day: date) -> bytes:
     """Customers by recency and frequency score; in each field the commonest tier (short)."""
     bins = stored_rules(step.store.path(CUSTOMER_RFM, day)).bins
     fields = tiers(step, day)
-    figure, axes = _axes(f"Recency and frequency on {day}", "recency score", "frequency score")
     grid = [[sum(fields.get((r, f), {}).values()) for r in _up_to(bins)] for f in _up_to(bins)]
-    shown = axes.imshow(grid, origin="lower", extent=(0.5, bins + 0.5, 0.5, bins + 0.5),
-                        aspect="auto", cmap="Blues", vmin=0)  # fmt: skip
-    most = max(map(max, grid))
-    for (recency, frequency), counts in fields.items():
-        total = sum(counts.values())
-        tier = max(counts, key=counts.__getitem__)
-        short = "".join(part[:2] for part in tier.split("-"))
-        axes.text(
-            recency,
-            frequency,
-            f"{tier}\n{total:,}" if bins <= ROOMY else short,
-            ha="center",
-            va="center",
-            fontsize=8,
-            color="white" if total > most / 2 else DARK,
-        )
-    axes.set_xticks(_up_to(bins))
-    axes.set_yticks(_up_to(bins))
-    figure.colorbar(shown, ax=axes, label="customers")
-    return _png(figure)
+    with picture(f"Recency and frequency on {day}", "recency score", "frequency score") as drawn:
+        axes = drawn.axes
+        shown = axes.imshow(grid, origin="lower", extent=(0.5, bins + 0.5, 0.5, bins + 0.5),
+                            aspect="auto", cmap="Blues", vmin=0)  # fmt: skip
+        most = max(map(max, grid))
+        for place, counts in fields.items():
+            dark = sum(counts.values()) > most / 2
+            axes.text(*place, _field(counts, roomy=bins <= ROOMY), ha="center", va="center",
+                      fontsize=8, color="white" if dark else DARK)  # fmt: skip
+        axes.set_xticks(_up_to(bins))
+        axes.set_yticks(_up_to(bins))
+        drawn.figure.colorbar(shown, ax=axes, label="customers")
+    return drawn.png
+
+
+def _field(counts: dict[str, int], *, roomy: bool) -> str:
+    """The commonest tier and the customers; the tier's initials where there is no room."""
+    tier = max(counts, key=counts.__getitem__)
+    if roomy:
+        return f"{tier}\n{sum(counts.values()):,}"
+    return "".join(part[:2] for part in tier.split("-"))
 
 
 def tiers(step: StepContext, day: date) -> dict[tuple[int, int], dict[str, int]]:
@@ -127,9 +121,10 @@ def refused_by_reason(step: StepContext, rejected: Table, day: date) -> bytes | 
     counts = reasons(step, rejected, day)
     if not counts:
         return None
-    figure, axes = _axes(f"{rejected.name} of {day}", "rows", "")
-    _bars(axes, [reason[:60] for reason, _ in counts], [rows for _, rows in counts])
-    return _png(figure)
+    with picture(f"{rejected.name} of {day}", "rows") as drawn:
+        names = [in_short(reason, REASON_LETTERS) for reason, _ in counts]
+        bars(drawn.axes, names, [rows for _, rows in counts])
+    return drawn.png
 
 
 def reasons(step: StepContext, rejected: Table, day: date) -> list[tuple[str, int]]:
@@ -152,33 +147,3 @@ def _query(step: StepContext, query: str, table: Table, day: date) -> list[Any]:
 
 def _up_to(bins: int) -> range:
     return range(1, bins + 1)
-
-
-def _axes(title: str, across: str, up: str) -> tuple["Figure", "Axes"]:
-    from matplotlib.figure import Figure  # a third of a second that only runs that draw need
-
-    figure = Figure(figsize=(7, 3.5), layout="constrained")
-    axes = figure.subplots()
-    axes.set_title(title, fontsize=10)
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _bars(axes: "Axes", labels: Sequence[str], values: Sequence[float]) -> None:
-    """Horizontal bars, the first on top, each with its value."""
-    drawn = axes.barh(labels, values, color=BLUE)
-    axes.bar_label(drawn, [f"{value:,.0f}" for value in values], padding=3, fontsize=8)
-    axes.margins(x=0.12)
-    axes.invert_yaxis()
-
-
-def _png(figure: "Figure") -> bytes:
-    """The figure in as many colours as it needs: a quarter of the bytes."""
-    from PIL import Image
-
-    drawn, written = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DOTS_PER_INCH)
-    Image.open(drawn).convert("RGB").quantize(COLOURS).save(written, "PNG", optimize=True)
-    return written.getvalue()

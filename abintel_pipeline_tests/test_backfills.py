@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from abintel_pipeline.assets import STEPS
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.running import instance
 from abintel_pipeline.settings import Rules, Settings
@@ -34,9 +35,11 @@ from abintel_pipeline_tests.backfills import (
 )
 from abintel_pipeline_tests.servers import Servers, eventually
 from abintel_pipeline_tests.shop import Shop, days
+from abintel_pipeline_tests.test_checks import CHECKS, statuses
 
 DAYS = [str(day) for day in days("2025-01-01", "2025-01-12")]
 ALARMS = re.compile(r"^.*(?: - (?:WARNING|ERROR|CRITICAL) - |Traceback|Warning:).*$", re.MULTILINE)
+Checks = dict[tuple[str, str], dict[str, set[str]]]
 Files = dict[tuple[str, str], bytes]
 """Each published file's bytes, by its table and day."""
 
@@ -78,6 +81,25 @@ class Site:
         anew = {place for place, content in now.items() if content == self.new[place]}
         assert [p for p, content in now.items() if p not in anew and content != self.old[p]] == []
         return {place for place in anew if self.new[place] != self.old[place]}
+
+    def checks(self) -> Checks:
+        """{(table, check): {status: days}}, as the UI shows it of the partitions."""
+        with Shop.open(self.settings) as shop, instance(self.settings) as opened:
+            return statuses(shop, opened)
+
+    def checks_to_be(self) -> Checks:
+        """The same, had each day been made at once: every check green, warnings that come aside."""
+        own = self.settings.model_copy(update={"store_dir": self._new})
+        wanted = days(DAYS[0], DAYS[-1])
+        with Shop.open(own, Rules()) as shop:
+            warnings = [one for step in STEPS for one in step.warn(shop.step, wanted, None)]
+        red = {(one.table, one.check, str(one.day)) for one in warnings if not one.passed}
+        found: Checks = {}
+        for check in CHECKS:
+            for on in DAYS:
+                status = "FAILED" if (*check, on) in red else "SUCCEEDED"
+                found.setdefault(check, {}).setdefault(status, set()).add(on)
+        return found
 
     def partitions(self, table: str) -> set[str]:
         """The days that Dagster has a materialization of."""
@@ -223,3 +245,4 @@ def test_failed_cancelled_or_killed_half_way_each_day_is_old_or_new_and_the_rest
     assert finished(site.servers, launch_missing(site))["status"] == "COMPLETED_SUCCESS"
     assert site.made_anew() == places(TABLES, DAYS, site)
     assert all(site.partitions(table) == set(DAYS) for table in TABLES)
+    assert site.checks() == site.checks_to_be()

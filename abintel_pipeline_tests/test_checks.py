@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from abintel_pipeline.assets import STEPS
+from abintel_pipeline.assets import STEPS, making
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.definitions import build_defs
 from abintel_pipeline.jobs import JOB_NAME
@@ -160,9 +160,30 @@ def test_checks_of_many_days_are_evaluated_together(
         fetch = instance.fetch_materializations
 
         def counting(records: Any, limit: int) -> Any:
-            asked.append(len(records.asset_partitions))
+            asked.append(len(records.storage_ids))
             return fetch(records, limit=limit)
 
         monkeypatch.setattr(instance, "fetch_materializations", counting)
         assert run(delivered, instance, DAYS[0], DAYS[-1]).success
     assert asked == [3] * len({table for table, _ in CHECKS})
+
+
+def test_percentile_bounds_are_tried_for_the_newest_day_of_a_run_alone(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    """Although the checks of its days are evaluated one by one, and each day is as the first.
+
+    Spends of 0, 600, 1200 and 10,000 leave gaps, which the 99th percentile closes.
+    """
+    spends = [0] * 100 + [600, 1200, 10000]
+    shop.deliver(DAYS[0], *(f"{n},T{n},{DAYS[0]},{s}.00,P1" for n, s in enumerate(spends)))
+    monkeypatch.setattr(making, "DAYS_AT_A_TIME", 1)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = run(shop, instance, DAYS[0], DAYS[-1])
+    told = {
+        one.partition: any("percentile bounds" in name for name in one.metadata)
+        for e in events(result, "ASSET_CHECK_EVALUATION")
+        for one in [e.event_specific_data]
+        if one.check_name == "empty_segment" and not one.passed
+    }
+    assert told == {DAYS[0]: False, DAYS[1]: False, DAYS[2]: True}

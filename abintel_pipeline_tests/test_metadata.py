@@ -1,17 +1,22 @@
 """What the UI shows of an asset beside its checks: lineage, code, figures and pictures."""
 
+from logging import WARNING
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from abintel_pipeline.assets import customer_loyalty, customer_rfm
+from abintel_pipeline.assets import intakes as raw
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.definitions import build_defs
 from abintel_pipeline.jobs import JOB_NAME
 from abintel_pipeline.lineage import LINEAGE
 from abintel_pipeline.partitions import range_tags
 from abintel_pipeline.running import QUIET
+from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import Shop, day
 from abintel_pipeline_tests.test_assets import metadata_of
 
@@ -38,8 +43,9 @@ def told(shop: Shop) -> Told:
         return {table: metadata_of(instance, table) for table in TABLES}
 
 
-def test_pictures_are_drawn_for_the_newest_day_of_a_run_alone(told: Told):
-    drawn = {
+def drawn(told: Told) -> dict[tuple[str, str], set[str]]:
+    """{(table, partition): its pictures}"""
+    return {
         (table, on): names
         for table, days in told.items()
         for on, metadata in days.items()
@@ -51,7 +57,67 @@ def test_pictures_are_drawn_for_the_newest_day_of_a_run_alone(told: Told):
             }
         )
     }
-    assert drawn == {(table, DAYS[1]): names for table, names in PICTURES.items()}
+
+
+def test_pictures_are_drawn_for_the_newest_day_of_a_run_alone(told: Told):
+    assert drawn(told) == {(table, DAYS[1]): names for table, names in PICTURES.items()}
+
+
+def chain(
+    settings: Settings, instance: dg.DagsterInstance
+) -> tuple[dg.ExecuteInProcessResult, Told]:
+    """A run of one day's whole chain, and what is told of each table."""
+    job = build_defs(settings).resolve_job_def(JOB_NAME)
+    result = job.execute_in_process(
+        instance=instance, run_config=QUIET, partition_key=DAYS[0], raise_on_error=False
+    )
+    return result, {table: metadata_of(instance, table) for table in TABLES}
+
+
+def test_segments_with_odd_names_have_their_pictures(shop: Shop):
+    odd = {"$$$": 0.8, "$$": 0.4, "$": 0.0}
+    settings = shop.settings.model_copy(update={"segment_thresholds": odd})
+    shop.deliver(DAYS[0], *(f"{n},T{n},{DAYS[0]},{n}.00,P1" for n in range(9)))
+    with dg.DagsterInstance.ephemeral() as instance:
+        result, told = chain(settings, instance)
+        assert result.success
+        assert [
+            entry.message for entry in instance.all_logs(result.run_id) if entry.level >= WARNING
+        ] == []
+    assert drawn(told) == {
+        (table, DAYS[0]): names
+        for table, names in PICTURES.items()
+        if table != "rejected_transactions"  # none was refused
+    }
+    assert told["customer_rfm"][DAYS[0]]["dagster/partition_row_count"] == 9
+
+
+@pytest.mark.parametrize("asset", [raw, customer_loyalty, customer_rfm])
+def test_a_picture_that_cannot_be_drawn_costs_a_warning_and_nothing_else(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, asset: ModuleType
+):
+    def broken(*_: object) -> bytes:
+        raise ValueError("no ink")
+
+    name, drawing = {
+        raw: ("rejected_transactions", "refused_by_reason"),
+        customer_loyalty: ("customer_loyalty", "score_histogram"),
+        customer_rfm: ("customer_rfm", "spend_by_segment"),
+    }[asset]
+    monkeypatch.setattr(asset, drawing, broken)
+    cap = shop.settings.model_copy(update={"max_refused_share": 1.0})
+    spends = (1, 2, 3, 4, "abc")
+    shop.deliver(DAYS[0], *(f"{n},T{n},{DAYS[0]},{s}.00,P1" for n, s in enumerate(spends)))
+    with dg.DagsterInstance.ephemeral() as instance:
+        result, told = chain(cap, instance)
+        assert result.success
+        warnings = [e.message for e in instance.all_logs(result.run_id) if e.level == WARNING]
+    assert {
+        f"the pictures of {DAYS[0]} could not be drawn: ValueError: no ink" in w for w in warnings
+    } == {True}
+    assert {table for table, days in told.items() if list(days) == [DAYS[0]]} == set(TABLES)
+    assert name not in {table for table, _ in drawn(told)}
+    assert "dagster/column_lineage" in told["customer_rfm"][DAYS[0]]
 
 
 def test_numbers_that_are_worth_following_are_told_of_every_day(told: Told):

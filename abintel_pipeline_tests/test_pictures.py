@@ -1,6 +1,7 @@
 """What the pictures show, worked by hand, and that a small PNG of it is drawn."""
 
 import io
+from itertools import pairwise
 
 import pytest
 from PIL import Image
@@ -24,6 +25,7 @@ from abintel_pipeline_tests.shop import Shop, day
 ON = "2025-01-01"
 REJECTED = TABLES["rejected_transactions"]
 MOST_BYTES = 40_000
+BLUE = (0x4C, 0x78, 0xA8)
 
 
 @pytest.fixture
@@ -108,6 +110,54 @@ def test_a_snapshot_of_nobody_can_be_drawn(shop: Shop) -> None:
     shop.snapshot(ON)
     for draw in (score_histogram, spend_by_segment, customers_by_score):
         opened(draw(shop.step, day(ON)))
+
+
+ODD_NAMES = {
+    "mathematics": ("$$$", "$$", "$"),
+    "broken mathematics": (r"$\\frac{", "a_b^c", "50 % {"),
+    "glyphs that no font has": ("金\U0001f947", "\u05d0\u0301", "\ue000"),
+    "several lines": ("a\nb", "a b", "\x1fc\u2028"),
+    "very long": ("W" * 500, "W" * 501, "W" * 502),
+    "numbers and dates": ("1", "2025-01-01", "nan"),
+}
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.parametrize("names", ODD_NAMES.values(), ids=ODD_NAMES)
+def test_whatever_segments_are_called_is_text_in_a_picture(
+    shop: Shop, names: tuple[str, str, str]
+) -> None:
+    rules = Rules(segment_thresholds=dict(zip(names, (0.8, 0.4, 0), strict=True)))
+    again = Shop(StepContext(shop.step.connection, shop.settings, rules))
+    again.deliver(ON, *(f"{n},T{n},{ON},{n}.00,P1" for n in (0, 500, 1000)))
+    again.take_in(ON)
+    again.snapshot(ON)
+    opened(score_histogram(again.step, day(ON)))
+    image = opened(spend_by_segment(again.step, day(ON)))
+    assert pixels(image, (0x4C, 0x78, 0xA8)) > 5000  # bars of 1000 and 500, however long the names
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_reasons_that_begin_alike_keep_a_bar_each(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alike = [("W" * 70 + f"${n}", 100) for n in range(10)]
+    monkeypatch.setattr(pictures, "reasons", lambda *_: alike)
+    image = opened(refused_by_reason(shop.step, REJECTED, day(ON)) or b"")
+    blue = [[image.getpixel((x, y)) == BLUE for y in range(280)] for x in range(560)]
+    column = max(blue, key=sum)
+    assert sum(here and not above for above, here in pairwise(column)) == 10
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_a_hundred_segments_can_be_drawn(shop: Shop) -> None:
+    names = {f"segment {n}": n / 100 for n in range(99, -1, -1)}
+    again = Shop(StepContext(shop.step.connection, shop.settings, Rules(segment_thresholds=names)))
+    again.deliver(ON, f"1,T,{ON},1.00,P1")
+    again.take_in(ON)
+    again.snapshot(ON)
+    opened(score_histogram(again.step, day(ON)))
+    opened(spend_by_segment(again.step, day(ON)))
 
 
 def test_busy_pictures_stay_small(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

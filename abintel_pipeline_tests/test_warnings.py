@@ -1,20 +1,28 @@
 """Each warning shown to come, and not to come; every number worked by hand."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from abintel_pipeline.contract import TABLES
+from abintel_pipeline.engines import native
 from abintel_pipeline.findings import Finding
 from abintel_pipeline.settings import Rules, Settings
-from abintel_pipeline.snapshots import StepContext
+from abintel_pipeline.snapshots import (
+    StepContext,
+    features_snapshots,
+    loyalty_snapshots,
+    rfm_snapshots,
+)
 from abintel_pipeline.warning import (
+    Warn,
     delivery_warnings,
     features_warnings,
     loyalty_warnings,
     rfm_warnings,
 )
-from abintel_pipeline_tests.shop import Shop, day
+from abintel_pipeline_tests.shop import Shop, day, days
 
 ON = "2025-03-05"
 transactions_warnings = delivery_warnings(TABLES["raw_transactions"])
@@ -149,18 +157,16 @@ def test_percentile_bounds_that_would_fill_a_segment_are_named_for_the_newest_da
     """
     spends = [0] * 100 + [600, 1200, 10000]
     again = by_spend(shop, spends)
-    finding = only(loyalty_warnings(again.step, [day(ON)]), "empty_segment")
+    finding = only(loyalty_warnings(again.step, [day(ON)], day(ON)), "empty_segment")
     filled = {k: v for k, v in finding.numbers.items() if k.endswith("percentile bounds")}
     assert filled == {"Silver with percentile bounds": 1}
     assert "with ABINTEL_BOUNDS kind percentiles it has 1 customers" in finding.sentence
-    later = str(day(ON) + timedelta(days=1))
-    by_spend(shop, [], on=later)
-    earlier, _ = [
-        one
-        for one in loyalty_warnings(again.step, [day(ON), day(later)])
-        if one.check == "empty_segment"
-    ]
-    assert "percentile" not in earlier.sentence
+    later = day(ON) + timedelta(days=1)
+    by_spend(shop, [], on=str(later))
+    for asked, newest in (([day(ON), later], later), ([day(ON)], later), ([day(ON)], None)):
+        earlier = loyalty_warnings(again.step, asked, newest)[0]
+        assert (earlier.check, earlier.day, earlier.passed) == ("empty_segment", day(ON), False)
+        assert "percentile" not in earlier.sentence
 
 
 def test_segments_that_all_have_customers_are_no_warning(shop: Shop) -> None:
@@ -223,3 +229,35 @@ def test_a_snapshot_of_nobody_is_told_of_too(shop: Shop) -> None:
         ("tier_shares", True),
         ("cohort_size", False),
     ]
+
+
+class Counted:
+    """An engine that counts the queries it is asked."""
+
+    def __init__(self, connection: Any) -> None:
+        self.con, self.queries = self, 0
+        self._connection = native(connection)
+
+    def execute(self, query: str) -> Any:
+        self.queries += 1
+        return self._connection.execute(query)
+
+
+@pytest.mark.parametrize(
+    ("warn", "cost"),
+    [(transactions_warnings, 0), (features_warnings, 0), (loyalty_warnings, 2), (rfm_warnings, 1)],
+    ids=["transactions", "features", "loyalty", "rfm"],
+)
+def test_warnings_of_ten_days_cost_as_many_queries_as_those_of_one(
+    shop: Shop, warn: Warn, cost: int
+) -> None:
+    """Loyalty: the summaries, and the scores of segments if one is empty, as Bronze here is."""
+    again = by_spend(shop, [0, 100, 600, 750, 1000])
+    wanted = days(ON, "2025-03-14")
+    for make in (features_snapshots, loyalty_snapshots, rfm_snapshots):
+        list(make(again.step, wanted))
+    for asked in (wanted[:1], wanted):
+        counted = Counted(shop.step.connection)
+        found = warn(StepContext(counted, shop.settings, again.step.rules), asked, None)
+        assert {one.day for one in found} == set(asked)
+        assert counted.queries == cost

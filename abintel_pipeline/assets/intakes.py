@@ -1,14 +1,16 @@
 """What the steps that take in a request table have in common."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 
-from abintel_pipeline.assets.steps import Made, Step
+from abintel_pipeline.assets.step import Made, Step
 from abintel_pipeline.contract import TABLES
+from abintel_pipeline.findings import Finding
 from abintel_pipeline.metadata import Metadata, intakes_metadata, picture
 from abintel_pipeline.pictures import refused_by_reason
 from abintel_pipeline.snapshots import StepContext, take_in_days
 from abintel_pipeline.snapshots.deliveries import TakeIn
+from abintel_pipeline.verification import reconciled_again
 from abintel_pipeline.warning import delivery_warnings
 
 
@@ -34,12 +36,22 @@ def intake_step(
         drawn = refused_by_reason(step, rejected, day)
         return {rejected.name: {"reasons_drawn": picture(drawn)}} if drawn else {}
 
+    def look(step: StepContext, told: Mapping[date, Metadata]) -> list[Finding]:
+        """Whether the rows that were told to be received are in the files."""
+        received = {
+            day: None if one.get("delivery") == "missing" else one["received"]
+            for day, one in told.items()
+            if "received" in one
+        }
+        return reconciled_again(step.store, raw, rejected, received)
+
     return Step(
         raw.name,
         "deliveries",
         (raw, rejected),
         (),
         make,
+        look,
         delivery_warnings(raw),
         {raw.name: warnings},
         pictures,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from abintel_pipeline.assets.intakes import intake_step, taken_in
-from abintel_pipeline.assets.steps import Made
+from abintel_pipeline.assets.step import Made
 from abintel_pipeline.intake import take_in_customers
 from abintel_pipeline.snapshots import StepContext
 

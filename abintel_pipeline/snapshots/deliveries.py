@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ibis.backends.duckdb import Backend
 
+from abintel_pipeline.findings import Finding, VerificationFailed
 from abintel_pipeline.intake import (
     DeliveryError,
     Intake,
@@ -68,11 +69,13 @@ def take_in_days(
 ) -> Iterator[tuple[date, Intake | None]]:
     """Take in and publish one day's delivery after the other.
 
-    A delivery that can't be taken in doesn't hold up those after it.
+    A delivery that can't be taken in, or whose rows don't add up, doesn't hold up those after it.
 
-    Raises DeliveryError at the end, telling of all that failed.
+    Raises at the end, telling of all that failed: VerificationFailed if one didn't add up, else
+    DeliveryError.
     """
     failed: list[DeliveryError] = []
+    refused: list[Finding] = []
     wanted = sorted(set(days))
     if not wanted:
         return
@@ -82,8 +85,12 @@ def take_in_days(
                 taken = take_in(step, day, how)
             except DeliveryError as error:
                 failed.append(error)
+            except VerificationFailed as error:
+                refused += error.findings
             else:
                 yield day, taken
+    if refused:
+        raise VerificationFailed(refused, failed)
     if failed:
         raise DeliveryError("\n".join(map(str, failed)))
 

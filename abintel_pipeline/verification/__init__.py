@@ -1,6 +1,16 @@
 """What must hold before a day is published, and what is worth a warning once it is."""
 
-from abintel_pipeline.verification.intake import nothing_delivered, reconciled
-from abintel_pipeline.verification.results import verified
+from abintel_pipeline.verification.intake import (
+    nothing_delivered,
+    reconciled,
+    reconciled_again,
+)
+from abintel_pipeline.verification.results import verified, verified_again
 
-__all__ = ["nothing_delivered", "reconciled", "verified"]
+__all__ = [
+    "nothing_delivered",
+    "reconciled",
+    "reconciled_again",
+    "verified",
+    "verified_again",
+]

@@ -22,10 +22,14 @@ FEWEST_WEEKS = 3
 """A median of fewer deliveries than this says nothing."""
 
 
-def delivery_warnings(table: Table) -> Callable[[StepContext, list[date]], list[Finding]]:
+Warn = Callable[[StepContext, list[date], date | None], list[Finding]]
+"""The findings of some days, the newest day of the run among them if it is given."""
+
+
+def delivery_warnings(table: Table) -> Warn:
     """`refused_share` of a raw table's deliveries, and of transactions `delivery_volume`."""
 
-    def warn(step: StepContext, days: list[date]) -> list[Finding]:
+    def warn(step: StepContext, days: list[date], _newest: date | None = None) -> list[Finding]:
         counts = Counts(step.store, table)
         found = [_refused_share(step, table, day, counts) for day in days]
         if table is RAW_TRANSACTIONS:
@@ -94,7 +98,9 @@ def _delivery_volume(step: StepContext, day: date, counts: Counts) -> Finding:
     )
 
 
-def features_warnings(step: StepContext, days: list[date]) -> list[Finding]:
+def features_warnings(
+    step: StepContext, days: list[date], _newest: date | None = None
+) -> list[Finding]:
     """`missing_deliveries` in the windows of snapshots."""
     taken_in, limit = step.store.days(RAW_TRANSACTIONS), step.settings.warn_missing_days
     windows = (window_of(taken_in, day, step.rules.history_days) for day in days)

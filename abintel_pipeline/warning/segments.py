@@ -19,13 +19,18 @@ CUSTOMER_LOYALTY = TABLES["customer_loyalty"]
 LOYALTY_SUMMARY = TABLES["loyalty_summary"]
 
 
-def loyalty_warnings(step: StepContext, days: list[date]) -> list[Finding]:
-    """`empty_segment` and `constant_metric` of loyalty summaries."""
+def loyalty_warnings(
+    step: StepContext, days: list[date], newest: date | None = None
+) -> list[Finding]:
+    """`empty_segment` and `constant_metric` of loyalty summaries.
+
+    What percentile bounds would do to an empty segment is told of the `newest` day of a run alone:
+    it costs scoring the cohort once more.
+    """
     summaries = _summaries(step, days)
     empty = {day: names for day in days if (names := _empty(summaries.get(day)))}
     paths = step.store.paths(CUSTOMER_LOYALTY, empty)
     seen = segments(native(step.connection), paths) if empty else {}
-    newest = max(days)
     others = _by_percentiles(step, newest) if newest in empty else {}
     found = []
     for day in days:

@@ -14,7 +14,7 @@ CUSTOMER_RFM = TABLES["customer_rfm"]
 RFM_THRESHOLDS = TABLES["rfm_thresholds"]
 
 
-def rfm_warnings(step: StepContext, days: list[date]) -> list[Finding]:
+def rfm_warnings(step: StepContext, days: list[date], _newest: date | None = None) -> list[Finding]:
     """`tier_shares` against the day before, and `cohort_size` against the bins."""
     published = set(step.store.days(CUSTOMER_RFM))
     before = {day - timedelta(days=1) for day in days} & published

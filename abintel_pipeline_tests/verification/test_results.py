@@ -22,6 +22,7 @@ from abintel_pipeline.snapshots import (
     rfm_snapshot,
     rfm_snapshots,
     take_in,
+    take_in_days,
 )
 from abintel_pipeline.store import Staged
 from abintel_pipeline.verification import verified
@@ -292,6 +293,31 @@ def test_rows_that_got_lost_stop_a_delivery(shop: Shop) -> None:
     (finding,) = intake.accepted_rows.findings
     assert finding.passed
     assert finding.numbers == {"received": 2, "accepted": 2, "refused": 0}
+
+
+def test_a_delivery_that_does_not_add_up_holds_up_no_other_day_and_each_failure_is_told(
+    shop: Shop,
+) -> None:
+    """Of four days the first loses a row on the way, and the third can't be read."""
+    wanted = days("2025-01-01", "2025-01-04")
+    for on in wanted:
+        shop.deliver(str(on), f"A,T,{on},1.00,P1", f"B,T,{on},1.00,P1")
+    (shop.settings.landing / "transactions" / "2025-01-03.csv").write_text("not a delivery")
+
+    def losing(*arguments: Any) -> Any:
+        intake = take_in_transactions(*arguments)
+        if intake and intake.day == wanted[0]:
+            path = intake.accepted_rows.path
+            pq.write_table(pq.read_table(path)[:1], path)
+        return intake
+
+    with pytest.raises(VerificationFailed) as told:
+        list(take_in_days(shop.step, wanted, losing))
+    assert shop.store.days(TABLES["raw_transactions"]) == [wanted[1], wanted[3]]
+    refused, unread = str(told.value).splitlines()
+    assert refused.startswith("raw_transactions of 2025-01-01 was not published: received_is_")
+    assert "2025-01-03.csv" in unread
+    assert [(one.day, one.passed) for one in told.value.findings] == [(wanted[0], False)]
 
 
 @pytest.mark.parametrize("chunk_of", [1, 3])
