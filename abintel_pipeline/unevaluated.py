@@ -1,4 +1,4 @@
-"""Published days whose newest materialization has no evaluation: a run ended beforethat.
+"""Published days whose newest materialization has no evaluation: their run ended before it.
 
 A run that is killed tells nobody. Its days are materialized, so that nothing that looks for what is
 missing finds them again; the history knows which they are.
