@@ -1,5 +1,6 @@
 """What Dagster's history knows of runs that are still to end, or have read a delivery already."""
 
+from collections.abc import Collection
 from datetime import UTC, date, datetime
 
 import dagster as dg
@@ -18,21 +19,31 @@ PARTITION = "dagster/partition"
 LONGEST_RUN_SECONDS = 24 * 3600
 
 
-def unfinished_run(instance: dg.DagsterInstance, job: str, now: float, since: float) -> str | None:
-    """The id of a run of the job that isn't over; one lost since then counts until it is retried.
+def unfinished_run(
+    instance: dg.DagsterInstance,
+    job: str,
+    keys: Collection[dg.AssetKey],
+    now: float,
+    since: float,
+) -> str | None:
+    """The id of a run that isn't over; one lost since then counts until it is retried.
 
-    What began more than a day ago holds nobody up: a killed run can stand as started for ever.
+    Runs of the job count, and those that make any of the assets `keys` under whatever job: what the
+    UI starts from selected assets, backfills too, belongs to a job of Dagster's own. What began
+    more than a day ago holds nobody up: a killed run can stand as started for ever.
     `now` and `since` are in seconds since 1970.
     """
-    alive = dg.RunsFilter(
-        job_name=job, statuses=IN_PROGRESS, created_after=_moment(now - LONGEST_RUN_SECONDS)
-    )
-    lost = dg.RunsFilter(job_name=job, tags=TO_BE_RETRIED, created_after=_moment(since))
+    alive = dg.RunsFilter(statuses=IN_PROGRESS, created_after=_moment(now - LONGEST_RUN_SECONDS))
+    lost = dg.RunsFilter(tags=TO_BE_RETRIED, created_after=_moment(since))
     found = [
-        *instance.get_runs(alive, limit=1),
+        *instance.get_runs(alive),
         *(run for run in instance.get_runs(lost) if RETRIED_BY not in run.tags),
     ]
-    return found[0].run_id if found else None
+    return next((run.run_id for run in found if _is_ours(run, job, keys)), None)
+
+
+def _is_ours(run: dg.DagsterRun, job: str, keys: Collection[dg.AssetKey]) -> bool:
+    return run.job_name == job or not (run.asset_selection or frozenset()).isdisjoint(keys)
 
 
 def _moment(seconds: float) -> datetime:

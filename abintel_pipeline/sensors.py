@@ -18,6 +18,7 @@ from abintel_pipeline.arrivals import (
     sequel,
 )
 from abintel_pipeline.assets import STEPS
+from abintel_pipeline.contract import TABLES
 from abintel_pipeline.intake.landed import landed_files
 from abintel_pipeline.naming import Names
 from abintel_pipeline.partitions import newest_day, range_tags
@@ -59,7 +60,10 @@ def evaluate(
     """One look at the landing folder: runs to ask for, or why there are none."""
     watch = Watch.model_validate_json(context.cursor) if context.cursor else Watch()
     requests: list[dg.RunRequest] = []
-    busy = unfinished_run(context.instance, job, now, watch.asked_at) if watch.awaited else None
+    keys = names.keys(TABLES)
+    busy = (
+        unfinished_run(context.instance, job, keys, now, watch.asked_at) if watch.awaited else None
+    )
     if watch.awaited and not busy:
         requests += _ranges(sequel(settings, watch), watch.why, names, "snapshots", watch.asked_at)
         watch = watch.model_copy(update={"awaited": {}, "why": {}})
@@ -68,7 +72,7 @@ def evaluate(
     arrivals, watch = look(settings, watch, files, newest, now)
     arrivals = [a for a in arrivals if a.day != newest or not _made(context.instance, job, a)]
     if arrivals:
-        in_flight = busy or unfinished_run(context.instance, job, now, since=now)
+        in_flight = busy or unfinished_run(context.instance, job, keys, now, since=now)
         asked = plan(settings, arrivals, busy=bool(watch.awaited or requests or in_flight))
         why = _why(context.instance, names, arrivals)
         key = fingerprint(*((f.name, f.mark, f.changed) for a in arrivals for f in a.files))

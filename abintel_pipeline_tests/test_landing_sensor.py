@@ -365,3 +365,24 @@ def test_the_same_look_twice_asks_for_the_same_keys(watched: Watched):
     watched.put("transactions/2025-01-03.csv", line("2025-01-03"))
     watched.tick()
     assert [request.run_key for request in watched.asked] != keys[0]
+
+
+@pytest.mark.parametrize("brand", [None, "north"])
+def test_snapshots_wait_for_what_the_ui_started_from_assets_of_this_pipeline(
+    watched: Watched, brand: str | None
+):
+    watched.publish("2025-01-01", "2025-01-02")
+    watched.put("transactions/2025-01-01/late.csv", line("2025-01-01", "003"))
+    watched.tick()
+    watched.make()
+    defs = build_defs(watched.shop.settings, key_prefix=brand)
+    other = watched.instance.create_run_for_job(
+        defs.resolve_implicit_global_asset_job_def(),
+        status=dg.DagsterRunStatus.STARTED,
+        asset_selection=frozenset(Names.under(brand).keys(RAW)),
+    )
+    assert other.job_name == "__ASSET_JOB"
+    follow = [("2025-01-01", "2025-01-02", SNAPSHOTS)]
+    assert watched.tick() == ([] if brand is None else follow)
+    watched.instance.report_run_failed(other)
+    assert watched.tick() == (follow if brand is None else [])
