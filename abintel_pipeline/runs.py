@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
+from abintel_pipeline.partitions import RANGE_END_TAG, RANGE_START_TAG, days_between
+
 IN_PROGRESS = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -73,3 +75,32 @@ def _makes_the_whole_chain(run: dg.DagsterRun) -> bool:
     """A run without a selection makes every asset of its job."""
     selected = {key.path[-1] for key in run.asset_selection or ()}
     return not selected or {"raw_transactions", "raw_customers", "customer_rfm"} <= selected
+
+
+def days_refused(
+    instance: dg.DagsterInstance, job: str, keys: Collection[dg.AssetKey], since: float
+) -> set[date]:
+    """The days of runs begun since then in which a step gave up for good: data or rules are wrong.
+
+    A run that was lost or cancelled, or that met a fault which passes, refused nothing.
+    """
+    failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], created_after=_moment(since))
+    found: set[date] = set()
+    for run in instance.get_runs(failed):
+        if _is_ours(run, job, keys) and _gave_up_for_good(instance, run):
+            found |= _days_of(run)
+    return found
+
+
+def _gave_up_for_good(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    failures = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    events = (entry.dagster_event for entry in failures)
+    return any(event and event.step_failure_data.user_failure_data for event in events)
+
+
+def _days_of(run: dg.DagsterRun) -> set[date]:
+    one = run.tags.get(PARTITION)
+    first, last = run.tags.get(RANGE_START_TAG, one), run.tags.get(RANGE_END_TAG, one)
+    if first is None or last is None:
+        return set()
+    return set(days_between(date.fromisoformat(first), date.fromisoformat(last)))
