@@ -83,15 +83,15 @@ def night_result(settings: Settings, now: datetime) -> dg.AssetCheckResult:
     named = ", ".join(map(str, holes[:SHOWN_HOLES])) + (", …" if len(holes) > SHOWN_HOLES else "")
     if holes:
         told += f"; missing before it: {named}"
+    numbers: dict[str, str | int] = {
+        "expected": day.isoformat(),
+        "newest": newest.isoformat() if newest else "none",
+        "days_behind": max(behind or 0, 0),
+    }
+    if holes:
+        numbers["holes"] = len(holes)
     return dg.AssetCheckResult(
-        passed=not (due and missing) and not holes,
-        description=told,
-        metadata={
-            "expected": day.isoformat(),
-            "newest": newest.isoformat() if newest else "none",
-            "days_behind": max(behind or 0, 0),
-        }
-        | ({"holes": len(holes)} if holes else {}),
+        passed=not (due and missing) and not holes, description=told, metadata=numbers
     )
 
 
