@@ -11,24 +11,15 @@ from datetime import UTC, date, datetime, timedelta
 
 from pydantic import BaseModel
 
+from abintel_pipeline.awaited import Awaited, gaps, within_reach
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.intake.landed import LandedFile
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store import SnapshotStore
-from abintel_pipeline.windows import affected_snapshots, published_windows, runs_of_days
+from abintel_pipeline.windows import published_windows, runs_of_days
 
 LOOK_BACK_SECONDS = 600
 """Clocks of file servers may be wrong by so much without a file being overlooked."""
-
-RAW_TABLES = (TABLES["raw_transactions"], TABLES["raw_customers"])
-
-
-class Awaited(BaseModel):
-    """A delivery whose intake was asked for, and whose snapshots are to follow."""
-
-    new: bool
-    affected: list[date] = []
-    """Snapshots, within `late_days`, that what was taken in before had a part in."""
 
 
 class Watch(BaseModel):
@@ -38,7 +29,6 @@ class Watch(BaseModel):
     seen: dict[str, str] = {}
     waiting: list[str] = []
     awaited: dict[date, Awaited] = {}
-    asked_at: float = 0.0
     why: dict[str, str] = {}
 
     def is_fresh(self, file: LandedFile) -> bool:
@@ -50,7 +40,7 @@ class Watch(BaseModel):
 
 @dataclass(frozen=True)
 class Arrival:
-    """The files of one day that came or changed; `new`: nothing of that day was taken in yet."""
+    """The files of one day that came or changed; `new`: its snapshot isn't published."""
 
     day: date
     files: tuple[LandedFile, ...]
@@ -77,7 +67,8 @@ def look(
         if file.name not in waiting:
             by_day.setdefault(file.day, []).append(file)
     arrivals = [
-        Arrival(day, tuple(by_day[day]), not _taken_in(store, day)) for day in sorted(by_day)
+        Arrival(day, tuple(by_day[day]), not store.path(TABLES["customer_rfm"], day).is_file())
+        for day in sorted(by_day)
     ]
     until = max(now - LOOK_BACK_SECONDS, watch.until or 0.0)
     seen = {f.name: f.mark for f in files if f.changed >= until and f.name not in waiting}
@@ -95,39 +86,34 @@ class Plan:
     awaited: dict[date, Awaited]
 
 
-def plan(settings: Settings, arrivals: list[Arrival], *, busy: bool) -> Plan:
+def plan(settings: Settings, arrivals: list[Arrival], now: float, *, busy: bool) -> Plan:
     """Deliveries without later snapshots are made whole at once, as one range of days.
 
-    Where a published snapshot of another day is affected, or the days have gaps, all intakes come
+    Days without a delivery between new ones are made too, up to `late_days` of them in a row. Where
+    a published snapshot of another day is affected, or the days lie further apart, all intakes come
     first and the snapshots follow when they are done, so that each is made once, from everything.
     The same while something is still `busy`.
     """
-    days = [arrival.day for arrival in arrivals]
-    ranges = runs_of_days(days)
     store = SnapshotStore(settings.store)
-    windows = published_windows(store, days[0]) if days else {}
+    windows = published_windows(store, arrivals[0].day) if arrivals else {}
     awaited = {
-        a.day: Awaited(new=a.new, affected=_within(settings, store, a.day, windows))
+        a.day: Awaited(
+            new=a.new,
+            affected=within_reach(settings, store, a.day, windows),
+            tables=tables_of(a.files),
+            asked_at=now,
+        )
         for a in arrivals
     }
-    to_make = {d for day, one in awaited.items() for d in _to_make(day, one)}
-    later = {d for d in windows if days and days[0] <= d <= days[-1] + _late(settings)}
-    if len(ranges) == 1 and not busy and to_make | later == set(days):
-        return Plan(ranges, [], {})
-    return Plan([], ranges, awaited)
-
-
-def sequel(settings: Settings, watch: Watch) -> list[tuple[date, date]]:
-    """The snapshots, as ranges of days, that the intakes awaited have made necessary.
-
-    Of a delivery that was refused nothing has changed, so nothing is to be made.
-    """
-    store = SnapshotStore(settings.store)
-    done = [day for day in watch.awaited if _taken_in_at(store, day) >= watch.asked_at]
-    windows = published_windows(store, min(done)) if done else {}
-    days = {d for day in done for d in _to_make(day, watch.awaited[day])}
-    days |= {d for day in done for d in _within(settings, store, day, windows)}
-    return runs_of_days(sorted(days))
+    new = [a.day for a in arrivals if a.new]
+    between = gaps(settings, new) - set(windows)
+    days = sorted(between | set(awaited))
+    ranges = runs_of_days(days)
+    to_make = {d for one in awaited.values() for d in one.affected} | set(new) | between
+    last = days[-1] + timedelta(days=settings.late_days) if days else None
+    later = {d for d in windows if last and days[0] <= d <= last}
+    whole = len(ranges) == 1 and not busy and to_make | later == set(days)
+    return Plan(ranges, [], awaited) if whole else Plan([], ranges, awaited)
 
 
 def fingerprint(*parts: object) -> str:
@@ -139,36 +125,15 @@ def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _to_make(day: date, one: Awaited) -> list[date]:
-    return [day, *one.affected] if one.new else one.affected
+def tables_of(files: tuple[LandedFile, ...]) -> list[str]:
+    """The tables that the files are for; a request document's are at least transactions."""
+    return sorted({table_of(file) for file in files})
 
 
-def _within(
-    settings: Settings, store: SnapshotStore, day: date, windows: dict[date, date]
-) -> list[date]:
-    """Published snapshots within `late_days` that the day's delivery in the store has a part in."""
-    if not _taken_in(store, day):  # it will be: any line of it is as young as the day, at most
-        reached = [d for d, opens in windows.items() if d >= day >= opens]
-    else:
-        reached = affected_snapshots(store, day, windows)
-    return [d for d in reached if d <= day + _late(settings)]
-
-
-def _late(settings: Settings) -> timedelta:
-    return timedelta(days=settings.late_days)
-
-
-def _taken_in(store: SnapshotStore, day: date) -> bool:
-    return any(store.path(table, day).is_file() for table in RAW_TABLES)
-
-
-def _taken_in_at(store: SnapshotStore, day: date) -> float:
-    """When a delivery of that day was last published, in seconds since 1970; 0: never."""
-    paths = [store.path(table, day) for table in RAW_TABLES]
-    return max((path.stat().st_mtime for path in paths if path.is_file()), default=0.0)
+def table_of(file: LandedFile) -> str:
+    return "raw_customers" if file.folder == "customers" else "raw_transactions"
 
 
 def _taken_in_since(store: SnapshotStore, file: LandedFile) -> bool:
-    raw = TABLES["raw_customers" if file.folder == "customers" else "raw_transactions"]
-    path = store.path(raw, file.day)
+    path = store.path(TABLES[table_of(file)], file.day)
     return path.is_file() and path.stat().st_mtime >= file.changed

@@ -81,9 +81,14 @@ def has_something_to_make(settings: Settings, day: date) -> bool:
 
     Always, where lines come from a database: nobody knows before it is asked.
     """
-    start = window_start(day, settings.history_days)
-    return (
-        TRANSACTIONS.query(settings) is not None
-        or bool(SnapshotStore(settings.store).days(TRANSACTIONS.raw, start, day))
-        or any(start <= file.day <= day for file in landed_files(settings.landing))
-    )
+    return bool(days_with_something_to_make(settings, [day]))
+
+
+def days_with_something_to_make(settings: Settings, days: list[date]) -> list[date]:
+    """Those of the days, at one look at store and landing folder."""
+    if not days or TRANSACTIONS.query(settings) is not None:
+        return days
+    delivered = set(SnapshotStore(settings.store).days(TRANSACTIONS.raw))
+    delivered |= {file.day for file in landed_files(settings.landing)}
+    starts = {day: window_start(day, settings.history_days) for day in days}
+    return [day for day in days if any(starts[day] <= one <= day for one in delivered)]

@@ -1,7 +1,7 @@
 """A night that brought no snapshot shows: a check that turns red by itself.
 
 Dagster's `FreshnessPolicy` looks at the asset, so that a backfill of last year turns it green. This
-looks for the one snapshot that has to be there.
+looks for the one snapshot that has to be there, and for holes in the `late_days` before it.
 """
 
 from collections.abc import Callable
@@ -12,14 +12,20 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.jobs import has_something_to_make, schedule_status
+from abintel_pipeline.jobs import (
+    days_with_something_to_make,
+    has_something_to_make,
+    schedule_status,
+)
 from abintel_pipeline.naming import Names
+from abintel_pipeline.partitions import days_between
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store import SnapshotStore
 
 RFM = TABLES["customer_rfm"]
 CHECK_NAME = "newest_expected_snapshot_exists"
 MISSED_NIGHT_JOB = "check_newest_snapshot"
+SHOWN_HOLES = 10
 
 Clock = Callable[[], datetime]
 
@@ -48,7 +54,7 @@ def missed_night_check(
         name=CHECK_NAME,
         description=(
             f"From {settings.expected_hour}:00 {settings.timezone} on, the snapshot of the day"
-            " before is there."
+            f" before is there, and none of the {settings.late_days} days before it is missing."
         ),
     )
     def newest_expected_snapshot_exists() -> dg.AssetCheckResult:
@@ -58,7 +64,7 @@ def missed_night_check(
 
 
 def night_result(settings: Settings, now: datetime) -> dg.AssetCheckResult:
-    """Failed when the newest snapshot that has to be there isn't; its numbers say how far behind.
+    """Failed when the newest snapshot that has to be there isn't, or one of the days before it.
 
     No snapshot has to be there before the first day, or when nothing was delivered in its window.
     """
@@ -68,20 +74,38 @@ def night_result(settings: Settings, now: datetime) -> dg.AssetCheckResult:
     missing = day not in published
     due = day >= settings.first_day and has_something_to_make(settings, day)
     behind = (day - newest).days if newest else None
+    holes = missing_before(settings, day, published)
     told = f"the snapshot of {day} is {'missing' if missing else 'there'}"
     if missing and newest:
         told += f"; the newest is that of {newest}"
+    if missing and not due:
+        told += ", and not due: nothing was delivered to make it from"
+    named = ", ".join(map(str, holes[:SHOWN_HOLES])) + (", …" if len(holes) > SHOWN_HOLES else "")
+    if holes:
+        told += f"; missing before it: {named}"
+    numbers: dict[str, str | int] = {
+        "expected": day.isoformat(),
+        "newest": newest.isoformat() if newest else "none",
+        "days_behind": max(behind or 0, 0),
+    }
+    if holes:
+        numbers["holes"] = len(holes)
     return dg.AssetCheckResult(
-        passed=not (due and missing),
-        description=told
-        if due or not missing
-        else f"{told}, and not due: nothing was delivered to make it from",
-        metadata={
-            "expected": day.isoformat(),
-            "newest": newest.isoformat() if newest else "none",
-            "days_behind": max(behind or 0, 0),
-        },
+        passed=not (due and missing) and not holes, description=told, metadata=numbers
     )
+
+
+def missing_before(settings: Settings, day: date, published: list[date]) -> list[date]:
+    """The snapshots of the `late_days` days before that day that should be there and aren't.
+
+    No day before the first snapshot published is one of them.
+    """
+    if not published:
+        return []
+    oldest = max(published[0], settings.first_day, day - timedelta(days=settings.late_days))
+    have = set(published)
+    days = [d for d in days_between(oldest, day - timedelta(days=1)) if d not in have]
+    return days_with_something_to_make(settings, days)
 
 
 def missed_night_schedule(settings: Settings, names: Names, check: Any) -> dg.ScheduleDefinition:

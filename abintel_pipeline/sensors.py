@@ -15,14 +15,18 @@ from abintel_pipeline.arrivals import (
     look,
     moment,
     plan,
-    sequel,
+    table_of,
 )
 from abintel_pipeline.assets import STEPS
-from abintel_pipeline.intake.landed import landed_files
+from abintel_pipeline.awaited import outcome, sequel
+from abintel_pipeline.contract import TABLES
+from abintel_pipeline.intake.landed import LandedFile, landed_files
 from abintel_pipeline.naming import Names
 from abintel_pipeline.partitions import newest_day, range_tags
-from abintel_pipeline.runs import run_that_read, unfinished_run
+from abintel_pipeline.runs import days_refused, run_that_read, unfinished_run
 from abintel_pipeline.settings import Settings
+from abintel_pipeline.store import SnapshotStore
+from abintel_pipeline.windows import runs_of_days
 
 SENSOR_NAME = "deliveries_in_the_landing_folder"
 EVERY_SECONDS = 30
@@ -59,24 +63,45 @@ def evaluate(
     """One look at the landing folder: runs to ask for, or why there are none."""
     watch = Watch.model_validate_json(context.cursor) if context.cursor else Watch()
     requests: list[dg.RunRequest] = []
-    busy = unfinished_run(context.instance, job, now, watch.asked_at) if watch.awaited else None
+    keys = names.keys(TABLES)
+    since = min((one.asked_at for one in watch.awaited.values()), default=now)
+    busy = unfinished_run(context.instance, job, keys, now, since) if watch.awaited else None
     if watch.awaited and not busy:
-        requests += _ranges(sequel(settings, watch), watch.why, names, "snapshots", watch.asked_at)
-        watch = watch.model_copy(update={"awaited": {}, "why": {}})
+        refused = days_refused(context.instance, job, keys, since)
+        follow, watch = _follow(settings, watch, refused, names)
+        requests += follow
     files = landed_files(settings.landing)
     newest = newest_day(settings, moment(now))
     arrivals, watch = look(settings, watch, files, newest, now)
     arrivals = [a for a in arrivals if a.day != newest or not _made(context.instance, job, a)]
     if arrivals:
-        in_flight = busy or unfinished_run(context.instance, job, now, since=now)
-        asked = plan(settings, arrivals, busy=bool(watch.awaited or requests or in_flight))
-        why = _why(context.instance, names, arrivals)
+        in_flight = busy or unfinished_run(context.instance, job, keys, now, since=now)
+        asked = plan(settings, arrivals, now, busy=bool(watch.awaited or requests or in_flight))
+        why = _why(context.instance, SnapshotStore(settings.store), names, arrivals)
         key = fingerprint(*((f.name, f.mark, f.changed) for a in arrivals for f in a.files))
         requests += _ranges(asked.chains, why, names, None, key)
         requests += _ranges(asked.intakes, why, names, "deliveries", key)
-        watch = _awaiting(watch, asked, why, now)
+        watch = _awaiting(watch, asked, why)
     skipped = None if requests else _waiting(settings, watch, busy)
     return dg.SensorResult(requests, skip_reason=skipped, cursor=watch.model_dump_json())
+
+
+def _follow(
+    settings: Settings, watch: Watch, refused: set[date], names: Names
+) -> tuple[list[dg.RunRequest], Watch]:
+    """What follows once no run is left: lost intakes again, or else the snapshots."""
+    known = watch.awaited
+    found = outcome(settings, known, refused)
+    key = sorted((day, one.asked_at, one.tries) for day, one in known.items())
+    if found.lost:
+        kept = {d: known[d] for d in found.done} | {
+            d: known[d].model_copy(update={"tries": known[d].tries + 1}) for d in found.lost
+        }
+        again = _ranges(runs_of_days(found.lost), watch.why, names, "deliveries", fingerprint(key))
+        return list(again), watch.model_copy(update={"awaited": kept})
+    days = runs_of_days(sequel(settings, known, found.done))
+    asked = _ranges(days, watch.why, names, "snapshots", fingerprint(key))
+    return list(asked), watch.model_copy(update={"awaited": {}, "why": {}})
 
 
 def _made(instance: dg.DagsterInstance, job: str, arrival: Arrival) -> bool:
@@ -107,9 +132,11 @@ def _ranges(
         )
 
 
-def _why(instance: dg.DagsterInstance, names: Names, arrivals: list[Arrival]) -> dict[str, str]:
+def _why(
+    instance: dg.DagsterInstance, store: SnapshotStore, names: Names, arrivals: list[Arrival]
+) -> dict[str, str]:
     """Tags that tell which deliveries a run is for, how many files came, and as what."""
-    reasons = {reason for a in arrivals for reason in _reasons(instance, names, a)}
+    reasons = {reason for a in arrivals for reason in _reasons(instance, store, names, a)}
     days = [str(arrival.day) for arrival in arrivals]
     more = f" and {len(days) - SHOWN_DAYS} more" if len(days) > SHOWN_DAYS else ""
     return {
@@ -119,11 +146,17 @@ def _why(instance: dg.DagsterInstance, names: Names, arrivals: list[Arrival]) ->
     }
 
 
-def _reasons(instance: dg.DagsterInstance, names: Names, arrival: Arrival) -> set[str]:
-    if arrival.new:
-        return {"new delivery"}
+def _reasons(
+    instance: dg.DagsterInstance, store: SnapshotStore, names: Names, arrival: Arrival
+) -> set[str]:
     known = _files_taken_in(instance, names, arrival.day)
-    return {"changed file" if f.name in known else "late file" for f in arrival.files}
+
+    def reason(file: LandedFile) -> str:
+        if not store.path(TABLES[table_of(file)], arrival.day).is_file():
+            return "new delivery"
+        return "changed file" if file.name in known else "late file"
+
+    return {reason(file) for file in arrival.files}
 
 
 def _files_taken_in(instance: dg.DagsterInstance, names: Names, day: date) -> set[str]:
@@ -138,14 +171,11 @@ def _files_taken_in(instance: dg.DagsterInstance, names: Names, day: date) -> se
     return found
 
 
-def _awaiting(watch: Watch, asked: Plan, why: dict[str, str], now: float) -> Watch:
+def _awaiting(watch: Watch, asked: Plan, why: dict[str, str]) -> Watch:
     """The watch, with the intakes just asked for added to those awaited."""
-    if not asked.awaited:
-        return watch
     return watch.model_copy(
         update={
             "awaited": watch.awaited | asked.awaited,
-            "asked_at": watch.asked_at if watch.awaited else now,
             "why": _both(watch.why, why),
         }
     )

@@ -391,6 +391,15 @@ class Settings(Rules, BaseSettings):
     )
 
     @model_validator(mode="after")
+    def _a_night_comes_before_it_is_missed(self) -> Self:
+        if self.expected_hour <= self.nightly_hour:
+            raise ValueError(
+                f"expected_hour {self.expected_hour} must be later in the day than nightly_hour"
+                f" {self.nightly_hour}: a snapshot can't be missed before it is made"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _sql_source_is_whole(self) -> Self:
         if self.sql_url is not None and self.transactions_query is None:
             raise ValueError("sql_url is set, but transactions_query is not: set both or neither")

@@ -294,10 +294,8 @@ def test_what_was_taken_in_before_the_sensor_was_turned_on_is_left_alone(watched
     watched.shop.take_in("2025-01-01", "2025-01-02")
     watched.shop.deliver("2025-01-02", line("2025-01-02", amount="2.00"))  # changed since
     watched.shop.deliver("2025-01-03", line("2025-01-03"))
-    assert watched.tick() == [("2025-01-02", "2025-01-03", RAW)]
-    watched.make()
-    # The 2nd had no snapshot before and gets none; the 3rd is new.
-    assert watched.tick() == [("2025-01-03", "2025-01-03", SNAPSHOTS)]
+    # The 2nd was taken in, but has no snapshot yet: it is made whole, as the 3rd is.
+    assert watched.tick() == [("2025-01-02", "2025-01-03", set(TABLES))]
 
 
 def test_files_taken_away_ask_for_nothing(watched: Watched):
@@ -365,3 +363,85 @@ def test_the_same_look_twice_asks_for_the_same_keys(watched: Watched):
     watched.put("transactions/2025-01-03.csv", line("2025-01-03"))
     watched.tick()
     assert [request.run_key for request in watched.asked] != keys[0]
+
+
+@pytest.mark.parametrize("brand", [None, "north"])
+def test_snapshots_wait_for_what_the_ui_started_from_assets_of_this_pipeline(
+    watched: Watched, brand: str | None
+):
+    watched.publish("2025-01-01", "2025-01-02")
+    watched.put("transactions/2025-01-01/late.csv", line("2025-01-01", "003"))
+    watched.tick()
+    watched.make()
+    defs = build_defs(watched.shop.settings, key_prefix=brand)
+    other = watched.instance.create_run_for_job(
+        defs.resolve_implicit_global_asset_job_def(),
+        status=dg.DagsterRunStatus.STARTED,
+        asset_selection=frozenset(Names.under(brand).keys(RAW)),
+    )
+    assert other.job_name == "__ASSET_JOB"
+    follow = [("2025-01-01", "2025-01-02", SNAPSHOTS)]
+    assert watched.tick() == ([] if brand is None else follow)
+    watched.instance.report_run_failed(other)
+    assert watched.tick() == (follow if brand is None else [])
+
+
+def test_a_correction_of_a_refused_day_makes_it_whole_though_its_customers_were_taken_in(
+    watched: Watched,
+):
+    watched.put("transactions/2025-01-03.csv", line("2025-01-03", amount="abc"))
+    watched.shop.deliver_customers("2025-01-03", "001,0.5")
+    watched.tick()
+    assert watched.run() == [False]
+    assert watched.shop.store.days(TABLES["raw_customers"]) == [day("2025-01-03")]
+    assert watched.tick() == []
+    watched.put("transactions/2025-01-03.csv", line("2025-01-03", amount="5.00"))
+    assert watched.tick() == [("2025-01-03", "2025-01-03", set(TABLES))]
+    assert watched.why == [("new delivery", "2025-01-03", "1")]
+    assert watched.run() == [True]
+    assert watched.shop.read("customer_rfm", "2025-01-03").monetary_total.tolist() == [5.0]
+    assert watched.tick() == []
+
+
+def test_nothing_follows_a_delivery_of_which_one_table_was_refused(watched: Watched):
+    watched.publish("2025-01-01", "2025-01-02")
+    watched.put("transactions/2025-01-01.csv", line("2025-01-01", amount="abc"))
+    watched.shop.deliver_customers("2025-01-01", "001,0.5")
+    assert watched.tick() == [("2025-01-01", "2025-01-01", RAW)]
+    assert watched.run() == [False]
+    assert watched.tick() == []
+
+
+def test_an_intake_that_was_lost_is_asked_for_again_but_not_for_ever(watched: Watched):
+    watched.publish("2025-01-01", "2025-01-02")
+    watched.put("transactions/2025-01-01/late.csv", line("2025-01-01", "003"))
+    intake = [("2025-01-01", "2025-01-01", RAW)]
+    keys = set()
+    for _ in range(3):
+        assert watched.tick() == intake
+        keys.add(watched.asked[0].run_key)
+    assert len(keys) == 3
+    assert watched.tick() == []
+    watched.put("transactions/2025-01-01/late.csv", line("2025-01-01", "004"))
+    assert watched.tick() == intake
+    assert watched.tick() == intake
+    watched.make()
+    assert watched.tick() == [("2025-01-01", "2025-01-02", SNAPSHOTS)]
+
+
+def test_days_without_a_delivery_between_new_ones_are_made_in_the_same_run(watched: Watched):
+    for on in ("2025-01-03", "2025-01-04", "2025-01-06", "2025-01-14"):  # gaps of 1 and of 7
+        watched.put(f"transactions/{on}.csv", line(on))
+    assert watched.tick() == [("2025-01-03", "2025-01-14", set(TABLES))]
+    watched.make()
+    assert watched.tick() == []
+
+
+def test_a_long_silence_between_new_deliveries_is_not_filled(watched: Watched):
+    assert watched.shop.settings.late_days == 7
+    for on in ("2025-01-03", "2025-01-05", "2025-01-14"):  # eight days are missing after the 5th
+        watched.put(f"transactions/{on}.csv", line(on))
+    ranges = [("2025-01-03", "2025-01-05"), ("2025-01-14", "2025-01-14")]
+    assert watched.tick() == [(*one, RAW) for one in ranges]
+    watched.make()
+    assert watched.tick() == [(*one, SNAPSHOTS) for one in ranges]

@@ -217,3 +217,35 @@ def test_the_check_turns_red_by_its_own_schedule_and_green_with_the_snapshot(sho
         assert seen(JOB_NAME, partition_key="2025-03-01")
         assert seen(MISSED_NIGHT_JOB)
     assert shop.store.days(TABLES["customer_rfm"]) == [day("2025-03-01")]
+
+
+def test_a_hole_of_the_last_days_stays_red_until_it_is_filled(shop: Shop):
+    for number in (1, 2, 4, 5):
+        on = f"2025-03-0{number}"
+        shop.deliver(on, f"001,T{on},{on},1.00,P1")
+        shop.take_in(on)
+    for on in ("2025-03-02", "2025-03-05"):
+        shop.snapshot(on)
+    holed = night_result(shop.settings, utc("2025-03-06T06:00"))
+    assert not holed.passed
+    # The 1st is before the first snapshot; nothing came on the 3rd, yet its window holds the 2nd.
+    assert holed.description == (
+        "the snapshot of 2025-03-05 is there; missing before it: 2025-03-03, 2025-03-04"
+    )
+    assert holed.metadata["holes"].value == 2
+    only_the_day_before = shop.settings.model_copy(update={"late_days": 1})
+    assert night_result(only_the_day_before, utc("2025-03-06T06:00")).description == (
+        "the snapshot of 2025-03-05 is there; missing before it: 2025-03-04"
+    )
+    shop.snapshot("2025-03-03")
+    shop.snapshot("2025-03-04")
+    assert night_result(shop.settings, utc("2025-03-06T06:00")).passed
+
+
+@pytest.mark.parametrize("expected", [1, 2])
+def test_a_snapshot_cannot_be_expected_before_it_is_made(tmp_path: Path, expected: int):
+    with pytest.raises(
+        ValueError, match=f"expected_hour {expected} must be later in the day than nightly_hour 2"
+    ):
+        in_zone(tmp_path, "UTC", nightly_hour=2, expected_hour=expected)
+    assert in_zone(tmp_path, "UTC", nightly_hour=2, expected_hour=3).expected_hour == 3
