@@ -80,7 +80,7 @@ def test_a_full_disk_is_tried_again_three_times_and_then_told_in_its_own_words(
     full = OSError(errno.ENOSPC, "No space left on device")
     tries: list[int] = []
 
-    def publish(*_: Any) -> None:
+    def publish(*_: Any, **__: Any) -> None:
         tries.append(1)
         raise full
 
@@ -117,7 +117,7 @@ def test_a_run_that_was_lost_is_started_again(shop: Shop, instance: dg.DagsterIn
 def test_a_defect_is_not_tried_again(
     shop: Shop, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ):
-    def publish(*_: Any) -> None:
+    def publish(*_: Any, **__: Any) -> None:
         raise TypeError("a defect")
 
     monkeypatch.setattr(SnapshotStore, "publish", publish)
