@@ -14,6 +14,16 @@ from abintel_pipeline_tests.shop import Shop
 hypothesis.settings.register_profile(THOROUGH)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What Hypothesis thinks of isn't traced: that would cost half as much again.
+
+    The lines of the package are covered by tests that name what they are about.
+    """
+    for item in items:
+        if hypothesis.is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker(pytest.mark.no_cover)
+
+
 @pytest.fixture(autouse=True)
 def nothing_set_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable and no `.env` of the machine reaches a test."""
