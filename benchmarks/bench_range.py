@@ -33,7 +33,7 @@ ALONE = "pipeline, a day"
 SQL = "hand-written SQL"
 FLOOR = "writing floor"
 FLOOR_DAYS = 30
-"""The last days of a range whose files are written once more; one day's cost as much as another's."""
+"""So many last days of a range are written once more, and the rest reckoned from them."""
 
 
 def sample(last: date, days: int, most: int = 5) -> list[date]:
@@ -138,9 +138,9 @@ def tell(results: dict[str, Measured]) -> Section:
         "",
         *_profile(runs, longest),
         "",
-        f"The floor is {seconds(floor_seconds)} s (median of {floor.runs}, extrapolated from the last"
-        f" {floor_days} days): DuckDB alone copying the rows of those files into new ones, one after"
-        f" the other. The range takes {ratio(own.seconds / floor_seconds)} times that.",
+        f"The floor is {seconds(floor_seconds)} s (median of {floor.runs}, extrapolated from the"
+        f" last {floor_days} days): DuckDB alone copying the rows of those files into new ones, one"
+        f" after the other. The range takes {ratio(own.seconds / floor_seconds)} times that.",
     ]
     what = f"{longest} snapshots against the SQL once a day"
     targets = [at_least(what, 8, extrapolated(runs, SQL, longest) / own.seconds)]
