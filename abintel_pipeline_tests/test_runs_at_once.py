@@ -21,6 +21,7 @@ from abintel_pipeline.snapshots import (
     transactions_intake,
 )
 from abintel_pipeline.snapshots.deliveries import TakeIn, take_in
+from abintel_pipeline.store import Outdated, SnapshotStore
 from abintel_pipeline.turns import FOLDER, publishing
 from abintel_pipeline_tests.servers import eventually
 from abintel_pipeline_tests.shop import Shop, day, days
@@ -112,6 +113,17 @@ def test_scores_are_those_of_the_features_that_are_published_in_the_end(
     correct_the_second_day(expected)
     make(expected)
     assert results(week) == results(expected)
+
+
+def test_a_day_that_never_stops_changing_is_an_error_in_words(
+    week: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    numbers = iter(range(10**6))
+    monkeypatch.setattr(
+        SnapshotStore, "versions", lambda *_: {WEEK[0]: next(numbers)}, raising=True
+    )
+    with pytest.raises(Outdated, match="2025-01-01 is made from was replaced 10 times"):
+        exhaust(loyalty_snapshots(week.step, WEEK))
 
 
 def test_a_day_that_is_refused_though_nothing_has_changed_stays_refused(

@@ -18,6 +18,9 @@ from abintel_pipeline.snapshots.step import RAW_CUSTOMERS, RAW_TRANSACTIONS, Ste
 from abintel_pipeline.store import Outdated, Staged
 from abintel_pipeline.turns import await_intakes
 
+MOST_TRIES = 10
+"""How often in a row a day is made again; on a file system that tells nothing right, for ever."""
+
 Unchanged = Callable[[date], bool]
 """Whether what a day's snapshot is made from is as it was when the making began."""
 
@@ -63,15 +66,24 @@ def until_unchanged(
 
     An error or a refusal while what was read has changed is taken for its consequence.
 
-    Raises VerificationFailed, at the end, for days that were refused though nothing had changed.
+    Raises VerificationFailed, at the end, for days that were refused though nothing had changed;
+    Outdated when no day can be published because it never stops changing.
     """
     left = list(days)
     refused: list[Finding] = []
+    tries = 0
     while left:
+        tries += 1
+        if tries > MOST_TRIES:
+            raise Outdated(
+                f"what {left[0]} is made from was replaced {MOST_TRIES} times while it was made:"
+                " which other runs write to this store?"
+            )
         unchanged = look(left)
         try:
             for made in make(list(left), unchanged):
                 left.remove(made[0].day)
+                tries = 0
                 yield made
             break
         except Outdated:
