@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -135,15 +135,13 @@ class Calls:
             tables = plan_tables.delivered(chunk, lines.rows, enforcement.today)
             # DuckDB computes while Pandera looks; what comes of faulty lines nobody sees.
             computing = self._beside.submit(self._formulas.run, plan, tables)
-            enforcement.hold(chunk, lines)
-            wait([computing])
-            if not enforcement.clean:
-                return None
+            found = enforcement.held(chunk, lines)
             features = computing.result()["features"]
             # With as many orders as lines none can stand twice.
             if features["visit_frequency"].sum() < lines.rows.num_rows:
-                enforcement.repeated(chunk, lines)
-            return features
+                found += enforcement.repeated(chunk, lines)
+            enforcement.tell(found)
+            return features if enforcement.clean else None
 
         in_turn = _alternating if request.size <= ALONE else _ahead
         for chunk, features in in_turn(made, request.chunks()):

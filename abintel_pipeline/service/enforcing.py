@@ -71,23 +71,28 @@ class Enforcement:
         place = chunk.rows.column_names.index("amount")
         return Lines(chunk.rows.set_column(place, "amount", typed), too_large)
 
-    def hold(self, chunk: Chunk, lines: Lines) -> None:
-        """Hold the chunk's typed transactions and its customers against their models."""
+    def held(self, chunk: Chunk, lines: Lines) -> list[Located]:
+        """What breaks the models in the chunk's typed transactions and in its customers."""
         rows = lines.rows
         model = breaches.lines_model(self._decimals, tuple(rows.column_names))
         today = pa.repeat(pa.scalar(self.today, pa.date32()), rows.num_rows)
         broken = breaches.in_rows(lines.too_large, "amount", _digits(self._decimals))
         broken += breaches.against(model, rows.append_column("delivered_on", today), self._wanted)
         found = self._located(chunk, broken, _of_transaction)
-        self._list(found + self._in_customers(chunk, ()))
+        return found + self._in_customers(chunk, ())
 
-    def repeated(self, chunk: Chunk, lines: Lines) -> None:
-        """Look for lines that stand twice below a customer: a delivery's would be refused."""
+    def repeated(self, chunk: Chunk, lines: Lines) -> list[Located]:
+        """Lines that stand twice below a customer: a delivery's would be refused."""
         owned = lines.rows.append_column("owner", pa.array(chunk.owners))
         again = breaches.frame(owned.select(LINE_IN_REQUEST)).duplicated().to_numpy()
         wanted = "a transaction_id, date and product_id once, these stand twice"
         broken = breaches.in_rows(np.flatnonzero(again), "", wanted)
-        self._list(self._located(chunk, broken, _of_transaction))
+        return self._located(chunk, broken, _of_transaction)
+
+    def tell(self, located: list[Located]) -> None:
+        """List what was found in a chunk in the order of the document, until enough is listed."""
+        for path, wanted in sorted(located)[: LISTED - len(self._listed)]:
+            self._listed.append(Fault(place_of(path), wanted, self._request.found(path)))
 
     def features(self, chunk: Chunk) -> pa.Table:
         """The chunk's given features, typed, one row per customer in its order."""
@@ -107,7 +112,7 @@ class Enforcement:
         model = breaches.features_model(tuple(columns))
         broken += breaches.against(model, rows, self._wanted)
         found = self._located(chunk, broken, _of_features)
-        self._list(found + self._in_customers(chunk, ("features",)))
+        self.tell(found + self._in_customers(chunk, ("features",)))
         return rows
 
     def _in_customers(self, chunk: Chunk, scores_in: Path) -> list[Located]:
@@ -155,11 +160,6 @@ class Enforcement:
         self._total += broken.total
         first = sorted(broken.first)[: LISTED - len(self._listed)]
         return [(("customers", *path_of(chunk, row, name)), wanted) for row, name, wanted in first]
-
-    def _list(self, located: list[Located]) -> None:
-        """Tell of breaches in the order of the document, as many as are listed."""
-        for path, wanted in sorted(located)[: LISTED - len(self._listed)]:
-            self._listed.append(Fault(place_of(path), wanted, self._request.found(path)))
 
 
 def _of_transaction(chunk: Chunk, row: int, column: str) -> Path:
