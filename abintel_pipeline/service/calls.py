@@ -119,7 +119,7 @@ class Calls:
         try:
             return Rules(**base | given)
         except ValidationError as error:
-            enforcement.add(_unusable(error, request, names))
+            enforcement.add(_unusable(error, request))
             return self._settings.rules
 
     def _features(
@@ -149,13 +149,11 @@ class Calls:
                 yield chunk, features
 
 
-def _unusable(
-    error: ValidationError, request: DecodedRequest, names: tuple[str, ...]
-) -> list[Fault]:
-    """What the rules say about a request's options; a fault of a combination is the first's."""
+def _unusable(error: ValidationError, request: DecodedRequest) -> list[Fault]:
+    """What the rules say about a request's options."""
     found = []
     for one in error.errors():
-        path = tuple(one["loc"]) or names[:1]
+        path = tuple(one["loc"])
         wanted = one["msg"].replace("Value error, ", "another value: ")
         wanted = wanted.replace("Input should be ", "a number ")
         found.append(Fault(place_of(path), wanted, request.found(path)))
