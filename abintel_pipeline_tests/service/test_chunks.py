@@ -91,10 +91,3 @@ def test_faults_have_their_places_in_the_request_and_not_in_the_chunk(calls: Cal
     assert [fault.place for fault in caught.value.problem.faults] == [
         "customers[35].transactions[0].date"
     ]
-
-
-def test_a_session_is_renewed_and_answers_go_on(calls: Calls, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(formulas, "RUNS_OF_A_SESSION", 2)
-    body = json.dumps(requests(2)["customer_rfm"]).encode()
-    first = encode(calls.customer_rfm(body))
-    assert [encode(calls.customer_rfm(body)) for _ in range(5)] == [first] * 5
