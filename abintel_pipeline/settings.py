@@ -26,6 +26,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import InitErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "ABINTEL_"
@@ -56,43 +57,75 @@ DEFAULT_SEGMENT_THRESHOLDS = {
 }
 
 
+Wrong = tuple[tuple[str, ...], str]
+"""(place below what is validated, what is wrong there)."""
+
+
+def _refuse(wrong: list[Wrong], given: Any) -> None:
+    """Raises ValidationError with everything that is wrong, not with the first of it alone."""
+    if wrong:
+        details: list[InitErrorDetails] = [
+            {
+                "type": "value_error",
+                "loc": place,
+                "input": given,
+                "ctx": {"error": ValueError(told)},
+            }
+            for place, told in wrong
+        ]
+        raise ValidationError.from_exception_data("rules", details)
+
+
+def _unknown_metrics(named: dict[str, Any]) -> list[Wrong]:
+    known = ", ".join(METRICS)
+    unknown = sorted(set(named) - set(METRICS))
+    return [((name,), f"unknown metric {name!r}: the metrics are {known}") for name in unknown]
+
+
 def _known_metrics(named: dict[str, Any]) -> dict[str, Any]:
     """In the metrics' own order: the same values are the same rules, however they were listed."""
-    unknown = sorted(set(named) - set(METRICS))
-    if unknown:
-        raise ValueError(f"unknown metric {unknown[0]!r}: the metrics are {', '.join(METRICS)}")
+    _refuse(_unknown_metrics(named), named)
     return {metric: named[metric] for metric in METRICS if metric in named}
 
 
 def _usable_weights(weights: dict[str, float]) -> dict[str, float]:
-    for metric, weight in weights.items():
-        if not math.isfinite(weight) or weight < 0:
-            raise ValueError(f"the weight of {metric} is {weight}: it must be a finite number >= 0")
+    wrong: list[Wrong] = [
+        ((metric,), f"the weight of {metric} is {weight}: it must be a finite number >= 0")
+        for metric, weight in weights.items()
+        if not math.isfinite(weight) or weight < 0
+    ]
+    _refuse(_unknown_metrics(weights) + wrong, weights)
     if not any(weights.values()):
         raise ValueError("all weights are zero: at least one metric must count")
     if not math.isfinite(sum(weights.values())):
         raise ValueError("the weights add up to more than a number can hold: make them smaller")
-    return weights
+    return _known_metrics(weights)
+
+
+def _usable_segments(thresholds: dict[str, float]) -> list[Wrong]:
+    wrong: list[Wrong] = [((), "a segment needs a name") for name in thresholds if not name.strip()]
+    for name, bound in thresholds.items():
+        if not 0 <= bound <= 1:
+            wrong.append(((name,), f"segment {name!r} starts at {bound}: scores lie in 0..1"))
+    return wrong
 
 
 def _falling_thresholds(thresholds: dict[str, float]) -> dict[str, float]:
     """From the highest segment to the lowest, however they were listed: Dagster sorts by name."""
     if not thresholds:
         raise ValueError("name at least one segment")
-    for name, bound in thresholds.items():
-        if not name.strip():
-            raise ValueError("a segment needs a name")
-        if not 0 <= bound <= 1:
-            raise ValueError(f"segment {name!r} starts at {bound}: scores lie in 0..1")
+    _refuse(_usable_segments(thresholds), thresholds)
     falling = dict(sorted(thresholds.items(), key=lambda pair: -pair[1]))
-    for (upper, start), (lower, below) in pairwise(falling.items()):
-        if start == below:
-            raise ValueError(f"segments {upper!r} and {lower!r} both start at {start}")
+    wrong: list[Wrong] = [
+        ((lower,), f"segments {upper!r} and {lower!r} both start at {start}")
+        for (upper, start), (lower, below) in pairwise(falling.items())
+        if start == below
+    ]
     lowest = min(falling.values())
     if lowest != 0:
-        raise ValueError(
-            f"the lowest segment starts at {lowest}: start it at 0, so that every score has one"
-        )
+        told = f"the lowest segment starts at {lowest}: start it at 0, so that every score has one"
+        wrong.append(((), told))
+    _refuse(wrong, thresholds)
     return falling
 
 
@@ -152,9 +185,7 @@ Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 Owner = Annotated[str, AfterValidator(_owner)]
 MemorySize = Annotated[str, AfterValidator(_memory_size)]
 TimeZoneName = Annotated[str, AfterValidator(_time_zone)]
-Weights = Annotated[
-    dict[str, float], AfterValidator(_known_metrics), AfterValidator(_usable_weights)
-]
+Weights = Annotated[dict[str, float], AfterValidator(_usable_weights)]
 SegmentThresholds = Annotated[dict[str, float], AfterValidator(_falling_thresholds)]
 
 
@@ -215,9 +246,12 @@ class Rules(BaseModel):
     @model_validator(mode="after")
     def _reference_bounds_cover_the_weights(self) -> Self:
         if self.bounds.kind == "reference":
-            for metric in METRICS:
-                if self.weights.get(metric, 0) and metric not in self.bounds.reference:
-                    raise ValueError(f"{metric} has a weight but no reference bounds")
+            wrong: list[Wrong] = [
+                (("weights", metric), f"{metric} has a weight but no reference bounds")
+                for metric in METRICS
+                if self.weights.get(metric, 0) and metric not in self.bounds.reference
+            ]
+            _refuse(wrong, self.weights)
         return self
 
     def as_json(self) -> str:

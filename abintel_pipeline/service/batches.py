@@ -81,4 +81,6 @@ def _given(scores: list[Score]) -> int:
 
 
 def _scores(scores: list[Any]) -> list[float | None]:
-    return [value_or(score, None) for score in scores]
+    """None where there is none; -0.0 is 0.0."""
+    given = (value_or(score, None) for score in scores)
+    return [None if score is None else score + 0.0 for score in given]

@@ -2,11 +2,12 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 from pydantic import ValidationError
 
 from abintel_pipeline.service import plan_tables
@@ -25,13 +26,16 @@ from abintel_pipeline.service.documents import (
 from abintel_pipeline.service.enforcing import Enforcement
 from abintel_pipeline.service.examples import EXAMPLES
 from abintel_pipeline.service.faults import place_of
-from abintel_pipeline.service.formulas import Formulas
+from abintel_pipeline.service.formulas import Formulas, Results
 from abintel_pipeline.service.plan_tables import Columns
 from abintel_pipeline.service.plans import Plan, features_plan, loyalty_plan, rfm_plan
 from abintel_pipeline.settings import Rules, Settings
 
 ALONE = 1_000_000
 """Bytes of a request up to which one thread is the faster way."""
+
+Cohort = tuple[Rules, list[str], list[pa.Table]]
+"""The rules to score it by, its customers' ids, and their features."""
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -76,6 +80,25 @@ class Calls:
 
     def customer_loyalty(self, body: Body) -> LoyaltyResponse:
         """Scores, segments and their summary, of the customers that were sent as one cohort."""
+        ids, made = self._scored(loyalty_plan, self._given_cohort(body))
+        customers = plan_tables.response_rows(CustomerLoyalty, ids, made["loyalty"])
+        return LoyaltyResponse(customers, plan_tables.summary(made["summary"]))
+
+    def customer_rfm(self, body: Body) -> RfmResponse:
+        """Scores, classes and tiers, and the thresholds they come from, of one cohort."""
+        ids, made = self._scored(rfm_plan, self._computed_cohort(body))
+        customers = plan_tables.response_rows(CustomerRfm, ids, made["rfm"])
+        return RfmResponse(customers, plan_tables.thresholds(made["thresholds"]))
+
+    # ── of a request its cohort is left, of a cohort its results ─────────────
+
+    def _scored(
+        self, plan_of: Callable[[Rules], Plan], cohort: Cohort
+    ) -> tuple[list[str], Results]:
+        rules, ids, parts = cohort
+        return ids, self._formulas.run(plan_of(rules), plan_tables.cohort(parts))
+
+    def _given_cohort(self, body: Body) -> Cohort:
         request = DecodedRequest(LOYALTY, body)
         enforcement = self._enforcement(request)
         rules = self._rules(request, enforcement, "weights", "segment_thresholds")
@@ -84,12 +107,9 @@ class Calls:
             parts.append(enforcement.features(chunk))
             ids += chunk.customer_ids
         enforcement.settle()
-        made = self._formulas.run(loyalty_plan(rules), plan_tables.cohort(parts))
-        customers = plan_tables.response_rows(CustomerLoyalty, ids, made["loyalty"])
-        return LoyaltyResponse(customers, plan_tables.summary(made["summary"]))
+        return rules, ids, parts
 
-    def customer_rfm(self, body: Body) -> RfmResponse:
-        """Scores, classes and tiers, and the thresholds they come from, of one cohort."""
+    def _computed_cohort(self, body: Body) -> Cohort:
         request = DecodedRequest(RFM, body)
         enforcement = self._enforcement(request)
         rules = self._rules(request, enforcement, "bins")
@@ -99,9 +119,7 @@ class Calls:
             parts.append(plan_tables.features_table(features))
             ids += chunk.customer_ids
         enforcement.settle()
-        made = self._formulas.run(rfm_plan(rules), plan_tables.cohort(parts))
-        customers = plan_tables.response_rows(CustomerRfm, ids, made["rfm"])
-        return RfmResponse(customers, plan_tables.thresholds(made["thresholds"]))
+        return rules, ids, parts
 
     # ── a request's parts ────────────────────────────────────────────────────
 
@@ -119,7 +137,7 @@ class Calls:
         try:
             return Rules(**base | given)
         except ValidationError as error:
-            enforcement.add(_unusable(error, request, names))
+            enforcement.add(_unusable(error, request))
             return self._settings.rules
 
     def _features(
@@ -135,15 +153,13 @@ class Calls:
             tables = plan_tables.delivered(chunk, lines.rows, enforcement.today)
             # DuckDB computes while Pandera looks; what comes of faulty lines nobody sees.
             computing = self._beside.submit(self._formulas.run, plan, tables)
-            enforcement.hold(chunk, lines)
-            wait([computing])
-            if not enforcement.clean:
-                return None
+            found = enforcement.held(chunk, lines)
             features = computing.result()["features"]
             # With as many orders as lines none can stand twice.
             if features["visit_frequency"].sum() < lines.rows.num_rows:
-                enforcement.repeated(chunk, lines)
-            return features
+                found += enforcement.repeated(chunk, lines)
+            enforcement.tell(found)
+            return features if enforcement.clean else None
 
         in_turn = _alternating if request.size <= ALONE else _ahead
         for chunk, features in in_turn(made, request.chunks()):
@@ -151,13 +167,11 @@ class Calls:
                 yield chunk, features
 
 
-def _unusable(
-    error: ValidationError, request: DecodedRequest, names: tuple[str, ...]
-) -> list[Fault]:
-    """What the rules say about a request's options; a fault of a combination is the first's."""
+def _unusable(error: ValidationError, request: DecodedRequest) -> list[Fault]:
+    """What the rules say about a request's options."""
     found = []
     for one in error.errors():
-        path = tuple(one["loc"]) or names[:1]
+        path = tuple(one["loc"])
         wanted = one["msg"].replace("Value error, ", "another value: ")
         wanted = wanted.replace("Input should be ", "a number ")
         found.append(Fault(place_of(path), wanted, request.found(path)))

@@ -53,10 +53,16 @@ class Chunk:
     def owners(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         return np.repeat(np.arange(len(self.counts)), self.counts)
 
+    @cached_property
+    def starts(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Each customer's first row."""
+        ends: np.ndarray[Any, np.dtype[np.int64]] = np.cumsum(self.counts)
+        return ends - self.counts
+
     def place(self, row: int) -> tuple[int, int]:
         """(number of the customer in the request, number of the row below it) of a row."""
         owner = int(self.owners[row])
-        return self.first + owner, row - int(self.counts[:owner].sum())
+        return self.first + owner, row - int(self.starts[owner])
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,10 @@ class _ExactCustomer(Struct):
     transactions: list[_ExactTransaction]
 
 
+class _SplitCustomer(Struct):
+    transactions: list[Raw]
+
+
 class DecodedRequest:
     """A request's options, known at once, and its customers, decoded as they are asked for.
 
@@ -113,6 +123,7 @@ class DecodedRequest:
         except NOT_DECODED as error:
             raise malformed(error, body) from None
         self._customers: list[Raw] = self.options.customers
+        self._split: tuple[int, list[Raw]] = -1, []
 
     @property
     def size(self) -> int:
@@ -141,14 +152,24 @@ class DecodedRequest:
 
     def found(self, path: Path) -> str:
         """What stands at a place in the request, as JSON text, shortened."""
-        if path[:1] == ("customers",) and len(path) > 1:
-            return found_at(self._customers[int(path[1])], path[2:])
+        match path:
+            case ("customers", int(customer), "transactions", int(number), *inside):
+                return found_at(self._transactions(customer)[number], tuple(inside))
+            case ("customers", int(customer), *inside):
+                return found_at(self._customers[customer], tuple(inside))
         return found_at(self._body, path)
 
     def exact_amounts(self, customer: int) -> list[Decimal]:
         """A customer's amounts as they are written."""
         exact = msgspec.json.decode(self._customers[customer], type=_ExactCustomer)
         return [transaction.amount for transaction in exact.transactions]
+
+    def _transactions(self, customer: int) -> list[Raw]:
+        """A customer's transactions, split once for all that is told of them in a row."""
+        if self._split[0] != customer:
+            split = msgspec.json.decode(self._customers[customer], type=_SplitCustomer)
+            self._split = customer, split.transactions
+        return self._split[1]
 
     def _decoded(self, start: int) -> list[Any]:
         decode = self._document.customers.decode

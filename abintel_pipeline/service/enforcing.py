@@ -7,20 +7,14 @@ model's own.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 
 import numpy as np
-import pandas as pd
-import pandera.pandas as pandera
 import pyarrow as pa
 
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.contract.columns import MONEY_DIGITS
-from abintel_pipeline.contract.customers import RawCustomers
-from abintel_pipeline.contract.features import CustomerFeatures
-from abintel_pipeline.contract.transactions import transactions_schema
-from abintel_pipeline.intake.enforcement import held
-from abintel_pipeline.service import typing_numbers
+from abintel_pipeline.service import breaches, typing_numbers
+from abintel_pipeline.service.breaches import Breaches
 from abintel_pipeline.service.decoding import Chunk, DecodedRequest
 from abintel_pipeline.service.documents import Fault
 from abintel_pipeline.service.faults import LISTED, Faulty, Path, place_of
@@ -28,9 +22,6 @@ from abintel_pipeline.service.faults import LISTED, Faulty, Path, place_of
 MONEY = ("purchase_total", "avg_ticket")
 WHOLE = ("visit_frequency", "product_diversity", "recency_days")
 LINE_IN_REQUEST = ["owner", "transaction_id", "date", "product_id"]
-
-Breach = tuple[int, str, str]
-"""(row, column, what is wanted) of one value."""
 
 Located = tuple[Path, str]
 """(path, what is wanted)."""
@@ -44,7 +35,7 @@ class Lines:
     """A chunk's transactions, typed, and the rows whose amount is too large to be."""
 
     rows: pa.Table
-    too_large: list[int]
+    too_large: typing_numbers.Rows
 
 
 class Enforcement:
@@ -78,31 +69,36 @@ class Enforcement:
         """The chunk's transactions, typed: nothing is held against anything yet."""
         typed, too_large = typing_numbers.amounts(self._request, chunk, self._decimals)
         place = chunk.rows.column_names.index("amount")
-        return Lines(chunk.rows.set_column(place, "amount", typed), too_large.tolist())
+        return Lines(chunk.rows.set_column(place, "amount", typed), too_large)
 
-    def hold(self, chunk: Chunk, lines: Lines) -> None:
-        """Hold the chunk's typed transactions and its customers against their models."""
+    def held(self, chunk: Chunk, lines: Lines) -> list[Located]:
+        """What breaks the models in the chunk's typed transactions and in its customers."""
         rows = lines.rows
-        model = _lines_model(self._decimals, tuple(rows.column_names))
+        model = breaches.lines_model(self._decimals, tuple(rows.column_names))
         today = pa.repeat(pa.scalar(self.today, pa.date32()), rows.num_rows)
-        breaches = [(row, "amount", _digits(self._decimals)) for row in lines.too_large]
-        breaches += self._held(model, rows.append_column("delivered_on", today))
-        found = self._located(chunk, breaches, _of_transaction)
-        self._list(found + self._in_customers(chunk, ()))
+        broken = breaches.in_rows(lines.too_large, "amount", _digits(self._decimals))
+        broken += breaches.against(model, rows.append_column("delivered_on", today), self._wanted)
+        found = self._located(chunk, broken, _of_transaction)
+        return found + self._in_customers(chunk, ())
 
-    def repeated(self, chunk: Chunk, lines: Lines) -> None:
-        """Look for lines that stand twice below a customer: a delivery's would be refused."""
+    def repeated(self, chunk: Chunk, lines: Lines) -> list[Located]:
+        """Lines that stand twice below a customer: a delivery's would be refused."""
         owned = lines.rows.append_column("owner", pa.array(chunk.owners))
-        again = _frame(owned.select(LINE_IN_REQUEST)).duplicated().to_numpy()
+        again = breaches.frame(owned.select(LINE_IN_REQUEST)).duplicated().to_numpy()
         wanted = "a transaction_id, date and product_id once, these stand twice"
-        breaches = [(int(row), "", wanted) for row in np.flatnonzero(again)]
-        self._list(self._located(chunk, breaches, _of_transaction))
+        broken = breaches.in_rows(np.flatnonzero(again), "", wanted)
+        return self._located(chunk, broken, _of_transaction)
+
+    def tell(self, located: list[Located]) -> None:
+        """List what was found in a chunk in the order of the document, until enough is listed."""
+        for path, wanted in sorted(located)[: LISTED - len(self._listed)]:
+            self._listed.append(Fault(place_of(path), wanted, self._request.found(path)))
 
     def features(self, chunk: Chunk) -> pa.Table:
         """The chunk's given features, typed, one row per customer in its order."""
         schema = TABLES["customer_features"].schema
         columns: dict[str, pa.Array] = {}
-        breaches: list[Breach] = []
+        broken = Breaches([], 0)
         for name in chunk.rows.column_names:
             kind = schema.field(name).type
             if name in MONEY:
@@ -111,11 +107,12 @@ class Enforcement:
             else:
                 columns[name], wrong = typing_numbers.whole_numbers(chunk, name, kind)
                 wanted = f"a whole number below {typing_numbers.largest(kind):,}"
-            breaches += [(int(row), name, wanted) for row in wrong]
+            broken += breaches.in_rows(wrong, name, wanted)
         rows = pa.table(columns)
-        breaches += self._held(_features_model(tuple(columns)), rows)
-        found = self._located(chunk, breaches, _of_features)
-        self._list(found + self._in_customers(chunk, ("features",)))
+        model = breaches.features_model(tuple(columns))
+        broken += breaches.against(model, rows, self._wanted)
+        found = self._located(chunk, broken, _of_features)
+        self.tell(found + self._in_customers(chunk, ("features",)))
         return rows
 
     def _in_customers(self, chunk: Chunk, scores_in: Path) -> list[Located]:
@@ -124,30 +121,27 @@ class Enforcement:
         scores = pa.array(chunk.loyalty_scores, pa.float64())
         if scores.null_count < len(scores):  # optional: without any there is nothing to hold
             columns["loyalty_score"] = scores
-        breaches = self._held(_customers_model(tuple(columns)), pa.table(columns))
-        breaches += self._repeated_ids(chunk.customer_ids)
+        model = breaches.customers_model(tuple(columns))
+        broken = breaches.against(model, pa.table(columns), self._wanted)
+        broken += self._repeated_ids(chunk.customer_ids)
 
         def path_of(chunk: Chunk, number: int, column: str) -> Path:
             inside = scores_in if column == "loyalty_score" else ()
             return (chunk.first + number, *inside, column)
 
-        return self._located(chunk, breaches, path_of)
+        return self._located(chunk, broken, path_of)
 
-    def _repeated_ids(self, ids: list[str]) -> list[Breach]:
-        known = len(self._seen)
-        together = self._seen.union(ids)
+    def _repeated_ids(self, ids: list[str]) -> Breaches:
         again = []
-        if len(together) < known + len(ids):
+        if not self._seen.isdisjoint(ids) or len(set(ids)) < len(ids):
+            seen = set(self._seen)
             for number, customer_id in enumerate(ids):
-                if customer_id in self._seen:
-                    again.append((number, "customer_id", "an id once, it stands twice"))
-                self._seen.add(customer_id)
-        self._seen = together
-        return again
-
-    def _held(self, model: pandera.DataFrameSchema, rows: pa.Table) -> list[Breach]:
-        found = held(model, _frame(rows), 0).to_pylist()
-        return [(one["ordinal"], one["column"], self._wanted(one["reason"])) for one in found]
+                if customer_id in seen:
+                    again.append(number)
+                seen.add(customer_id)
+        self._seen.update(ids)
+        rows = np.array(again, dtype=np.intp)
+        return breaches.in_rows(rows, "customer_id", "an id once, it stands twice")
 
     def _wanted(self, reason: str) -> str:
         """What a model's rule wants, from what it calls a breach of it."""
@@ -161,16 +155,11 @@ class Enforcement:
         }
         return said.get(check, reason)
 
-    def _located(self, chunk: Chunk, breaches: list[Breach], path_of: PathOf) -> list[Located]:
+    def _located(self, chunk: Chunk, broken: Breaches, path_of: PathOf) -> list[Located]:
         """Count breaches; the first of them with their places."""
-        self._total += len(breaches)
-        first = sorted(breaches)[: LISTED - len(self._listed)]
+        self._total += broken.total
+        first = sorted(broken.first)[: LISTED - len(self._listed)]
         return [(("customers", *path_of(chunk, row, name)), wanted) for row, name, wanted in first]
-
-    def _list(self, located: list[Located]) -> None:
-        """Tell of breaches in the order of the document, as many as are listed."""
-        for path, wanted in sorted(located)[: LISTED - len(self._listed)]:
-            self._listed.append(Fault(place_of(path), wanted, self._request.found(path)))
 
 
 def _of_transaction(chunk: Chunk, row: int, column: str) -> Path:
@@ -184,30 +173,3 @@ def _of_features(chunk: Chunk, row: int, column: str) -> Path:
 
 def _digits(decimals: int) -> str:
     return f"at most {MONEY_DIGITS - decimals} digits before the point"
-
-
-def _frame(rows: pa.Table) -> pd.DataFrame:
-    frame: pd.DataFrame = rows.to_pandas(types_mapper=pd.ArrowDtype)
-    return frame
-
-
-@lru_cache
-def _lines_model(decimals: int, columns: tuple[str, ...]) -> pandera.DataFrameSchema:
-    """The model of the request table of transactions, less what the document doesn't have."""
-    return _without_others(transactions_schema(decimals), (*columns, "delivered_on"))
-
-
-@lru_cache
-def _customers_model(columns: tuple[str, ...]) -> pandera.DataFrameSchema:
-    return _without_others(RawCustomers.to_schema(), columns)
-
-
-@lru_cache
-def _features_model(columns: tuple[str, ...]) -> pandera.DataFrameSchema:
-    return _without_others(CustomerFeatures.to_schema(), columns)
-
-
-def _without_others(
-    model: pandera.DataFrameSchema, columns: tuple[str, ...]
-) -> pandera.DataFrameSchema:
-    return model.remove_columns([name for name in model.columns if name not in columns])

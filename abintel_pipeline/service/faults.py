@@ -99,8 +99,10 @@ def malformed(error: Exception, body: Any, path: Path = ()) -> Refused:
     if not isinstance(error, msgspec.ValidationError):
         halved = " (or half a character: a lone surrogate)" if b"\\ud" in body.lower() else ""
         return NotJson(str(error).replace("Input data was truncated", "JSON is cut off") + halved)
-    said, where = _parts(str(error))
+    said, where, inside = _parts(str(error))
     path += where
+    if inside:
+        path += _key_of_no_number(body, path)
     if field := _FIELD.fullmatch(said):
         path += (field[2],)
         known = field[1] == "missing required"
@@ -109,12 +111,33 @@ def malformed(error: Exception, body: Any, path: Path = ()) -> Refused:
     return Faulty([Fault(place_of(path), _wanted(said), found_at(body, path))])
 
 
-def _parts(message: str) -> tuple[str, Path]:
-    """What a message says, and where."""
+def _parts(message: str) -> tuple[str, Path, bool]:
+    """What a message says, where, and whether that is a value below a key that it doesn't tell."""
     matched = _SAID_WHERE.fullmatch(message)
     assert matched is not None
-    steps = _STEP.finditer(matched[2] or "")
-    return matched[1], tuple(m[1] if m[2] is None else int(m[2]) for m in steps)
+    where = matched[2] or ""
+    steps = tuple(m[1] if m[2] is None else int(m[2]) for m in _STEP.finditer(where))
+    return matched[1], steps, where.endswith("[...]")
+
+
+def _key_of_no_number(body: Any, path: Path) -> Path:
+    """The first key of an object of numbers, as weights are, whose value is none."""
+    try:
+        held = msgspec.json.decode(body, type=dict[str, Raw])
+        for key, value in msgspec.json.decode(held[str(path[-1])], type=dict[str, Raw]).items():
+            if not _is_number(value):
+                return (key,)
+    except (msgspec.DecodeError, UnicodeDecodeError, LookupError):
+        pass  # such as a body that is cut off later on
+    return ()
+
+
+def _is_number(value: Raw) -> bool:
+    try:
+        msgspec.json.decode(value, type=float)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def _wanted(said: str) -> str:

@@ -1,5 +1,6 @@
 """Between a request's columns and a plan's tables, and from a plan's results to a response."""
 
+from collections.abc import Iterator
 from datetime import date
 from typing import Any, TypeVar
 
@@ -19,6 +20,9 @@ from abintel_pipeline.service.documents import (
 from abintel_pipeline.service.plans import REFERENCE_DAY
 
 Columns = dict[str, np.ndarray[Any, Any]]
+BLOCK = 10_000
+"""Rows that are made at a time."""
+
 Row = TypeVar("Row", bound=msgspec.Struct)
 
 
@@ -69,14 +73,26 @@ def features_table(columns: Columns) -> pa.Table:
 
 def response_rows(kind: type[Row], ids: list[str], columns: Columns) -> list[Row]:
     """One row per customer, in the order of the ids."""
-    values = (columns[name].tolist() for name in kind.__struct_fields__[1:])
-    return list(map(kind, ids, *values))
+    names = kind.__struct_fields__[1:]
+    rows: list[Row] = []
+    for block in _blocks(len(ids)):
+        rows += map(kind, ids[block], *(columns[name][block].tolist() for name in names))
+    return rows
 
 
 def features_rows(ids: list[str], columns: Columns) -> list[CustomerFeatures]:
     """One row per customer, every feature a float as in the document."""
-    values = (columns[name].astype(float).tolist() for name in Features.__struct_fields__)
-    return list(map(CustomerFeatures, ids, map(Features, *values)))
+    rows: list[CustomerFeatures] = []
+    for block in _blocks(len(ids)):
+        of_block = (columns[name][block] for name in Features.__struct_fields__)
+        values = (column.astype(float).tolist() for column in of_block)
+        rows += map(CustomerFeatures, ids[block], map(Features, *values))
+    return rows
+
+
+def _blocks(rows: int) -> Iterator[slice]:
+    """So that a large answer's values aren't all lists before they are rows."""
+    return (slice(start, start + BLOCK) for start in range(0, rows, BLOCK))
 
 
 def summary(columns: Columns) -> LoyaltySummary:

@@ -39,8 +39,7 @@ def amounts(request: DecodedRequest, chunk: Chunk, decimals: int) -> tuple[pa.Ar
     too_large = []
     for owner in np.unique(chunk.owners[~exact]):
         written = request.exact_amounts(chunk.first + int(owner))
-        start = int(chunk.counts[:owner].sum())
-        for row, amount in enumerate(written, start):
+        for row, amount in enumerate(written, int(chunk.starts[owner])):
             units_written = minor_units(amount, decimals)
             if units_written is None:
                 too_large.append(row)

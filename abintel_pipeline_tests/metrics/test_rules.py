@@ -188,6 +188,30 @@ def test_the_settings_hand_on_every_rule_set_in_the_environment(
     )
 
 
+def test_everything_wrong_with_the_rules_is_said_at_once_and_by_its_place() -> None:
+    bounds = Bounds(kind="reference", reference={"avg_ticket": (0, 1)})
+    weights = {"avg_ticket": 1, "recency_days": 1, "purchase_total": 1}
+    for values, places in (
+        (
+            {"weights": {"visits": 1, "avg_ticket": -1}, "segment_thresholds": {"A": 2, " ": -1}},
+            [
+                ("weights", "visits"),
+                ("weights", "avg_ticket"),
+                ("segment_thresholds",),
+                ("segment_thresholds", "A"),
+                ("segment_thresholds", " "),
+            ],
+        ),
+        (
+            {"weights": weights, "bounds": bounds},
+            [("weights", "purchase_total"), ("weights", "recency_days")],
+        ),
+    ):
+        with pytest.raises(ValidationError) as refusal:
+            Rules(**values)
+        assert [fault["loc"] for fault in refusal.value.errors()] == places
+
+
 def test_a_rule_in_the_environment_is_checked_like_any_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -2,11 +2,13 @@
 
 import json
 import random
+import weakref
+from typing import Any
 
 import pytest
 
 from abintel_pipeline.service import calls as calls_module
-from abintel_pipeline.service import decoding, formulas
+from abintel_pipeline.service import decoding, enforcing, formulas, plan_tables
 from abintel_pipeline.service.calls import Calls
 from abintel_pipeline.service.documents import encode
 from abintel_pipeline.service.faults import Faulty
@@ -21,6 +23,8 @@ def divided(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "CHUNK", 10)
     monkeypatch.setattr(calls_module, "ALONE", 0)
     monkeypatch.setattr(formulas, "SMALL_ROWS", 0)
+    monkeypatch.setattr(formulas, "BATCH_ROWS", 7)
+    monkeypatch.setattr(plan_tables, "BLOCK", 9)
 
 
 def requests(seed: int) -> dict[str, dict]:
@@ -93,8 +97,40 @@ def test_faults_have_their_places_in_the_request_and_not_in_the_chunk(calls: Cal
     ]
 
 
-def test_a_session_is_renewed_and_answers_go_on(calls: Calls, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(formulas, "RUNS_OF_A_SESSION", 2)
-    body = json.dumps(requests(2)["customer_rfm"]).encode()
-    first = encode(calls.customer_rfm(body))
-    assert [encode(calls.customer_rfm(body)) for _ in range(5)] == [first] * 5
+def test_equal_texts_of_a_large_answer_are_one_object(calls: Calls, divided: None):
+    customers = calls.customer_rfm(json.dumps(requests(0)["customer_rfm"]).encode()).customers
+    by_value: dict[str, set[int]] = {}
+    for customer in customers:
+        for text in (customer.rfm_class, customer.rfm_tier, customer.interpretation):
+            by_value.setdefault(text, set()).add(id(text))
+    assert len(customers) == CUSTOMERS
+    assert {len(objects) for objects in by_value.values()} == {1}
+
+
+@pytest.mark.parametrize("call", ["customer_loyalty", "customer_rfm"])
+def test_nothing_is_left_of_a_request_but_its_cohort_when_that_is_scored(
+    calls: Calls, divided: None, call: str, monkeypatch: pytest.MonkeyPatch
+):
+    """A request of 550,000 customers is split into as many objects, and holds their ids again."""
+    alive: list[weakref.ref[Any]] = []
+    seen = []
+
+    def spied(kind: type[Any]) -> Any:
+        def made(*of: Any) -> Any:
+            one = kind(*of)
+            alive.append(weakref.ref(one))
+            return one
+
+        return made
+
+    cohort = plan_tables.cohort
+
+    def looked(parts: Any) -> Any:
+        seen.append([one() is None for one in alive])
+        return cohort(parts)
+
+    monkeypatch.setattr(calls_module, "DecodedRequest", spied(decoding.DecodedRequest))
+    monkeypatch.setattr(calls_module, "Enforcement", spied(enforcing.Enforcement))
+    monkeypatch.setattr(plan_tables, "cohort", looked)
+    getattr(calls, call)(json.dumps(requests(0)[call]).encode())
+    assert seen == [[True, True]]

@@ -130,3 +130,8 @@ def test_today_is_the_date_in_the_configured_time_zone(zone: str, today: dict, t
     passed = (datetime.now(ZoneInfo(zone)).date() - before).days
     assert response.customers[0].recency_days in (7, 7 + passed)
     calls.close()
+
+
+def test_a_score_of_minus_zero_is_answered_as_zero(calls: Calls):
+    body = documents.FEATURES_REQUEST.replace(b"0.97", b"-0.0")
+    assert b'"loyalty_score":0.0' in encode(calls.customer_features(body).customers[0])

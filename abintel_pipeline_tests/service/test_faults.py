@@ -237,12 +237,16 @@ def test_two_orders_of_the_same_day_and_amount_are_two_orders(calls: Calls):
         (
             b"0.25",
             b"-0.25",
-            ("weights", "another value: the weight of purchase_total is -0.25", None),
+            (
+                "weights.purchase_total",
+                "another value: the weight of purchase_total is -0.25",
+                "-0.25",
+            ),
         ),
         (
             b'"purchase_total": 0.25',
             b'"spend": 0.25',
-            ("weights", "another value: unknown metric 'spend'", None),
+            ("weights.spend", "another value: unknown metric 'spend'", "0.25"),
         ),
         (
             b'{\n  "weights"',
@@ -256,7 +260,7 @@ def test_two_orders_of_the_same_day_and_amount_are_two_orders(calls: Calls):
         (
             b'{\n  "weights"',
             b'{"segment_thresholds": {"A": "0"}, "weights"',
-            ("segment_thresholds", "number", '{"A": "0"}'),
+            ("segment_thresholds.A", "number", '"0"'),
         ),
         (
             b'"recency_days": 0.20',
@@ -274,6 +278,43 @@ def test_faults_of_the_loyalty_call(
     assert place == fault[0]
     assert wanted.startswith(fault[1])
     assert fault[2] is None or found == fault[2]
+
+
+def test_every_fault_of_the_rules_is_told(calls: Calls):
+    weights = {"purchase_total": -1, "spend": 1, "avg_ticket": 2, "recency_days": -0.5}
+    segments = {"Platinum": 1, "Gold": 1.5, "Silver": -0.5, "Rest": 0}
+    body = json.loads(LOYALTY_REQUEST) | {"weights": weights, "segment_thresholds": segments}
+    body["customers"][0]["features"]["purchase_total"] = -1
+    found = faults(calls.customer_loyalty, json.dumps(body).encode())
+    assert [(place, there) for place, _, there in found] == [
+        ("weights.spend", "1"),
+        ("weights.purchase_total", "-1"),
+        ("weights.recency_days", "-0.5"),
+        ("segment_thresholds.Gold", "1.5"),
+        ("segment_thresholds.Silver", "-0.5"),
+        ("customers[0].features.purchase_total", "-1"),
+    ]
+
+
+def test_every_pair_of_segments_from_the_same_score_is_told(calls: Calls):
+    segments = {"A": 0.9, "B": 0.9, "C": 0.9, "D": 0.1}
+    body = json.loads(LOYALTY_REQUEST) | {"segment_thresholds": segments}
+    found = faults(calls.customer_loyalty, json.dumps(body).encode())
+    assert [(place, wanted.partition(":")[2].split(": ")[0]) for place, wanted, _ in found] == [
+        ("segment_thresholds.B", " segments 'A' and 'B' both start at 0.9"),
+        ("segment_thresholds.C", " segments 'B' and 'C' both start at 0.9"),
+        ("segment_thresholds", " the lowest segment starts at 0.1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted"), [("null", "number"), ("[]", "number"), ("1e309", "a finite number")]
+)
+def test_a_weight_of_another_json_type_is_told_by_its_key(calls: Calls, there: str, wanted: str):
+    weights = f'{{"recency_days": 1, "avg_ticket": {there}, "purchase_total": true}}'
+    body = json.dumps(json.loads(LOYALTY_REQUEST) | {"weights": {}}).encode()
+    body = body.replace(b'"weights": {}', b'"weights": ' + weights.encode())
+    assert faults(calls.customer_loyalty, body) == [("weights.avg_ticket", wanted, there)]
 
 
 def test_there_are_at_most_100_segments(calls: Calls):
