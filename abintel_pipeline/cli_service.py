@@ -121,12 +121,12 @@ def _credentials(telling: Telling) -> typer.Typer:
 @contextmanager
 def _credentials_file(telling: Telling) -> Iterator[tuple[Any, Path]]:
     with telling() as settings, _extra():
-        from abintel_pipeline.service import credentials
+        from abintel_pipeline.service import credentials_file
 
         if settings.credentials_file is None:
             raise _cannot("set ABINTEL_CREDENTIALS_FILE to the file that is to hold them")
         try:
-            yield credentials, settings.credentials_file
+            yield credentials_file, settings.credentials_file
         except KeyError as error:
             raise _cannot(f"no customer {error.args[0]} in {settings.credentials_file}") from None
 

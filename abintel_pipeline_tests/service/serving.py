@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from abintel_pipeline.service.credentials import add_secret
+from abintel_pipeline.service.credentials_file import add_secret
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import Shop
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
-from abintel_pipeline.service import credentials
+from abintel_pipeline.service import credentials_file
 from abintel_pipeline.service.app import create_app
 from abintel_pipeline.service.credentials import Credentials
 from abintel_pipeline.service.observing import JsonLines
@@ -103,15 +103,15 @@ def test_a_wrong_id_and_a_wrong_secret_are_told_apart_by_nobody(
 
 def test_secrets_are_rotated_while_the_service_runs(anybody: TestClient, folder: Path):
     path = folder / "credentials.json"
-    customer, secret = credentials.add_secret(path)
-    _, newer = credentials.add_secret(path, customer)
+    customer, secret = credentials_file.add_secret(path)
+    _, newer = credentials_file.add_secret(path, customer)
     old, new = ({"X-Customer-Api-Id": str(customer), "X-Secret": s} for s in (secret, newer))
     assert [anybody.get(DAYS_OF_RFM, headers=one).status_code for one in (old, new, old)] == [
         200
     ] * 3
-    credentials.remove_old_secrets(path, customer)
+    credentials_file.remove_old_secrets(path, customer)
     assert [anybody.get(DAYS_OF_RFM, headers=one).status_code for one in (old, new)] == [401, 200]
-    credentials.remove_customer(path, customer)
+    credentials_file.remove_customer(path, customer)
     assert [anybody.get(DAYS_OF_RFM, headers=one).status_code for one in (old, new)] == [401, 401]
 
 
@@ -123,6 +123,30 @@ def test_who_is_wrong_too_often_has_to_wait_and_the_others_do_not(
     assert [answer.status_code for answer in answers] == [401] * 5 + [429] * 3
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
     assert anybody.get(DAYS_OF_RFM, headers=headers).status_code == 200
+
+
+def test_other_spellings_of_an_id_do_not_get_around_the_wait(anybody: TestClient):
+    spelled = "22222222-2222-2222-2222-22222222222a"
+    spellings = [spelled, spelled.upper(), f"{{{spelled}}}", f"urn:uuid:{spelled}"]
+    spellings += [spelled.replace("-", ""), spelled.replace("-", "--"), spelled]
+    answers = [
+        anybody.get(DAYS_OF_RFM, headers={"X-Customer-Api-Id": one, "X-Secret": "wrong"})
+        for one in spellings
+    ]
+    assert [answer.status_code for answer in answers] == [401] * 5 + [429] * 2
+
+
+def test_too_long_ids_and_secrets_are_answered_as_any_other_that_is_wrong(
+    anybody: TestClient, headers: Headers
+):
+    usual = anybody.get(DAYS_OF_RFM, headers={"X-Customer-Api-Id": "3" * 32, "X-Secret": "wrong"})
+    tried = [
+        {**headers, "X-Secret": headers["X-Secret"] + "x" * 10_000},
+        {**headers, "X-Customer-Api-Id": "x" * 100_000},
+    ]
+    for one in tried:
+        answer = anybody.get(DAYS_OF_RFM, headers=one)
+        assert (answer.status_code, answer.content) == (401, usual.content)
 
 
 # ── bodies ───────────────────────────────────────────────────────────────────
