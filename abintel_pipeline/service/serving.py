@@ -3,9 +3,11 @@
 import gc
 import ipaddress
 import logging
+import os
 import signal
 import socket
 import sys
+from types import FrameType
 
 import uvicorn
 
@@ -29,10 +31,22 @@ class CannotServe(Exception):
     """The service can't be started so; the message says what to do."""
 
 
+class Server(uvicorn.Server):
+    """Stops when it is told to; told again, whatever the signal, it ends at once.
+
+    uvicorn's own is forced by a second SIGINT alone, and waits for threads even then.
+    """
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            os._exit(128 + sig)
+        super().handle_exit(sig, frame)
+
+
 def serve(
     settings: Settings, host: str, port: int, *, insecure: bool = False, proxy: str | None = None
 ) -> None:
-    """Answer requests until SIGTERM or SIGINT; what was begun by then is finished.
+    """Answer requests until SIGTERM or SIGINT; what was begun by then is finished, in its time.
 
     `proxy`: the address of a proxy whose X-Forwarded-For is believed. Raises CannotServe without
     credentials, unless `insecure` says so on loopback, and where the port can't be had.
@@ -40,18 +54,7 @@ def serve(
     credentials = _credentials(settings, host, insecure)
     with _listening(host, port) as listener:
         log_to_stdout()
-        app = create_app(settings, credentials)
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="on",
-            ws="none",
-            proxy_headers=proxy is not None,
-            forwarded_allow_ips=proxy,
-            backlog=WAITING_CONNECTIONS,
-        )
+        config = _config(settings, credentials, proxy)
         address, bound = listener.getsockname()[:2]
         url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
         logger.info("serving %s", url, extra={"fields": {"url": url, "insecure": insecure}})
@@ -62,10 +65,27 @@ def serve(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         try:
-            uvicorn.Server(config).run(sockets=[listener])
+            Server(config).run(sockets=[listener])
         finally:
             gc.unfreeze()
         logger.info("stopped")
+
+
+def _config(
+    settings: Settings, credentials: Credentials | None, proxy: str | None
+) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(settings, credentials),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        ws="none",
+        proxy_headers=proxy is not None,
+        forwarded_allow_ips=proxy,
+        backlog=WAITING_CONNECTIONS,
+        timeout_graceful_shutdown=settings.service_stop_seconds,
+    )
 
 
 def _credentials(settings: Settings, host: str, insecure: bool) -> Credentials | None:
