@@ -19,6 +19,7 @@ from abintel_pipeline.service.observing import Observed
 from abintel_pipeline.service.openapi import PROBLEM, describe
 from abintel_pipeline.service.parts import Parts
 from abintel_pipeline.service.routes import calls_router, operations_router, published_router
+from abintel_pipeline.service.sending import Paced, Unread
 from abintel_pipeline.settings import Settings
 
 ABOUT = """
@@ -55,7 +56,8 @@ def create_app(settings: Settings, credentials: Credentials | None) -> ASGIApp:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _failed)
     describe(app, secured=credentials is not None)
-    return Observed(app, parts.metrics)
+    paced = Paced(app, settings.service_body_seconds)
+    return Unread(Observed(paced, parts.metrics))
 
 
 def _problem(problem: Problem, headers: dict[str, str] | None = None) -> Response:

@@ -19,6 +19,7 @@ from abintel_pipeline.service.faults import Refused
 from abintel_pipeline.service.parts import Parts
 from abintel_pipeline.service.published import SNAPSHOTS, Found, NoSuchCustomer, Page
 from abintel_pipeline.service.rendering import FILES, JSON, preferred, rows_as_json
+from abintel_pipeline.service.sending import Holding
 from abintel_pipeline.store import SnapshotMissing
 
 DEFAULT_LIMIT = 1_000
@@ -63,7 +64,7 @@ def calls_router(parts: Parts) -> APIRouter:
                 body = await read_json(request, parts.settings, parts.places, held)
                 made = partial(_answered, parts, name, call, body)
                 content = await parts.run(made, large=len(body) > LARGE)
-            return Response(content, media_type=JSON)
+                return Holding(content, held.pop_all(), JSON)
 
         router.add_api_route(f"/{name}", answer, methods=["POST"], name=name, **openapi.call(name))
 
@@ -139,7 +140,7 @@ def published_router(parts: Parts) -> APIRouter:
 async def _page(
     parts: Parts, request: Request, limit: int | None, offset: int, read: Callable[..., Found]
 ) -> Response:
-    kind = preferred(request.headers.get("accept", "*/*"))
+    kind = preferred(", ".join(request.headers.getlist("accept")))
     if kind == JSON:
         limit = min(limit or DEFAULT_LIMIT, MOST_ROWS)
     page = Page(limit, offset)
@@ -159,7 +160,8 @@ async def _page(
             body, total = await parts.run(content, large=large)
         except (SnapshotMissing, NoSuchCustomer) as error:
             raise Refused(404, "Not published", str(error)) from None
-    return Response(body, media_type=kind, headers={"X-Total-Count": str(total), "Vary": "Accept"})
+        counted = {"X-Total-Count": str(total), "Vary": "Accept"}
+        return Holding(body, held.pop_all(), kind, counted)
 
 
 def operations_router(parts: Parts) -> APIRouter:

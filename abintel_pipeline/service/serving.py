@@ -10,10 +10,12 @@ import sys
 from types import FrameType
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from abintel_pipeline.service.app import create_app
 from abintel_pipeline.service.credentials import Credentials
 from abintel_pipeline.service.observing import log_to_stdout
+from abintel_pipeline.service.sending import ABORT
 from abintel_pipeline.settings import Settings
 
 SWITCH_SECONDS = 0.001
@@ -29,6 +31,14 @@ logger = logging.getLogger(__name__)
 
 class CannotServe(Exception):
     """The service can't be started so; the message says what to do."""
+
+
+class Connection(HttpToolsProtocol):
+    """Gives each request what breaks its connection off, whatever is still to be sent on it."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"][ABORT] = self.transport.abort
 
 
 class Server(uvicorn.Server):
@@ -54,7 +64,7 @@ def serve(
     credentials = _credentials(settings, host, insecure)
     with _listening(host, port) as listener:
         log_to_stdout()
-        config = _config(settings, credentials, proxy)
+        config = configured(settings, credentials, proxy)
         address, bound = listener.getsockname()[:2]
         url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
         logger.info("serving %s", url, extra={"fields": {"url": url, "insecure": insecure}})
@@ -71,11 +81,13 @@ def serve(
         logger.info("stopped")
 
 
-def _config(
+def configured(
     settings: Settings, credentials: Credentials | None, proxy: str | None
 ) -> uvicorn.Config:
+    """How uvicorn serves the app."""
     return uvicorn.Config(
         create_app(settings, credentials),
+        http=Connection,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -174,6 +174,26 @@ def test_a_bomb_is_not_unpacked(client: TestClient, encoding: str):
     assert response.headers["accept-encoding"] == "identity"
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "code"),
+    [
+        ("Content-Type", ["application/json", "text/plain"], 415),
+        ("Content-Type", ["application/json", "application/json"], 200),
+        ("Content-Encoding", ["identity", "gzip"], 415),
+        ("Content-Encoding", ["identity", "identity"], 200),
+        ("Transfer-Encoding", ["gzip, chunked"], 415),
+        ("Transfer-Encoding", ["gzip", "chunked"], 415),
+        ("Transfer-Encoding", ["Chunked"], 200),
+    ],
+)
+def test_every_line_of_a_header_is_looked_at(
+    client: TestClient, name: str, values: list[str], code: int
+):
+    named = [*({} if name == "Content-Type" else JSON).items(), *((name, one) for one in values)]
+    response = client.post(RFM, content=REQUESTS["customer_rfm"], headers=named)
+    assert response.status_code == code
+
+
 # ── what was published ───────────────────────────────────────────────────────
 
 
@@ -211,6 +231,8 @@ def test_a_days_rows_come_as_arrow_and_parquet_too(client: TestClient):
     assert table == pq.read_table(io.BytesIO(parquet.content))
     assert json.loads(json.dumps(table.to_pylist(), default=str)) == rows
     assert client.get(url, headers={"Accept": "text/csv"}).status_code == 406
+    lines = [("Accept", "text/csv"), ("Accept", "application/vnd.apache.parquet")]
+    assert client.get(url, headers=lines).content == parquet.content
 
 
 @pytest.mark.parametrize("customer_id", ["001", "a/b"])
