@@ -1,5 +1,6 @@
 """The routes: each reads its request, has it answered off the event loop, and sends the answer."""
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import date
@@ -21,6 +22,8 @@ from abintel_pipeline.service.published import SNAPSHOTS, Found, NoSuchCustomer,
 from abintel_pipeline.service.rendering import FILES, JSON, preferred, rows_as_json
 from abintel_pipeline.service.sending import Holding
 from abintel_pipeline.store import SnapshotMissing
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_LIMIT = 1_000
 MOST_ROWS = 10_000
@@ -120,7 +123,7 @@ def published_router(parts: Parts) -> APIRouter:
         )
         return await _page(parts, request, limit, offset, read)
 
-    @router.get("/customers/{customer_id:path}/history", **openapi.rows())
+    @router.get("/customers/{customer_id:path}/history", **openapi.history())
     async def customer_history(
         request: Request,
         *,
@@ -175,8 +178,15 @@ def operations_router(parts: Parts) -> APIRouter:
 
     @router.get("/ready", **openapi.ready())
     async def ready() -> dict[str, str]:
-        """Whether a call can be answered: one is."""
-        await parts.run(parts.calls.probe)
+        """Whether a call can be answered: one is, and somebody can be let in."""
+        if not parts.has_credentials:
+            raise Refused(503, "Not ready", "the credentials are gone or broken: nobody is let in")
+        try:
+            await parts.run(parts.calls.probe)
+        except Exception as error:
+            logger.exception("not ready")
+            why = f"an example can't be computed ({type(error).__name__})"
+            raise Refused(503, "Not ready", why) from None
         return {"status": "ready"}
 
     @router.get("/metrics", **openapi.metrics())

@@ -306,15 +306,40 @@ def test_whoever_looks_after_it_needs_no_credentials(anybody: TestClient):
     }
 
 
-def test_a_defect_is_a_500_that_tells_nothing_of_the_request(
+def test_it_is_not_ready_while_an_example_cannot_be_computed(
     anybody: TestClient, monkeypatch: pytest.MonkeyPatch
 ):
     def broken(*_: object) -> None:
         raise RuntimeError("customer 4711")
 
     monkeypatch.setattr("abintel_pipeline.service.calls.Calls.probe", broken)
-    monkeypatch.setattr(anybody._transport, "raise_server_exceptions", False)
     answer = anybody.get("/ready")
+    assert answer.status_code == 503
+    assert answer.json()["detail"] == "an example can't be computed (RuntimeError)"
+
+
+@pytest.mark.parametrize("damage", [b"{", None], ids=["broken", "gone"])
+def test_it_is_not_ready_while_nobody_can_be_let_in(
+    anybody: TestClient, folder: Path, damage: bytes | None
+):
+    path = folder / "credentials.json"
+    whole = path.read_bytes()
+    path.write_bytes(damage) if damage else path.unlink()
+    answer = anybody.get("/ready")
+    path.write_bytes(whole)
+    assert (answer.status_code, answer.json()["title"]) == (503, "Not ready")
+    assert anybody.get("/ready").status_code == 200
+
+
+def test_a_defect_is_a_500_that_tells_nothing_of_the_request(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(*_: object) -> None:
+        raise RuntimeError("customer 4711")
+
+    monkeypatch.setattr("abintel_pipeline.service.published.days", broken)
+    monkeypatch.setattr(client._transport, "raise_server_exceptions", False)
+    answer = client.get(DAYS_OF_RFM)
     assert answer.status_code == 500
     assert answer.json()["detail"] == "a defect in the service (RuntimeError)"
 
