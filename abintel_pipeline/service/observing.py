@@ -132,7 +132,8 @@ class _Seen:
                 *message.get("headers", []),
                 (REQUEST_ID, self.request_id.encode()),
             ]
-        self.bytes_out += len(message.get("body", b""))
+        if self.method != "HEAD":
+            self.bytes_out += len(message.get("body", b""))
 
     @property
     def route(self) -> str:

@@ -259,6 +259,19 @@ def test_one_customer_is_found_in_a_snapshot_and_in_its_history(
         ("snapshots/customer_rfm/2025-04-24?limit=0", 422, "query.limit"),
         ("snapshots/customer_rfm/2025-04-24?offset=-1", 422, "query.offset"),
         ("snapshots/loyalty_summary/2025-04-24?customer_id=001", 404, "single customers"),
+        ("snapshots/customer_rfm/2025-04-24?limit=0", 422, "wanted a whole number >= 1, found"),
+        ("snapshots/customer_rfm/2025-04-24?offset=1.5", 422, "wanted a whole number, found"),
+        (f"snapshots/customer_rfm/2025-04-24?limit={10**30}", 422, "wanted a whole number"),
+        ("snapshots/customer_rfm/2025-04-24?limit=10001", 422, "at most 10,000 rows as JSON"),
+        (
+            "snapshots/customer_rfm/2025-04-24?customerid=001",
+            422,
+            "query.customerid: wanted one of customer_id, limit, offset",
+        ),
+        ("snapshots/customer_rfm/2025-04-24?limit=1&limit=2", 422, "this parameter once"),
+        ("snapshots/customer_rfm?limit=1", 422, "query.limit: wanted no parameters"),
+        ("customers/001/history?start=2025-04-24", 422, "wanted one of from, to, limit, offset"),
+        ("snapshots/customer_rfm/", 404, ""),
         ("customers/nobody/history", 404, "none of the 2 published snapshots"),
         ("customers/001/history?to=2025-4-1", 422, "query.to"),
     ],
@@ -329,6 +342,29 @@ def test_it_is_not_ready_while_nobody_can_be_let_in(
     path.write_bytes(whole)
     assert (answer.status_code, answer.json()["title"]) == (503, "Not ready")
     assert anybody.get("/ready").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["/health", "/ready", "/metrics", "/docs", DAYS_OF_RFM, f"{DAYS_OF_RFM}/2025-04-24?limit=1"],
+)
+def test_head_is_answered_as_get_is(client: TestClient, url: str):
+    head, get = client.head(url), client.get(url)
+    assert (head.status_code, get.status_code) == (200, 200)
+    assert head.headers["content-type"] == get.headers["content-type"]
+    assert client.delete(url).headers["allow"] == "GET, HEAD"
+
+
+def test_a_call_has_no_parameters(client: TestClient):
+    answer = client.post(f"{RFM}?bins=3", content=REQUESTS["customer_rfm"], headers=JSON)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == 'query.bins: wanted no parameters, found "3"'
+
+
+def test_a_file_may_have_more_rows_than_a_page(client: TestClient):
+    arrow = {"Accept": "application/vnd.apache.arrow.stream"}
+    url = "/api/v1/snapshots/customer_rfm/2025-04-24?limit=20000"
+    assert client.get(url, headers=arrow).status_code == 200
 
 
 def test_a_defect_is_a_500_that_tells_nothing_of_the_request(
