@@ -65,7 +65,10 @@ def served(folder: Path, *options: str, **variables: str) -> Iterator[Served]:
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            process.wait(STOP_SECONDS)
+            try:
+                process.wait(STOP_SECONDS)
+            finally:
+                process.kill()  # which does nothing to one that has ended
 
 
 def _url(process: subprocess.Popen[bytes], log: Path) -> str:
