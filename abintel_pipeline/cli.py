@@ -318,3 +318,6 @@ def ui(
 
 
 cli_service.add_commands(app, _telling)
+
+if __name__ == "__main__":
+    app()

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from abintel_pipeline.settings import Settings
 
@@ -20,8 +20,12 @@ Telling = Callable[[], AbstractContextManager[Settings]]
 SERVICE_PORT = 8000
 FORMATS = ("json", "table")
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
+WIDEST = 1_000_000
+"""Of a table that no terminal's width holds back: what reads a pipe wants whole cells."""
+
+# What was sent is shown as it is: no :emoji: codes, no [markup], no colours by content.
+out = Console(soft_wrap=True, emoji=False, markup=False, highlight=False)
+err = Console(stderr=True, soft_wrap=True, emoji=False, markup=False, highlight=False)
 
 
 def add_commands(app: typer.Typer, telling: Telling) -> None:
@@ -75,7 +79,7 @@ def _call(name: str, telling: Telling) -> Callable[..., None]:
             from abintel_pipeline.service.calls import Calls
             from abintel_pipeline.service.faults import Faulty, Refused
 
-            body = sys.stdin.buffer.read() if str(request) == "-" else request.read_bytes()
+            body = _body(request)
             with closing(Calls(settings)) as calls:
                 try:
                     response = getattr(calls, name)(body)
@@ -98,8 +102,8 @@ def _credentials(telling: Telling) -> typer.Typer:
         """Make a secret for the customer ID, or for a new one, and print it this once."""
         with _credentials_file(telling) as (credentials, path):
             customer, secret = credentials.add_secret(path, _uuid(customer_id))
-            out.print(f"X-Customer-Api-Id: {customer}\nX-Secret: {secret}", highlight=False)
-            err.print(f"Only a hash of the secret is kept, in {path}", markup=False)
+            out.print(f"X-Customer-Api-Id: {customer}\nX-Secret: {secret}")
+            err.print(f"Only a hash of the secret is kept, in {path}")
 
     @group.command()
     def retire(customer_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
@@ -121,12 +125,12 @@ def _credentials(telling: Telling) -> typer.Typer:
 @contextmanager
 def _credentials_file(telling: Telling) -> Iterator[tuple[Any, Path]]:
     with telling() as settings, _extra():
-        from abintel_pipeline.service import credentials
+        from abintel_pipeline.service import credentials_file
 
         if settings.credentials_file is None:
             raise _cannot("set ABINTEL_CREDENTIALS_FILE to the file that is to hold them")
         try:
-            yield credentials, settings.credentials_file
+            yield credentials_file, settings.credentials_file
         except KeyError as error:
             raise _cannot(f"no customer {error.args[0]} in {settings.credentials_file}") from None
 
@@ -150,8 +154,25 @@ def _uuid(text: str | None) -> uuid.UUID | None:
 
 def _cannot(*lines: str) -> typer.Exit:
     for line in lines:
-        err.print(line, style="red", markup=False, highlight=False)
+        err.print(_visible(line), style="red")
     return typer.Exit(1)
+
+
+def _body(request: Path) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if str(request) == "-" else request.read_bytes()
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise _cannot(f"{request} can't be read: {why}") from None
+
+
+def _visible(text: str) -> str:
+    """A text in which nothing breaks a line or speaks to the terminal.
+
+    >>> _visible("a\\tb\\x1b[31m é")
+    'a\\\\tb\\\\x1b[31m é'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _told(problem: Any) -> Iterator[str]:
@@ -176,12 +197,12 @@ def _print_table(response: Any) -> None:
     rows = [row | row.pop("features", {}) for row in whole.pop("customers")]
     table = Table(*rows[0], show_edge=False)
     for row in rows:
-        table.add_row(*(escape(str(value)) for value in row.values()))
-    Console(width=None if out.is_terminal else 200).print(table)
+        table.add_row(*(Text(_visible(str(value))) for value in row.values()))
+    Console(width=None if out.is_terminal else WIDEST).print(table)
     for name, values in (pair for part in whole.values() for pair in part.items()):
         shown = values if isinstance(values, dict | list) else [values]
         told = shown.items() if isinstance(shown, dict) else shown
         listed = ", ".join(
             f"{one[0]} {one[1]}" if isinstance(one, tuple) else str(one) for one in told
         )
-        out.print(f"{name}: {listed}", markup=False)
+        out.print(_visible(f"{name}: {listed}"))

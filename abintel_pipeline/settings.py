@@ -414,7 +414,14 @@ class Settings(Rules, BaseSettings):
         10,
         gt=0,
         le=3600,
-        description="Seconds in which a body has to arrive, and one more for every 100 kB of it.",
+        description="Seconds in which a body has to arrive, or an answer to be read, and one more"
+        " for every 100 kB.",
+    )
+    service_stop_seconds: int = Field(
+        30,
+        ge=1,
+        le=3600,
+        description="Seconds that a stop of the service waits for what was begun.",
     )
     service_failed_attempts: int = Field(
         10,

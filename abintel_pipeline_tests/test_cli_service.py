@@ -2,6 +2,7 @@
 
 import json
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -54,6 +55,42 @@ def test_a_person_is_shown_a_table(call: str, shown: list[str]):
     assert all(words in result.stdout for words in shown), result.stdout
 
 
+@pytest.mark.parametrize(
+    ("customer_id", "shown"),
+    [
+        ("a:bug:b", "a:bug:b"),
+        ("[red]x[/red]", "[red]x[/red]"),
+        ("a\x1b[31mb\x9bc\x07", r"a\x1b[31mb\x9bc\x07"),
+        ("a\nb\r\tc", r"a\nb\r\tc"),
+        ("a\u202eb\u2028c", r"a\u202eb\u2028c"),
+        ("x" * 500, "x" * 500),
+        ("Müller 東京", "Müller 東京"),
+    ],
+)
+def test_an_id_is_shown_as_it_is_on_one_line(customer_id: str, shown: str):
+    request = json.loads(FEATURES_REQUEST)
+    request["customers"][0]["customer_id"] = customer_id
+    result = abintel("features", "-", "--format", "table", stdin=json.dumps(request).encode())
+    assert result.exit_code == 0, result.stderr
+    heading, _, first, second, *more = result.stdout.splitlines()
+    assert first.strip().startswith(f"{shown} ")
+    assert (second.strip().split()[0], more) == ("C-1002", [])
+    assert heading.split()[0] == "customer_id"
+
+
+def test_a_fault_says_nothing_to_the_terminal():
+    body = FEATURES_REQUEST.replace(b'"today"', b'"\\u001b[31m:bug:\\u009b"')
+    result = abintel("features", "-", stdin=body)
+    assert result.stderr.splitlines()[0].startswith(r"\x1b[31m:bug:\x9b: wanted no such field")
+
+
+def test_the_module_is_the_command():
+    words = [sys.executable, "-m", "abintel_pipeline.cli", "rfm", "no-such-file"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == "no-such-file can't be read: no such file or directory\n"
+
+
 def test_faults_are_told_one_a_line(tmp_path: Path):
     body = FEATURES_REQUEST.replace(b"520.55", b"-1").replace(b'"C-1002"', b'" "')
     result = abintel("features", "-", stdin=body)
@@ -63,7 +100,9 @@ def test_faults_are_told_one_a_line(tmp_path: Path):
         'customers[1].customer_id: wanted a text that isn\'t blank, found " "',
     ]
     assert "JSON is malformed" in abintel("rfm", "-", stdin=b"{]").stderr
-    assert "no-such-file" in abintel("rfm", "no-such-file").stderr
+    missing = abintel("rfm", "no-such-file")
+    assert missing.stderr == "no-such-file can't be read: no such file or directory\n"
+    assert "is a directory" in abintel("rfm", str(tmp_path)).stderr
     assert "choose json or table" in abintel("rfm", "-", "--format", "xml").stderr
 
 

@@ -7,18 +7,21 @@ from importlib.metadata import version
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from abintel_pipeline.service.credentials import Credentials
-from abintel_pipeline.service.documents import Fault, Problem, encode
-from abintel_pipeline.service.faults import Faulty, Refused, place_of, shown
+from abintel_pipeline.service.documents import Problem, encode
+from abintel_pipeline.service.faults import Faulty, Refused
 from abintel_pipeline.service.observing import Observed
 from abintel_pipeline.service.openapi import PROBLEM, describe
+from abintel_pipeline.service.parameters import faults_of
 from abintel_pipeline.service.parts import Parts
 from abintel_pipeline.service.routes import calls_router, operations_router, published_router
+from abintel_pipeline.service.sending import Paced, Unread
 from abintel_pipeline.settings import Settings
 
 ABOUT = """
@@ -41,6 +44,7 @@ def create_app(settings: Settings, credentials: Credentials | None) -> ASGIApp:
 
     app = FastAPIOffline(
         redoc_url=None,
+        redirect_slashes=False,  # a path is one of those that are described, or isn't
         title="abintel_pipeline",
         version=version("abintel_pipeline"),
         description=ABOUT,
@@ -48,6 +52,8 @@ def create_app(settings: Settings, credentials: Credentials | None) -> ASGIApp:
         # FastAPI's own traces would hold paths with customers in them.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
+    for page in [one for one in app.routes if isinstance(one, APIRoute)]:  # /docs
+        app.add_api_route(page.path, page.endpoint, methods=["HEAD"], include_in_schema=False)
     for router in (calls_router, published_router, operations_router):
         app.include_router(router(parts))
     app.add_exception_handler(Refused, _refused)
@@ -55,7 +61,8 @@ def create_app(settings: Settings, credentials: Credentials | None) -> ASGIApp:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _failed)
     describe(app, secured=credentials is not None)
-    return Observed(app, parts.metrics)
+    paced = Paced(app, settings.service_body_seconds)
+    return Unread(Observed(paced, parts.metrics))
 
 
 def _problem(problem: Problem, headers: dict[str, str] | None = None) -> Response:
@@ -70,21 +77,15 @@ async def _refused(_: Request, error: Exception) -> Response:
 async def _invalid(_: Request, error: Exception) -> Response:
     """A parameter of the path or the query that isn't as described."""
     assert isinstance(error, RequestValidationError)
-    faults = [
-        Fault(
-            place_of(tuple(one["loc"])),
-            one["msg"].removeprefix("Value error, "),
-            shown(one["input"]),
-        )
-        for one in error.errors()
-    ]
-    return _problem(Faulty(faults).problem)
+    return _problem(Faulty(faults_of(error.errors())).problem)
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     title = HTTPStatus(error.status_code).phrase
     headers = dict(error.headers or {})
+    if headers.get("Allow") == "GET":
+        headers["Allow"] = "GET, HEAD"  # which has a route of its own
     return _problem(Problem(title, error.status_code, str(error.detail)), headers)
 
 

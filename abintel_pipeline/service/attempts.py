@@ -22,10 +22,15 @@ class FailedAttempts:
         return left if failures >= self._allowed and left > 0 else 0.0
 
     def failed(self, key: str) -> None:
-        """Count a failure. The minute begins with the first."""
-        began, failures = self._counted.pop(key, (self._clock(), 0))
-        if self._clock() - began >= WINDOW_SECONDS:
-            began, failures = self._clock(), 0
+        """Count a failure. The minute begins with the first, and then all is forgotten."""
+        now = self._clock()
+        # In the order in which their minutes began: the first is the oldest.
+        while self._counted and now - next(iter(self._counted.values()))[0] >= WINDOW_SECONDS:
+            self._counted.popitem(last=False)
+        began, failures = self._counted.get(key, (now, 0))
         self._counted[key] = (began, failures + 1)
         while len(self._counted) > REMEMBERED:
             self._counted.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._counted)

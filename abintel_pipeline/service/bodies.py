@@ -44,14 +44,14 @@ class LargePlaces:
 async def read_json(
     request: Request, settings: Settings, places: LargePlaces, held: ExitStack
 ) -> bytearray:
-    """The whole body. A large one takes a place, before it is read, until `held` is closed.
+    """The whole body. Once more than LARGE has come it takes a place, until `held` is closed.
 
     Raises Refused: 415 for another content type or encoding, 413 above the largest size, 408 when
     it comes too slowly, 400 when it is broken off, 503 without a place.
     """
     _check_kind(request)
     size = _Size(settings.max_body_bytes, places, held)
-    size.grown_to(int(request.headers.get("content-length", "0")))
+    size.declared(int(request.headers.get("content-length", "0")))
     body = bytearray()
     began = asyncio.get_running_loop().time()
     patience = asyncio.timeout_at(began + settings.service_body_seconds)
@@ -66,7 +66,6 @@ async def read_json(
             408,
             "Too slow",
             f"only {len(body):,} bytes have come: send at least {SLOWEST // 1000} kB a second",
-            {"Connection": "close"},
         ) from None
     except ClientDisconnect:
         raise Refused(400, "Broken off", f"the body ended after {len(body):,} bytes") from None
@@ -80,8 +79,8 @@ class _Size:
         self._most, self._places, self._held = most, places, held
         self._large = False
 
-    def grown_to(self, size: int) -> None:
-        """Raises Refused when it is too large, or large and there is no place for it."""
+    def declared(self, size: int) -> None:
+        """Raises Refused when it will be too large. What is only announced takes no place."""
         if size > self._most:
             raise Refused(
                 413,
@@ -89,26 +88,37 @@ class _Size:
                 f"the body is larger than {self._most:,} bytes: send fewer customers at a time,"
                 " or raise ABINTEL_SERVICE_MAX_BODY",
             )
+
+    def grown_to(self, size: int) -> None:
+        """Raises Refused when it is too large, or large and there is no place for it."""
+        self.declared(size)
         if size > LARGE and not self._large:
             self._held.enter_context(self._places.taken())
             self._large = True
 
 
 def _check_kind(request: Request) -> None:
-    kind = request.headers.get("content-type", "")
+    kind = _only(request, "content-type")
     if kind.partition(";")[0].strip().lower() != "application/json":
         said = f"not {kind[:100]!r}" if kind else "it has none"
         raise Refused(
             415, "Not JSON", f"the content type has to be application/json, {said}", _ACCEPTED
         )
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding.strip().lower() != "identity":
+    encoding = _only(request, "content-encoding") or "identity"
+    coding = _only(request, "transfer-encoding") or "chunked"
+    if (encoding.strip().lower(), coding.strip().lower()) != ("identity", "chunked"):
+        encoded = f"{encoding}, {coding}".removeprefix("identity, ").removesuffix(", chunked")
         raise Refused(
             415,
             "Encoded",
-            f"the body has the content encoding {encoding[:100]!r}: send it as it is",
+            f"the body has the encoding {encoded[:100]!r}: send it as it is",
             _ACCEPTED,
         )
+
+
+def _only(request: Request, name: str) -> str:
+    """The header's values, of which all have to be the same to count as one."""
+    return ", ".join(dict.fromkeys(request.headers.getlist(name)))
 
 
 _ACCEPTED = {"Accept-Encoding": "identity", "Accept": "application/json"}

@@ -1,102 +1,26 @@
-"""Credentials: each customer's id with the scrypt hashes of its secrets, in one file.
+"""Says who has credentials, by the file that holds their hashes."""
 
-    {"scrypt": {"n": 16384, "r": 8, "p": 1},
-     "customers": {"<uuid>": {"salt": "<hex>",
-                              "secrets": [{"hash": "<hex>", "made": "2026-11-21"}]}}}
-
-All secrets of an id share its salt: whatever is presented costs one hash, so that the time of an
-answer tells neither whether the id exists nor how many secrets it has. A secret is 256 random bits,
-so nothing can be learned from two of them having a salt in common.
-"""
-
-import hashlib
 import hmac
 import logging
-import os
 import secrets
-import tempfile
 import threading
 import uuid
 from collections import OrderedDict
-from datetime import UTC, date, datetime
 from pathlib import Path
 
-import msgspec
-from msgspec import Struct
+from abintel_pipeline.service.credentials_file import SALT_BYTES, CredentialsBroken, Held, read
 
 logger = logging.getLogger(__name__)
 
-SALT_BYTES = 16
 KEPT = 10_000
 """Pairs that were right and needn't be hashed again: a hash takes 50 ms by design."""
 
+LONGEST_ID = 64
+LONGEST_SECRET = 256
+"""Characters. What is longer is wrong, and is neither hashed nor kept."""
 
-class CredentialsBroken(OSError):
-    """The credentials file isn't there or isn't one."""
-
-
-class Scrypt(Struct, frozen=True):
-    """The cost of a hash."""
-
-    n: int = 2**14
-    r: int = 8
-    p: int = 1
-
-    def hash(self, secret: bytes, salt: bytes) -> bytes:
-        return hashlib.scrypt(secret, salt=salt, n=self.n, r=self.r, p=self.p, dklen=32)
-
-
-class _Secret(Struct):
-    hash: str
-    made: date
-
-
-class _Customer(Struct):
-    salt: str
-    secrets: list[_Secret]
-
-
-class _File(Struct):
-    scrypt: Scrypt = Scrypt()
-    customers: dict[uuid.UUID, _Customer] = {}
-
-
-def add_secret(path: Path, customer: uuid.UUID | None = None) -> tuple[uuid.UUID, str]:
-    """Write one more secret of a customer, or of a new one, into the file: (id, secret).
-
-    The secret isn't kept anywhere. Raises CredentialsBroken where the file is something else, and
-    KeyError where it doesn't know the customer.
-    """
-    held = _read(path) if path.exists() else _File()
-    if customer is None:
-        customer = uuid.uuid4()
-        held.customers[customer] = _Customer(secrets.token_hex(SALT_BYTES), [])
-    own = held.customers[customer]
-    secret = secrets.token_urlsafe(32)
-    digest = held.scrypt.hash(secret.encode(), bytes.fromhex(own.salt))
-    own.secrets.append(_Secret(digest.hex(), datetime.now(UTC).date()))
-    _write(path, held)
-    return customer, secret
-
-
-def remove_old_secrets(path: Path, customer: uuid.UUID) -> int:
-    """Take all secrets of a customer but the newest out of the file; how many that were.
-
-    Raises CredentialsBroken and KeyError as `add_secret` does.
-    """
-    held = _read(path)
-    own = held.customers[customer]
-    gone = len(own.secrets) - 1
-    del own.secrets[:gone]
-    _write(path, held)
-    return gone
-
-
-def remove_customer(path: Path, customer: uuid.UUID) -> None:
-    """Take a customer with all its secrets out of the file. Raises as `add_secret` does."""
-    held = _read(path)
-    del held.customers[customer]
-    _write(path, held)
+NO_ID = uuid.UUID(int=0)
+"""Stands for all that is no id."""
 
 
 class Credentials:
@@ -111,31 +35,43 @@ class Credentials:
         self._lock = threading.Lock()
         self._key = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, None] = OrderedDict()
-        self._file = _read(path)
         self._state = _state(path)
+        self._file: Held | None = read(path)
+
+    @property
+    def usable(self) -> bool:
+        """Whether the file is there and whole. While it isn't, nobody is right."""
+        self._refresh()
+        with self._lock:
+            return self._file is not None
 
     def known(self, customer: str, secret: str) -> bool:
         """Whether this pair was found right before, which costs no hash."""
+        if _too_long(customer, secret):
+            return False
         self._refresh()
         with self._lock:
             return self._mark(customer, secret) in self._right
 
     def right(self, customer: str, secret: str) -> bool:
         """Whether the secret is one of the customer's. Takes the same time whatever is wrong."""
+        if too_long := _too_long(customer, secret):
+            customer = secret = ""
         self._refresh()
         with self._lock:
             file = self._file
-        own = file.customers.get(_uuid(customer))
+        held = file or Held()
+        own = held.customers.get(canonical_id(customer))
         salt = bytes.fromhex(own.salt) if own else self._key[:SALT_BYTES]
-        digest = file.scrypt.hash(secret.encode(errors="surrogatepass"), salt)
+        digest = held.scrypt.hash(secret.encode(errors="surrogatepass"), salt)
         hashes = [bytes.fromhex(one.hash) for one in own.secrets] if own else []
         # Every hash is compared, as bytes: texts that aren't ASCII can't be.
-        found = sum([hmac.compare_digest(digest, one) for one in hashes]) > 0
+        found = sum([hmac.compare_digest(digest, one) for one in hashes]) > 0 and not too_long
         if found:
             self._keep(self._mark(customer, secret), file)
         return found
 
-    def _keep(self, mark: bytes, file: _File) -> None:
+    def _keep(self, mark: bytes, file: Held | None) -> None:
         with self._lock:
             if file is self._file:
                 self._right[mark] = None
@@ -157,17 +93,24 @@ class Credentials:
             self._state = state
             self._right.clear()
             try:
-                self._file = _read(self._path)
+                self._file = read(self._path)
             except CredentialsBroken as error:
-                self._file = _File()
+                self._file = None
                 logger.error("%s: nobody is let in", error)
 
 
-def _uuid(text: str) -> uuid.UUID:
+def canonical_id(text: str) -> uuid.UUID:
+    """The id that a text spells: there are many spellings of one. NO_ID where it is none."""
+    if len(text) > LONGEST_ID:
+        return NO_ID
     try:
         return uuid.UUID(text)
     except ValueError:
-        return uuid.UUID(int=0)
+        return NO_ID
+
+
+def _too_long(customer: str, secret: str) -> bool:
+    return len(customer) > LONGEST_ID or len(secret) > LONGEST_SECRET
 
 
 def _state(path: Path) -> tuple[int, int, int]:
@@ -177,29 +120,3 @@ def _state(path: Path) -> tuple[int, int, int]:
     except OSError:
         return (0, 0, 0)
     return (found.st_ino, found.st_mtime_ns, found.st_size)
-
-
-def _read(path: Path) -> _File:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_File)
-    except OSError as error:
-        raise CredentialsBroken(
-            f"{path} can't be read ({error.strerror}): `abintel credentials add` writes it"
-        ) from error
-    except msgspec.MsgspecError as error:
-        raise CredentialsBroken(f"{path} is no credentials file ({error})") from None
-
-
-def _write(path: Path, held: _File) -> None:
-    """Replace the file whole, readable by its owner alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(held), indent=2) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from starlette.requests import Request
 
 from abintel_pipeline.service.attempts import FailedAttempts
-from abintel_pipeline.service.credentials import Credentials
+from abintel_pipeline.service.credentials import Credentials, canonical_id
 from abintel_pipeline.service.faults import Refused
 
 ID_HEADER = "X-Customer-Api-Id"
@@ -39,9 +39,10 @@ class Guard:
         customer = request.headers.get(ID_HEADER, "")
         secret = request.headers.get(SECRET_HEADER, "")
         if self._credentials.known(customer, secret):
-            return customer
+            return str(canonical_id(customer))
         address = request.client.host if request.client else ""
-        keys = {f"{address} {customer}": self._of_pair, address: self._of_address}
+        # Neither another spelling of the id nor its length gets around the count.
+        keys = {f"{address} {canonical_id(customer)}": self._of_pair, address: self._of_address}
         self._check_wait(keys)
         if self._waiting >= WAITING:
             raise _too_many(1)
@@ -51,7 +52,7 @@ class Guard:
                 self._check_wait(keys)
                 run = asyncio.get_running_loop().run_in_executor
                 if await run(self._hashing, self._credentials.right, customer, secret):
-                    return customer
+                    return str(canonical_id(customer))
                 for key, attempts in keys.items():
                     attempts.failed(key)
         finally:

@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 import uuid
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 from prometheus_client import (
@@ -26,6 +27,9 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 NO_ROUTE = "none"
 REQUEST_ID = b"x-request-id"
+
+UNDER_WAY: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""The id of the request that is worked on: what the server logs of it has no other way to know."""
 
 
 class Metrics:
@@ -70,6 +74,7 @@ class Observed:
             await self._app(scope, receive, send)
             return
         seen = _Seen(scope)
+        UNDER_WAY.set(seen.request_id)  # until its task ends: the server logs after this returns
         self._metrics.in_flight.inc()
 
         async def sending(message: Message) -> None:
@@ -127,7 +132,8 @@ class _Seen:
                 *message.get("headers", []),
                 (REQUEST_ID, self.request_id.encode()),
             ]
-        self.bytes_out += len(message.get("body", b""))
+        if self.method != "HEAD":
+            self.bytes_out += len(message.get("body", b""))
 
     @property
     def route(self) -> str:
@@ -158,11 +164,18 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "message": record.getMessage(),
+            **_of_request(record),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
             told["exception"] = self.formatException(record.exc_info)
         return json.dumps(told, ensure_ascii=False)
+
+
+def _of_request(record: logging.LogRecord) -> dict[str, str]:
+    """The id of the request that failed, for the line with its traceback."""
+    request_id = UNDER_WAY.get()
+    return {"request_id": request_id} if record.exc_info and request_id else {}
 
 
 def log_to_stdout() -> None:

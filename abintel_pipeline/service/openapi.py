@@ -5,10 +5,12 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.responses import PlainTextResponse
 
-from abintel_pipeline.service import documents
+from abintel_pipeline.service import documents, row_schemas
 from abintel_pipeline.service.examples import EXAMPLES, Example
 from abintel_pipeline.service.guarding import ID_HEADER, SECRET_HEADER
+from abintel_pipeline.service.published import HISTORY, SNAPSHOTS
 from abintel_pipeline.service.rendering import ARROW, JSON, PARQUET
 
 Json = dict[str, Any]
@@ -39,7 +41,9 @@ PROBLEMS = {
     429: "Too many wrong credentials.",
     503: "Too many large requests at a time.",
 }
+NOT_READY = "An example can't be computed, or the credentials are gone or broken."
 OF_CALLS = (400, 401, 408, 413, 415, 422, 429, 503)
+OF_DAYS = (401, 422, 429)
 OF_READS = (401, 404, 406, 422, 429, 503)
 
 
@@ -70,33 +74,53 @@ def days() -> Json:
             "days": {"type": "array", "items": {"type": "string", "format": "date"}},
         },
     }
-    return _read({JSON: {"schema": schema}})
+    return _read({JSON: {"schema": schema, "example": row_schemas.DAYS}}, OF_DAYS)
 
 
 def rows() -> Json:
-    """The description of rows of a table, in each of the formats."""
+    """The description of a day's rows of any table, in each of the formats."""
+    return _rows([*SNAPSHOTS], row_schemas.LOYALTY)
+
+
+def history() -> Json:
+    """The description of a customer's rows, in each of the formats."""
+    return _rows([HISTORY.name], row_schemas.HISTORY)
+
+
+def _rows(tables: list[str], example: Json) -> Json:
+    rows = [_ref(_row(name)) for name in tables]
     schema = {
         "type": "object",
         "required": ["total", "offset", "rows"],
         "properties": {
             "total": {"type": "integer", "description": "Rows that were asked for, on all pages."},
             "offset": {"type": "integer"},
-            "rows": {"type": "array", "items": {"type": "object"}},
+            "rows": {"type": "array", "items": {"anyOf": rows}},
         },
     }
     binary = {"schema": {"type": "string", "format": "binary"}}
-    return _read({JSON: {"schema": schema}, ARROW: binary, PARQUET: binary})
+    page = {"schema": schema, "example": example}
+    found = _read({JSON: page, ARROW: binary, PARQUET: binary}, OF_READS)
+    found["responses"][200]["headers"] = {"X-Total-Count": _TOTAL}
+    return found
+
+
+def _row(table: str) -> str:
+    return f"Row_{table}"
 
 
 def ready() -> Json:
     """The description of the readiness endpoint."""
-    return {"responses": _problems((503,))}
+    described = _problems((503,))
+    del described[503]["headers"]
+    return {"responses": {503: {**described[503], "description": NOT_READY}}}
 
 
 def metrics() -> Json:
     """The description of the metrics endpoint."""
     page = {"text/plain": {"schema": {"type": "string"}}}
-    return {"responses": {200: {"description": "Metrics.", "content": page}}}
+    answer = {"description": "Metrics.", "content": page}
+    return {"response_class": PlainTextResponse, "responses": {200: answer}}
 
 
 def describe(app: FastAPI, *, secured: bool) -> None:
@@ -115,12 +139,26 @@ def describe(app: FastAPI, *, secured: bool) -> None:
             if secured:
                 components["securitySchemes"] = _SCHEMES
                 _secure(made["paths"])
+            _finish(made["paths"], secured=secured)
             app.openapi_schema = made
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
 
 
+RETRIED = frozenset({429, 503})
+_RETRY_AFTER = {
+    "description": "Seconds after which to come again.",
+    "schema": {"type": "integer", "minimum": 1},
+}
+_TOTAL = {
+    "description": "Rows that were asked for, on all pages.",
+    "schema": {"type": "integer", "minimum": 0},
+}
+_REQUEST_ID = {
+    "description": "The request's id, under which the log has it.",
+    "schema": {"type": "string"},
+}
 _SCHEMES = {
     "id": {"type": "apiKey", "in": "header", "name": ID_HEADER},
     "secret": {"type": "apiKey", "in": "header", "name": SECRET_HEADER},
@@ -134,10 +172,21 @@ def _secure(paths: Json) -> None:
                 operation["security"] = [{"id": [], "secret": []}]
 
 
+def _finish(paths: Json, *, secured: bool) -> None:
+    """What holds for every route: each answer has an id, and who is let in is asked or isn't."""
+    for operations in paths.values():
+        for operation in operations.values():
+            for status in () if secured else ("401", "429"):
+                operation["responses"].pop(status, None)
+            for answer in operation["responses"].values():
+                answer["headers"] = {**answer.get("headers", {}), "X-Request-Id": _REQUEST_ID}
+
+
 def _schemas() -> Json:
     kinds = [kind for pair in TYPES.values() for kind in pair]
     _, schemas = msgspec.json.schema_components([*kinds, documents.Problem], ref_template=REF)
-    return schemas
+    rows = {_row(name): row_schemas.row_schema(table) for name, table in SNAPSHOTS.items()}
+    return schemas | rows
 
 
 def _ref(name: str) -> Json:
@@ -146,12 +195,17 @@ def _ref(name: str) -> Json:
 
 def _problems(statuses: tuple[int, ...]) -> dict[int, Json]:
     content = {PROBLEM: {"schema": _ref(documents.Problem.__name__)}}
-    return {status: {"description": PROBLEMS[status], "content": content} for status in statuses}
+    found: dict[int, Json] = {
+        status: {"description": PROBLEMS[status], "content": content} for status in statuses
+    }
+    for status in RETRIED.intersection(statuses):
+        found[status]["headers"] = {"Retry-After": _RETRY_AFTER}
+    return found
 
 
-def _read(content: Json) -> Json:
-    answer = {"description": "Found.", "content": content}
-    return {"responses": {200: answer, **_problems(OF_READS)}}
+def _read(content: Json, statuses: tuple[int, ...]) -> Json:
+    answer: Json = {"description": "Found.", "content": content}
+    return {"responses": {200: answer, **_problems(statuses)}}
 
 
 def _requests(example: Example) -> Json:

@@ -25,6 +25,7 @@ class Parts:
         self.settings = settings
         self.metrics = Metrics()
         self.places = LargePlaces(settings.service_large_requests)
+        self._credentials = credentials
         self._guard = credentials and Guard(credentials, settings.service_failed_attempts)
         self._small = ThreadPoolExecutor(os.cpu_count() or 1, "small")
         self._large = ThreadPoolExecutor(settings.service_large_requests, "large")
@@ -44,6 +45,11 @@ class Parts:
         """Raises Refused for a request without credentials that are known."""
         if self._guard:
             request.state.customer_api_id = await self._guard.admitted(request)
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether the credentials that are asked for, if they are, can be told from others."""
+        return self._credentials is None or self._credentials.usable
 
     async def run(self, work: Callable[[], Result], *, large: bool = False) -> Result:
         """What the work returns, from a thread of the large requests or of the others."""

@@ -10,6 +10,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from abintel_pipeline.service.faults import Refused
+from abintel_pipeline.service.row_schemas import OBJECTS
 
 JSON = "application/json"
 ARROW = "application/vnd.apache.arrow.stream"
@@ -37,8 +38,12 @@ FILES: dict[str, Callable[[pa.Table], bytes]] = {ARROW: as_arrow, PARQUET: as_pa
 
 
 def rows_as_json(rows: pa.Table) -> msgspec.Raw:
-    """Rows as an array of JSON objects."""
-    return msgspec.Raw(msgspec.json.encode(rows.to_pylist()))
+    """Rows as an array of JSON objects; a column of JSON texts has what they say."""
+    told = rows.to_pylist()
+    for name in OBJECTS.intersection(rows.column_names):
+        for row in told:
+            row[name] = msgspec.Raw(row[name].encode())
+    return msgspec.Raw(msgspec.json.encode(told))
 
 
 def preferred(accept: str) -> str:

@@ -1,14 +1,14 @@
 """The routes: each reads its request, has it answered off the event loop, and sends the answer."""
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import date
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from starlette.responses import Response
 
 from abintel_pipeline.service import openapi, published
@@ -16,46 +16,31 @@ from abintel_pipeline.service.bodies import LARGE, read_json
 from abintel_pipeline.service.decoding import Body
 from abintel_pipeline.service.documents import encode
 from abintel_pipeline.service.faults import Refused
+from abintel_pipeline.service.parameters import (
+    DEFAULT_LIMIT,
+    MOST_ROWS,
+    IsoDate,
+    Limit,
+    Offset,
+    TableName,
+    check_known,
+    check_limit,
+)
 from abintel_pipeline.service.parts import Parts
 from abintel_pipeline.service.published import SNAPSHOTS, Found, NoSuchCustomer, Page
 from abintel_pipeline.service.rendering import FILES, JSON, preferred, rows_as_json
+from abintel_pipeline.service.sending import Holding
 from abintel_pipeline.store import SnapshotMissing
 
-DEFAULT_LIMIT = 1_000
-MOST_ROWS = 10_000
-"""Rows in one answer as JSON; as a file there may be any number."""
+logger = logging.getLogger(__name__)
 
-
-def _iso_date(value: Any) -> date:
-    """A day as YYYY-MM-DD and nothing else: Pydantic takes numbers and times of day as well."""
-    try:
-        day = date.fromisoformat(value)
-    except (TypeError, ValueError):
-        day = None
-    if day is None or day.isoformat() != value:
-        raise ValueError("an ISO calendar date, YYYY-MM-DD")
-    return day
-
-
-def _known_table(name: str) -> str:
-    if name not in SNAPSHOTS:
-        raise ValueError(f"one of {', '.join(SNAPSHOTS)}")
-    return name
-
-
-IsoDate = Annotated[
-    date, BeforeValidator(_iso_date), WithJsonSchema({"type": "string", "format": "date"})
-]
-TableName = Annotated[
-    str,
-    AfterValidator(_known_table),
-    WithJsonSchema({"type": "string", "enum": list(SNAPSHOTS)}),
-]
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 def calls_router(parts: Parts) -> APIRouter:
     """The three documented calls."""
-    router = APIRouter(prefix="/api/v1/ai", tags=["calls"], dependencies=[Depends(parts.admit)])
+    guards = [Depends(parts.admit), Depends(check_known)]
+    router = APIRouter(prefix="/api/v1/ai", tags=["calls"], dependencies=guards)
 
     def add(name: str, call: Callable[[Body], Any]) -> None:
         async def answer(request: Request) -> Response:
@@ -63,7 +48,7 @@ def calls_router(parts: Parts) -> APIRouter:
                 body = await read_json(request, parts.settings, parts.places, held)
                 made = partial(_answered, parts, name, call, body)
                 content = await parts.run(made, large=len(body) > LARGE)
-            return Response(content, media_type=JSON)
+                return Holding(content, held.pop_all(), JSON)
 
         router.add_api_route(f"/{name}", answer, methods=["POST"], name=name, **openapi.call(name))
 
@@ -73,35 +58,35 @@ def calls_router(parts: Parts) -> APIRouter:
     return router
 
 
+def _reading(router: APIRouter, path: str, **described: Any) -> Callable[[Endpoint], Endpoint]:
+    """Have the function answer GET, and HEAD as well, which OpenAPI need not tell."""
+
+    def add(answer: Endpoint) -> Endpoint:
+        router.add_api_route(path, answer, methods=["GET"], **described)
+        router.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)
+        return answer
+
+    return add
+
+
 def _answered(parts: Parts, name: str, call: Callable[[Body], Any], body: Body) -> bytes:
     response = call(body)
     parts.metrics.customers.labels(name).inc(len(response.customers))
     return encode(response)
 
 
-Offset = Annotated[int, Query(ge=0, le=2**53, description="Rows to leave out before the first.")]
-Limit = Annotated[
-    int | None,
-    Query(
-        ge=1,
-        le=2**53,
-        description=f"Rows at most. As JSON {DEFAULT_LIMIT:,} if left out and {MOST_ROWS:,} at"
-        " most; as a file all if left out.",
-    ),
-]
-
-
 def published_router(parts: Parts) -> APIRouter:
     """Reads of what the pipeline published."""
-    router = APIRouter(prefix="/api/v1", tags=["published"], dependencies=[Depends(parts.admit)])
+    guards = [Depends(parts.admit), Depends(check_known)]
+    router = APIRouter(prefix="/api/v1", tags=["published"], dependencies=guards)
 
-    @router.get("/snapshots/{table}", **openapi.days())
+    @_reading(router, "/snapshots/{table}", **openapi.days())
     async def snapshot_days(table: TableName) -> Response:
         """The days of which the table is published."""
         found = await parts.run(partial(published.days, parts.settings, SNAPSHOTS[table]))
         return Response(encode({"table": table, "days": found}), media_type=JSON)
 
-    @router.get("/snapshots/{table}/{day}", **openapi.rows())
+    @_reading(router, "/snapshots/{table}/{day}", **openapi.rows())
     async def snapshot(
         request: Request,
         *,
@@ -119,7 +104,7 @@ def published_router(parts: Parts) -> APIRouter:
         )
         return await _page(parts, request, limit, offset, read)
 
-    @router.get("/customers/{customer_id:path}/history", **openapi.rows())
+    @_reading(router, "/customers/{customer_id:path}/history", **openapi.history())
     async def customer_history(
         request: Request,
         *,
@@ -139,9 +124,9 @@ def published_router(parts: Parts) -> APIRouter:
 async def _page(
     parts: Parts, request: Request, limit: int | None, offset: int, read: Callable[..., Found]
 ) -> Response:
-    kind = preferred(request.headers.get("accept", "*/*"))
+    kind = preferred(", ".join(request.headers.getlist("accept")))
     if kind == JSON:
-        limit = min(limit or DEFAULT_LIMIT, MOST_ROWS)
+        limit = check_limit(limit or DEFAULT_LIMIT)
     page = Page(limit, offset)
 
     def content() -> tuple[bytes, int]:
@@ -159,25 +144,33 @@ async def _page(
             body, total = await parts.run(content, large=large)
         except (SnapshotMissing, NoSuchCustomer) as error:
             raise Refused(404, "Not published", str(error)) from None
-    return Response(body, media_type=kind, headers={"X-Total-Count": str(total), "Vary": "Accept"})
+        counted = {"X-Total-Count": str(total), "Vary": "Accept"}
+        return Holding(body, held.pop_all(), kind, counted)
 
 
 def operations_router(parts: Parts) -> APIRouter:
     """For whoever looks after the service; open to everybody, and without anybody's data."""
     router = APIRouter(tags=["operations"])
 
-    @router.get("/health")
+    @_reading(router, "/health")
     async def health() -> dict[str, str]:
         """Whether the process answers."""
         return {"status": "ok"}
 
-    @router.get("/ready", **openapi.ready())
+    @_reading(router, "/ready", **openapi.ready())
     async def ready() -> dict[str, str]:
-        """Whether a call can be answered: one is."""
-        await parts.run(parts.calls.probe)
+        """Whether a call can be answered: one is, and somebody can be let in."""
+        if not parts.has_credentials:
+            raise Refused(503, "Not ready", "the credentials are gone or broken: nobody is let in")
+        try:
+            await parts.run(parts.calls.probe)
+        except Exception as error:
+            logger.exception("not ready")
+            why = f"an example can't be computed ({type(error).__name__})"
+            raise Refused(503, "Not ready", why) from None
         return {"status": "ready"}
 
-    @router.get("/metrics", **openapi.metrics())
+    @_reading(router, "/metrics", **openapi.metrics())
     async def metrics() -> Response:
         """Metrics in Prometheus' text format."""
         return Response(parts.metrics.page(), media_type=CONTENT_TYPE_LATEST)

@@ -3,15 +3,19 @@
 import gc
 import ipaddress
 import logging
+import os
 import signal
 import socket
 import sys
+from types import FrameType
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from abintel_pipeline.service.app import create_app
 from abintel_pipeline.service.credentials import Credentials
 from abintel_pipeline.service.observing import log_to_stdout
+from abintel_pipeline.service.sending import ABORT
 from abintel_pipeline.settings import Settings
 
 SWITCH_SECONDS = 0.001
@@ -29,10 +33,30 @@ class CannotServe(Exception):
     """The service can't be started so; the message says what to do."""
 
 
+class Connection(HttpToolsProtocol):
+    """Gives each request what breaks its connection off, whatever is still to be sent on it."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"][ABORT] = self.transport.abort
+
+
+class Server(uvicorn.Server):
+    """Stops when it is told to; told again, whatever the signal, it ends at once.
+
+    uvicorn's own is forced by a second SIGINT alone, and waits for threads even then.
+    """
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            os._exit(128 + sig)
+        super().handle_exit(sig, frame)
+
+
 def serve(
     settings: Settings, host: str, port: int, *, insecure: bool = False, proxy: str | None = None
 ) -> None:
-    """Answer requests until SIGTERM or SIGINT; what was begun by then is finished.
+    """Answer requests until SIGTERM or SIGINT; what was begun by then is finished, in its time.
 
     `proxy`: the address of a proxy whose X-Forwarded-For is believed. Raises CannotServe without
     credentials, unless `insecure` says so on loopback, and where the port can't be had.
@@ -40,18 +64,7 @@ def serve(
     credentials = _credentials(settings, host, insecure)
     with _listening(host, port) as listener:
         log_to_stdout()
-        app = create_app(settings, credentials)
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="on",
-            ws="none",
-            proxy_headers=proxy is not None,
-            forwarded_allow_ips=proxy,
-            backlog=WAITING_CONNECTIONS,
-        )
+        config = configured(settings, credentials, proxy)
         address, bound = listener.getsockname()[:2]
         url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
         logger.info("serving %s", url, extra={"fields": {"url": url, "insecure": insecure}})
@@ -62,10 +75,29 @@ def serve(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         try:
-            uvicorn.Server(config).run(sockets=[listener])
+            Server(config).run(sockets=[listener])
         finally:
             gc.unfreeze()
         logger.info("stopped")
+
+
+def configured(
+    settings: Settings, credentials: Credentials | None, proxy: str | None
+) -> uvicorn.Config:
+    """How uvicorn serves the app."""
+    return uvicorn.Config(
+        create_app(settings, credentials),
+        http=Connection,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        ws="none",
+        proxy_headers=proxy is not None,
+        forwarded_allow_ips=proxy,
+        backlog=WAITING_CONNECTIONS,
+        timeout_graceful_shutdown=settings.service_stop_seconds,
+    )
 
 
 def _credentials(settings: Settings, host: str, insecure: bool) -> Credentials | None:

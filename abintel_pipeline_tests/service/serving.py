@@ -7,14 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import uvicorn
 
-from abintel_pipeline.service.credentials import add_secret
+from abintel_pipeline.service.credentials_file import add_secret
+from abintel_pipeline.service.serving import configured
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import Shop
 
@@ -62,7 +65,10 @@ def served(folder: Path, *options: str, **variables: str) -> Iterator[Served]:
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            process.wait(STOP_SECONDS)
+            try:
+                process.wait(STOP_SECONDS)
+            finally:
+                process.kill()  # which does nothing to one that has ended
 
 
 def _url(process: subprocess.Popen[bytes], log: Path) -> str:
@@ -75,6 +81,21 @@ def _url(process: subprocess.Popen[bytes], log: Path) -> str:
                     return url
         time.sleep(0.1)
     raise AssertionError(f"the service didn't start:\n{log.read_text()}")
+
+
+@contextlib.contextmanager
+def served_here(settings: Settings) -> Iterator[tuple[str, int]]:
+    """The address of a service in a thread of this process, without credentials."""
+    server = uvicorn.Server(configured(settings, None, None))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()[:2]
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield address
+        finally:
+            server.should_exit = True
+            thread.join(STOP_SECONDS)
 
 
 def publish(data: Path, days: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
-from abintel_pipeline.service import credentials
+from abintel_pipeline.service import credentials_file
 from abintel_pipeline.service.app import create_app
 from abintel_pipeline.service.credentials import Credentials
 from abintel_pipeline.service.observing import JsonLines
@@ -103,15 +103,15 @@ def test_a_wrong_id_and_a_wrong_secret_are_told_apart_by_nobody(
 
 def test_secrets_are_rotated_while_the_service_runs(anybody: TestClient, folder: Path):
     path = folder / "credentials.json"
-    customer, secret = credentials.add_secret(path)
-    _, newer = credentials.add_secret(path, customer)
+    customer, secret = credentials_file.add_secret(path)
+    _, newer = credentials_file.add_secret(path, customer)
     old, new = ({"X-Customer-Api-Id": str(customer), "X-Secret": s} for s in (secret, newer))
     assert [anybody.get(DAYS_OF_RFM, headers=one).status_code for one in (old, new, old)] == [
         200
     ] * 3
-    credentials.remove_old_secrets(path, customer)
+    credentials_file.remove_old_secrets(path, customer)
     assert [anybody.get(DAYS_OF_RFM, headers=one).status_code for one in (old, new)] == [401, 200]
-    credentials.remove_customer(path, customer)
+    credentials_file.remove_customer(path, customer)
     assert [anybody.get(DAYS_OF_RFM, headers=one).status_code for one in (old, new)] == [401, 401]
 
 
@@ -123,6 +123,30 @@ def test_who_is_wrong_too_often_has_to_wait_and_the_others_do_not(
     assert [answer.status_code for answer in answers] == [401] * 5 + [429] * 3
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
     assert anybody.get(DAYS_OF_RFM, headers=headers).status_code == 200
+
+
+def test_other_spellings_of_an_id_do_not_get_around_the_wait(anybody: TestClient):
+    spelled = "22222222-2222-2222-2222-22222222222a"
+    spellings = [spelled, spelled.upper(), f"{{{spelled}}}", f"urn:uuid:{spelled}"]
+    spellings += [spelled.replace("-", ""), spelled.replace("-", "--"), spelled]
+    answers = [
+        anybody.get(DAYS_OF_RFM, headers={"X-Customer-Api-Id": one, "X-Secret": "wrong"})
+        for one in spellings
+    ]
+    assert [answer.status_code for answer in answers] == [401] * 5 + [429] * 2
+
+
+def test_too_long_ids_and_secrets_are_answered_as_any_other_that_is_wrong(
+    anybody: TestClient, headers: Headers
+):
+    usual = anybody.get(DAYS_OF_RFM, headers={"X-Customer-Api-Id": "3" * 32, "X-Secret": "wrong"})
+    tried = [
+        {**headers, "X-Secret": headers["X-Secret"] + "x" * 10_000},
+        {**headers, "X-Customer-Api-Id": "x" * 100_000},
+    ]
+    for one in tried:
+        answer = anybody.get(DAYS_OF_RFM, headers=one)
+        assert (answer.status_code, answer.content) == (401, usual.content)
 
 
 # ── bodies ───────────────────────────────────────────────────────────────────
@@ -148,6 +172,26 @@ def test_a_bomb_is_not_unpacked(client: TestClient, encoding: str):
     response = client.post(RFM, content=bomb, headers=JSON | {"Content-Encoding": encoding})
     assert response.status_code == 415
     assert response.headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "code"),
+    [
+        ("Content-Type", ["application/json", "text/plain"], 415),
+        ("Content-Type", ["application/json", "application/json"], 200),
+        ("Content-Encoding", ["identity", "gzip"], 415),
+        ("Content-Encoding", ["identity", "identity"], 200),
+        ("Transfer-Encoding", ["gzip, chunked"], 415),
+        ("Transfer-Encoding", ["gzip", "chunked"], 415),
+        ("Transfer-Encoding", ["Chunked"], 200),
+    ],
+)
+def test_every_line_of_a_header_is_looked_at(
+    client: TestClient, name: str, values: list[str], code: int
+):
+    named = [*({} if name == "Content-Type" else JSON).items(), *((name, one) for one in values)]
+    response = client.post(RFM, content=REQUESTS["customer_rfm"], headers=named)
+    assert response.status_code == code
 
 
 # ── what was published ───────────────────────────────────────────────────────
@@ -187,6 +231,8 @@ def test_a_days_rows_come_as_arrow_and_parquet_too(client: TestClient):
     assert table == pq.read_table(io.BytesIO(parquet.content))
     assert json.loads(json.dumps(table.to_pylist(), default=str)) == rows
     assert client.get(url, headers={"Accept": "text/csv"}).status_code == 406
+    lines = [("Accept", "text/csv"), ("Accept", "application/vnd.apache.parquet")]
+    assert client.get(url, headers=lines).content == parquet.content
 
 
 @pytest.mark.parametrize("customer_id", ["001", "a/b"])
@@ -213,6 +259,19 @@ def test_one_customer_is_found_in_a_snapshot_and_in_its_history(
         ("snapshots/customer_rfm/2025-04-24?limit=0", 422, "query.limit"),
         ("snapshots/customer_rfm/2025-04-24?offset=-1", 422, "query.offset"),
         ("snapshots/loyalty_summary/2025-04-24?customer_id=001", 404, "single customers"),
+        ("snapshots/customer_rfm/2025-04-24?limit=0", 422, "wanted a whole number >= 1, found"),
+        ("snapshots/customer_rfm/2025-04-24?offset=1.5", 422, "wanted a whole number, found"),
+        (f"snapshots/customer_rfm/2025-04-24?limit={10**30}", 422, "wanted a whole number"),
+        ("snapshots/customer_rfm/2025-04-24?limit=10001", 422, "at most 10,000 rows as JSON"),
+        (
+            "snapshots/customer_rfm/2025-04-24?customerid=001",
+            422,
+            "query.customerid: wanted one of customer_id, limit, offset",
+        ),
+        ("snapshots/customer_rfm/2025-04-24?limit=1&limit=2", 422, "this parameter once"),
+        ("snapshots/customer_rfm?limit=1", 422, "query.limit: wanted no parameters"),
+        ("customers/001/history?start=2025-04-24", 422, "wanted one of from, to, limit, offset"),
+        ("snapshots/customer_rfm/", 404, ""),
         ("customers/nobody/history", 404, "none of the 2 published snapshots"),
         ("customers/001/history?to=2025-4-1", 422, "query.to"),
     ],
@@ -260,15 +319,63 @@ def test_whoever_looks_after_it_needs_no_credentials(anybody: TestClient):
     }
 
 
-def test_a_defect_is_a_500_that_tells_nothing_of_the_request(
+def test_it_is_not_ready_while_an_example_cannot_be_computed(
     anybody: TestClient, monkeypatch: pytest.MonkeyPatch
 ):
     def broken(*_: object) -> None:
         raise RuntimeError("customer 4711")
 
     monkeypatch.setattr("abintel_pipeline.service.calls.Calls.probe", broken)
-    monkeypatch.setattr(anybody._transport, "raise_server_exceptions", False)
     answer = anybody.get("/ready")
+    assert answer.status_code == 503
+    assert answer.json()["detail"] == "an example can't be computed (RuntimeError)"
+
+
+@pytest.mark.parametrize("damage", [b"{", None], ids=["broken", "gone"])
+def test_it_is_not_ready_while_nobody_can_be_let_in(
+    anybody: TestClient, folder: Path, damage: bytes | None
+):
+    path = folder / "credentials.json"
+    whole = path.read_bytes()
+    path.write_bytes(damage) if damage else path.unlink()
+    answer = anybody.get("/ready")
+    path.write_bytes(whole)
+    assert (answer.status_code, answer.json()["title"]) == (503, "Not ready")
+    assert anybody.get("/ready").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["/health", "/ready", "/metrics", "/docs", DAYS_OF_RFM, f"{DAYS_OF_RFM}/2025-04-24?limit=1"],
+)
+def test_head_is_answered_as_get_is(client: TestClient, url: str):
+    head, get = client.head(url), client.get(url)
+    assert (head.status_code, get.status_code) == (200, 200)
+    assert head.headers["content-type"] == get.headers["content-type"]
+    assert client.delete(url).headers["allow"] == "GET, HEAD"
+
+
+def test_a_call_has_no_parameters(client: TestClient):
+    answer = client.post(f"{RFM}?bins=3", content=REQUESTS["customer_rfm"], headers=JSON)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == 'query.bins: wanted no parameters, found "3"'
+
+
+def test_a_file_may_have_more_rows_than_a_page(client: TestClient):
+    arrow = {"Accept": "application/vnd.apache.arrow.stream"}
+    url = "/api/v1/snapshots/customer_rfm/2025-04-24?limit=20000"
+    assert client.get(url, headers=arrow).status_code == 200
+
+
+def test_a_defect_is_a_500_that_tells_nothing_of_the_request(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(*_: object) -> None:
+        raise RuntimeError("customer 4711")
+
+    monkeypatch.setattr("abintel_pipeline.service.published.days", broken)
+    monkeypatch.setattr(client._transport, "raise_server_exceptions", False)
+    answer = client.get(DAYS_OF_RFM)
     assert answer.status_code == 500
     assert answer.json()["detail"] == "a defect in the service (RuntimeError)"
 

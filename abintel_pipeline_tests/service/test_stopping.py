@@ -1,14 +1,18 @@
 """A stop lets what has begun finish."""
 
+import contextlib
 import json
 import signal
+import socket
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 
-from abintel_pipeline_tests.service.serving import served
+from abintel_pipeline_tests.service.serving import Served, served
 
 CUSTOMERS = 20_000
 
@@ -47,3 +51,48 @@ def test_sigterm_finishes_what_was_begun_and_ends_with_0(tmp_path: Path):
         "recency_days": 22.0,
     }
     assert service.lines()[-1]["message"] == "stopped"
+
+
+@contextlib.contextmanager
+def dripping(service: Served) -> Iterator[socket.socket]:
+    """A request whose body comes by a byte now and then, and never ends."""
+    over = threading.Event()
+    head = (
+        "POST /api/v1/ai/customer_rfm HTTP/1.1\r\nHost: service\r\n"
+        "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+
+    def drip(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while not over.wait(0.05):
+                connection.sendall(b"1\r\n \r\n")
+
+    with service.connected() as connection:
+        connection.sendall(head.encode())
+        thread = threading.Thread(target=drip, args=(connection,))
+        thread.start()
+        try:
+            while b"in_flight 2.0" not in httpx.get(f"{service.url}/metrics").content:
+                time.sleep(0.01)
+            yield connection
+        finally:
+            over.set()
+            thread.join()
+
+
+def test_a_stop_waits_for_a_body_that_never_ends_no_longer_than_it_is_told(tmp_path: Path):
+    patient = {"service_body_seconds": "3600", "service_stop_seconds": "2"}
+    with served(tmp_path, "--insecure", **patient) as service, dripping(service):
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(30) == 0
+    assert service.lines()[-1]["message"] == "stopped"
+
+
+def test_a_second_sigterm_ends_it_at_once(tmp_path: Path):
+    patient = {"service_body_seconds": "3600", "service_stop_seconds": "3600"}
+    with served(tmp_path, "--insecure", **patient) as service, dripping(service):
+        service.process.send_signal(signal.SIGTERM)
+        while not any(line["message"] == "Shutting down" for line in service.lines()):
+            time.sleep(0.01)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(30) == 128 + signal.SIGTERM
