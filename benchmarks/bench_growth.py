@@ -1,5 +1,6 @@
 """Growth with the lines of one snapshot, and with the days of a range, against a straight line."""
 
+from benchmarks.bench_range import ALONE, RANGE
 from benchmarks.comparing import own_store, remove_stores
 from benchmarks.job import ChainJob
 from benchmarks.measuring import Entry, Figures, cases, figures, rounds
@@ -31,13 +32,12 @@ def by_lines(results: dict[str, Measured]) -> Growth:
 
 
 def by_days(results: dict[str, Measured]) -> Growth:
-    """The figures of a range for each number of days; one day is the one snapshot."""
-    growth = {1: figures(results["growth"].runs, lines=results["growth"].about["base"])}
-    if "range" in results:
-        runs = results["range"].runs
-        lengths = (int(days) for days in cases(runs, "days"))
-        growth |= {days: figures(runs, "pipeline", days=days) for days in lengths}
-    return growth
+    """The figures of a range for each number of days, and of its sample of days, each alone."""
+    if "range" not in results:
+        return {1: figures(results["growth"].runs, lines=results["growth"].about["base"])}
+    runs = results["range"].runs
+    lengths = (int(days) for days in cases(runs, "days"))
+    return {1: figures(runs, ALONE)} | {days: figures(runs, RANGE, days=days) for days in lengths}
 
 
 def tell(results: dict[str, Measured]) -> Section:

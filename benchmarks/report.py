@@ -55,7 +55,8 @@ def _page(sections: dict[str, Section], results: dict[str, Measured]) -> list[st
         "",
         "Each contender runs in a process of its own, in turns (A B A B …). Seconds are medians of"
         " the work, imports excluded; CPU seconds are of all cores; memory is the largest resident"
-        " size of the whole process in any run, in MB of 10⁶ bytes.",
+        " size of the whole process in any run, in MB of 10⁶ bytes. Parts run on different days and"
+        " beside other work: ratios hold within a part, seconds of two parts are not compared.",
         "",
         *table(["target", "asked", "measured", "met"], rows),
         "",
@@ -67,7 +68,8 @@ def _page(sections: dict[str, Section], results: dict[str, Measured]) -> list[st
             "",
             f"## {section.title}",
             "",
-            f"`{origin['command']}`, {origin['when']}",
+            f"`{origin['command']}`, {origin['when']}, load of the machine at its end"
+            f" {' '.join(map(str, origin['load']))}",
             "",
             *section.lines,
         ]
