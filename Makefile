@@ -1,4 +1,4 @@
-# make demo | make test | make test-spark | make test-slow | make ui | make bench
+# make demo | make test | make test-live | make test-spark | make test-slow | make ui | make bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ PORT ?= 3000
 # One more than there are cores: some tests wait for servers.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: demo test test-spark test-slow ui bench screenshots clean
+.PHONY: demo test test-live test-spark test-slow ui bench screenshots clean
 
 demo: $(VENV)/installed
 	@$(BIN)/abintel demo
@@ -21,6 +21,10 @@ test: $(VENV)/installed
 	@$(BIN)/lint-imports --no-logo --no-cache
 	@PYTEST_XDIST_AUTO_NUM_WORKERS=$(WORKERS) $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term
 
+# The demo, and what starts webservers, daemons and services and watches them from outside.
+test-live: $(VENV)/installed
+	@$(BIN)/python -m pytest -m live -n auto --dist loadfile
+
 # What docs/consuming.md says of Spark. Needs Java 17 or newer.
 test-spark: $(VENV)/installed
 	@command -v java >/dev/null || { echo "Java 17 or newer is needed: install your system's default-jre" >&2; exit 1; }
@@ -28,7 +32,7 @@ test-spark: $(VENV)/installed
 	  { echo "Spark could not be installed: is there a network to a package registry?" >&2; exit 1; }
 	@$(BIN)/python -m pytest -m spark abintel_pipeline_tests/test_docs.py
 
-# What takes minutes: a year backfilled from the UI, on a machine for itself; three times as many
+# What takes minutes: a year backfilled from the UI, on a machine for itself; six times as many
 # examples of what must always hold.
 test-slow: $(VENV)/installed
 	@$(BIN)/python -m pytest -m slow -s

@@ -24,7 +24,7 @@ from abintel_pipeline.settings import ENV_PREFIX
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 START_SECONDS = 120
-STOP_SECONDS = 60
+STOP_SECONDS = 180
 
 Found = TypeVar("Found")
 

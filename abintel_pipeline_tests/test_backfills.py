@@ -37,6 +37,8 @@ from abintel_pipeline_tests.servers import Servers, eventually
 from abintel_pipeline_tests.shop import Shop, days
 from abintel_pipeline_tests.test_checks import CHECKS, statuses
 
+pytestmark = pytest.mark.live
+
 DAYS = [str(day) for day in days("2025-01-01", "2025-01-12")]
 ALARMS = re.compile(r"^.*(?: - (?:WARNING|ERROR|CRITICAL) - |Traceback|Warning:).*$", re.MULTILINE)
 Checks = dict[tuple[str, str], dict[str, set[str]]]

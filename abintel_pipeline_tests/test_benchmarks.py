@@ -34,6 +34,7 @@ def tiny(tmp_path: Path) -> Plan:
     return Plan(folder=tmp_path, rounds=1, scale=0.0002)
 
 
+@pytest.mark.live
 def test_all_contenders_write_the_same_tables_and_the_report_tells_of_each(
     tiny: Plan, monkeypatch: pytest.MonkeyPatch
 ):
@@ -159,6 +160,7 @@ def test_what_verification_and_dagster_add_is_told_and_where_it_goes(tiny: Plan)
     )
 
 
+@pytest.mark.live
 @pytest.mark.parametrize(("number", "customers"), [(1, False), (2, True)])
 def test_formulas_snapshots_and_a_run_make_the_same_and_the_parts_of_the_run_are_timed(
     tmp_path: Path, number: int, customers: bool
@@ -230,6 +232,7 @@ def test_a_job_survives_its_trip_to_another_process(tmp_path: Path):
     assert JourneyJob.from_json(job.as_json()).place == tmp_path
 
 
+@pytest.mark.live
 def test_the_service_is_asked_and_the_report_tells_of_it(tiny: Plan):
     runs = [
         Run("msgspec alone", seconds=0.4, cpu_seconds=0.4, process_seconds=1.0, peak_mb=500.0),

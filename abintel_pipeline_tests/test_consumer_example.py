@@ -231,6 +231,7 @@ def runs_because(instance: dg.DagsterInstance, reason: str) -> list[tuple[str, s
     ]
 
 
+@pytest.mark.live
 def test_delivered_files_become_snapshots_and_then_the_consumers_assets_by_themselves(
     two_weeks: tuple[Settings, date, date], daemon: tuple[Path, dg.DagsterInstance]
 ):

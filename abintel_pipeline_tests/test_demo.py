@@ -48,6 +48,7 @@ def words(text: str) -> list[str]:
     return re.sub(r"[│┃━╇┼─]", " ", text).split()
 
 
+@pytest.mark.live
 def test_it_ends_with_what_the_readme_shows(demo: Demo):
     shown = re.search(r"```text\n(Snapshot of 2017-12-31.*?)```", README.read_text(), re.DOTALL)
     assert shown is not None
@@ -57,6 +58,7 @@ def test_it_ends_with_what_the_readme_shows(demo: Demo):
     assert "make ui" in demo.output
 
 
+@pytest.mark.live
 def test_every_line_is_accepted(demo: Demo):
     assert "1,469,307 lines written" in demo.output
     published = [
@@ -69,6 +71,7 @@ def test_every_line_is_accepted(demo: Demo):
     assert cents == demo.lines.cents.sum()
 
 
+@pytest.mark.live
 def test_dagster_has_the_snapshots_of_december(demo: Demo):
     with instance(demo.settings) as opened:
         made = opened.get_materialized_partitions(dg.AssetKey("customer_rfm"))
@@ -76,6 +79,7 @@ def test_dagster_has_the_snapshots_of_december(demo: Demo):
         assert len(opened.get_materialized_partitions(dg.AssetKey("raw_transactions"))) == 365
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("day", DAYS)
 def test_the_features_are_pandas_own(demo: Demo, day: str):
     got = read_snapshot("customer_features", day, settings=demo.settings)
@@ -89,6 +93,7 @@ def test_the_features_are_pandas_own(demo: Demo, day: str):
     assert set(got.loyalty_score) == {0.0}
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("day", DAYS)
 def test_the_loyalty_scores_are_exact(demo: Demo, day: str):
     cohort = features(demo.lines, day)
@@ -115,6 +120,7 @@ def test_the_loyalty_scores_are_exact(demo: Demo, day: str):
     assert summary.top_decile_threshold == pytest.approx(np.quantile(expected, 0.9), abs=5.1e-7)
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("day", DAYS)
 def test_the_rfm_is_numpys(demo: Demo, day: str):
     cohort = features(demo.lines, day)

@@ -33,6 +33,8 @@ from abintel_pipeline_tests.servers import (
 )
 from abintel_pipeline_tests.shop import Shop, days
 
+pytestmark = pytest.mark.live
+
 DAYS = [str(one) for one in days("2025-01-01", "2025-01-30")]
 RUNS = "{ runsOrError { ... on Runs { results { id status tags { key value } } } } }"
 

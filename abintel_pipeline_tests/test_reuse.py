@@ -247,6 +247,7 @@ def dg_command(project: Path, *words: str, memory: str = "512MB", code: int = 0)
     return ran.stdout + ran.stderr
 
 
+@pytest.mark.live
 def test_the_component_is_listed_scaffolded_checked_and_materialized(project: Path):
     assert "abintel_pipeline.CustomerSnapshots" in dg_command(project, "list", "components")
     dg_command(project, "scaffold", "defs", "abintel_pipeline.CustomerSnapshots", "east")

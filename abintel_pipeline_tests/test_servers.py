@@ -71,6 +71,7 @@ def assert_quiet(log: Path) -> None:
     assert OURS.findall(text) == []
 
 
+@pytest.mark.live
 @pytest.mark.parametrize(
     "command", [("dagster-webserver", "-w", "workspace.yaml"), ("dg", "dev")], ids=" ".join
 )
@@ -88,6 +89,7 @@ def test_the_code_location_loads(
     assert_quiet(log)
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_the_ui_runs_webserver_and_daemon_on_loopback(
     environment: dict[str, str], tmp_path: Path, stop: int
@@ -143,6 +145,7 @@ def test_a_taken_port_is_said_in_a_sentence():
     assert f"port {port} on 127.0.0.1 is taken: choose another" in result.stderr
 
 
+@pytest.mark.live
 def test_dg_checks_the_definitions(environment: dict[str, str]):
     checked = subprocess.run(
         [BIN / "dg", "check", "defs"],

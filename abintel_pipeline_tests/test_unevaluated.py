@@ -149,6 +149,7 @@ def history(
             storage.dispose()
 
 
+@pytest.mark.live
 def test_the_histories_on_disk_know_what_is_left_out(
     delivered: Shop, history: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ):

@@ -44,13 +44,13 @@ THOROUGH = "thorough"
 def reproducible(max_examples: int) -> settings:
     """Hypothesis settings of a test that runs an engine: the same examples in every run.
 
-    Compiling a formula takes most of an example's time, so the everyday suite tries a third of
+    Compiling a formula takes most of an example's time, so the everyday suite tries a sixth of
     them.
     """
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
     thorough = settings.get_current_profile_name() == THOROUGH
     return settings(
-        max_examples=max_examples if thorough else -(-max_examples // 3),
+        max_examples=max_examples if thorough else -(-max_examples // 6),
         deadline=None,
         derandomize=True,
         database=None,

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from abintel_pipeline_tests.service.serving import add_credentials, publish, served
 
 SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
@@ -13,6 +15,7 @@ UNSAYABLE = "positive_data_acceptance"
 unique, a date not after another field, or thresholds of which the lowest is 0."""
 
 
+@pytest.mark.live
 def test_schemathesis_finds_nothing(tmp_path: Path):
     publish(tmp_path / "data", ["2025-04-24"])
     headers = add_credentials(tmp_path / "credentials.json")
