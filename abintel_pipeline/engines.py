@@ -4,7 +4,7 @@ Nothing here knows what is computed. Another engine that Ibis speaks can run the
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from typing import cast
@@ -62,9 +62,27 @@ def bind_day(cursor: duckdb.DuckDBPyConnection, day: date) -> None:
     cursor.execute(f"SET VARIABLE bound_day = DATE '{day}'")
 
 
+def bound_figures(figures: ir.Table) -> dict[str, ir.FloatingScalar]:
+    """Whichever numbers are bound by the names of these columns when a query with them runs."""
+    names = (name for name in figures.columns if name != "snapshot_date")
+    return {name: cast(ir.FloatingScalar, _number(name)) for name in names}
+
+
+def bind_figures(cursor: duckdb.DuckDBPyConnection, figures: Mapping[str, float | None]) -> None:
+    """From now on, for this cursor alone, the `bound_figures` are these numbers."""
+    for name, figure in figures.items():
+        value = "NULL" if figure is None else repr(repr(figure))
+        cursor.execute(f"SET VARIABLE {name} = {value}::DOUBLE")
+
+
 @ibis.udf.scalar.builtin(name="getvariable")  # type: ignore[untyped-decorator]
 def _variable(variable: str) -> date:
     """DuckDB's own: a constant by the time that a query is planned."""
+    raise NotImplementedError(variable)
+
+
+@ibis.udf.scalar.builtin(name="getvariable")  # type: ignore[untyped-decorator]
+def _number(variable: str) -> float:
     raise NotImplementedError(variable)
 
 

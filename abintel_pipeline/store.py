@@ -153,10 +153,20 @@ class SnapshotStore:
         connection = rows.get_backend()
         return self.writing(connection, table, rows, rules)(native(connection), folder, day)
 
-    def writing(self, connection: Backend, table: Table, rows: ir.Table, rules: Rules) -> Write:
+    def writing(
+        self,
+        connection: Backend,
+        table: Table,
+        rows: ir.Table,
+        rules: Rules,
+        *,
+        in_order: bool = False,
+    ) -> Write:
         """`stage`, compiled and yet to be run: on the connection or a cursor of it, for any day.
 
-        `rows` may stand on a `view_of_day`.
+        `rows` may stand on a `view_of_day`. `in_order`: they are the rows of such a view, which an
+        engine gives in their order as long as none is joined, left out or counted; sorting costs
+        more than all else. Verification sees that it is so.
         """
         schema = {f.name: f.type for f in table.schema if f.name != table.partition_column}
         typed = rows.select(
@@ -165,7 +175,7 @@ class SnapshotStore:
                 for name, dtype in _ibis_types(schema).items()
             }
         )
-        if table.order:
+        if table.order and not in_order:
             typed = typed.order_by(list(table.order))
         query = connection.compile(typed)
 
@@ -233,15 +243,35 @@ def scan(connection: Backend, table: Table, paths: list[Path]) -> ir.Table:
     return connection.table(name).select(*table.schema.names)
 
 
-def view_of_day(table: Table) -> ir.Table:
-    """The rows of whichever day is bound when a query on it runs: compiled once for many days."""
-    return ibis.table(ibis.schema(table.schema), name=f"{table.name}_of_day")
+def view_of_day(table: Table, *others: Table) -> ir.Table:
+    """The rows of whichever day is bound when a query on it runs: compiled once for many days.
+
+    With `others`, tables of the same customers in the same order, each row has theirs beside it;
+    of a column that both have, the other's. Whether they are the same is for the caller to see.
+    """
+    fields = {field.name: field for one in (table, *others) for field in one.schema}
+    return ibis.table(ibis.schema(pa.schema(fields.values())), name=f"{table.name}_of_day")
 
 
-def bind_file(cursor: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
-    """From now on, for this cursor alone, the table's `view_of_day` is that file."""
+def bind_files(
+    cursor: duckdb.DuckDBPyConnection, table: Table, path: Path, *others: tuple[Table, Path]
+) -> None:
+    """From now on, for this cursor alone, the table's `view_of_day` is that file, beside others."""
+    query = _select(table, [path])
+    for other, place in others:
+        own = [name for name in other.schema.names if name not in _keys(table)]
+        known = [name for name in own if name in table.schema.names]
+        hidden = f"EXCLUDE ({', '.join(known)})" if known else ""
+        query = (
+            f"SELECT one.* {hidden}, other.* FROM ({query}) one"
+            f" POSITIONAL JOIN (SELECT {', '.join(own)} FROM ({_select(other, [place])})) other"
+        )
     view = view_of_day(table).get_name()
-    cursor.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {_select(table, [path])}")
+    cursor.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {query}")
+
+
+def _keys(table: Table) -> set[str]:
+    return {table.partition_column, *table.order}
 
 
 def _select(table: Table, paths: list[Path]) -> str:

@@ -4,24 +4,33 @@ What `snapshots` adds to it is the verification, and what holds its steps togeth
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract import TABLES, Table
-from abintel_pipeline.engines import bind_day, bound_day, engine, kept, native
+from abintel_pipeline.engines import (
+    bind_day,
+    bind_figures,
+    bound_day,
+    bound_figures,
+    engine,
+    kept,
+    native,
+)
 from abintel_pipeline.metrics.features import customer_features
 from abintel_pipeline.metrics.in_force import lines_in_force, lines_in_window, window_start
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_bounds, loyalty_summary
-from abintel_pipeline.metrics.rfm import customer_rfm, rfm_cuts, rfm_thresholds
+from abintel_pipeline.metrics.rfm import rfm_beside_loyalty, rfm_cuts, rfm_thresholds
 from abintel_pipeline.metrics.states import Span, customer_changes, customer_states, features_on
 from abintel_pipeline.settings import Rules
-from abintel_pipeline.store import SnapshotStore, Staged, bind_file, scan, view_of_day
+from abintel_pipeline.store import SnapshotStore, Staged, Write, bind_files, scan, view_of_day
 from benchmarks.in_pipeline import settings
 from benchmarks.job import ChainJob
 
@@ -32,6 +41,7 @@ FEATURES, RFM, THRESHOLDS = (
 LOYALTY, SUMMARY = TABLES["customer_loyalty"], TABLES["loyalty_summary"]
 WRITERS = 2
 """Files that are written at a time, as `snapshots` does."""
+Bind = Callable[[duckdb.DuckDBPyConnection, date], None]
 
 
 @dataclass(frozen=True)
@@ -46,15 +56,28 @@ class Work:
     def read(self, table: Table, days: list[date]) -> ir.Table:
         return self.store.read(self.connection, table, days)
 
-    def stage(self, folder: Path, table: Table, rows: ir.Table, *needed: Table) -> list[Staged]:
-        """A file per day of `rows` on the bound day, which read `needed` of that day."""
-        write = self.store.writing(self.connection, table, rows, self.rules)
+    def stage(self, folder: Path, table: Table, rows: ir.Table) -> list[Staged]:
+        """A file per day of `rows` on the bound day."""
+        return self._stage(self.store.writing(self.connection, table, rows, self.rules), folder)
 
+    def stage_rows(
+        self, folder: Path, table: Table, rows: ir.Table, *needed: Table, figures: ir.Table
+    ) -> list[Staged]:
+        """A file per day of `rows` on what is published of `needed`, and that day's figures."""
+        write = self.store.writing(self.connection, table, rows, self.rules, in_order=True)
+        known = {row.pop("snapshot_date"): row for row in figures.to_pyarrow().to_pylist()}
+
+        def bind(cursor: duckdb.DuckDBPyConnection, day: date) -> None:
+            one, *others = ((one, self.store.path(one, day)) for one in needed)
+            bind_files(cursor, *one, *others)
+            bind_figures(cursor, known[day])
+
+        return self._stage(write, folder, bind)
+
+    def _stage(self, write: Write, folder: Path, bind: Bind = bind_day) -> list[Staged]:
         def one(day: date) -> Staged:
             with native(self.connection).cursor() as cursor:
-                bind_day(cursor, day)
-                for other in needed:
-                    bind_file(cursor, other, self.store.path(other, day))
+                bind(cursor, day)
                 return write(cursor, folder, day)
 
         with ThreadPoolExecutor(WRITERS) as pool:
@@ -109,8 +132,8 @@ def loyalty(work: Work, folder: Path) -> Iterator[tuple[Staged, ...]]:
     """Scores of each day and their summaries."""
     of_days = work.read(FEATURES, work.days)
     with kept(work.connection, loyalty_bounds(of_days, work.rules)) as bounds:
-        rows = customer_loyalty(view_of_day(FEATURES), work.rules, bounds=bounds)
-        scored = work.stage(folder, LOYALTY, rows, FEATURES)
+        rows = customer_loyalty(view_of_day(FEATURES), work.rules, bounds=bound_figures(bounds))
+        scored = work.stage_rows(folder, LOYALTY, rows, FEATURES, figures=bounds)
         written = scan(work.connection, LOYALTY, [one.path for one in scored])
         summaries = loyalty_summary(of_days, written, work.rules, bounds=bounds)
         yield from zip(scored, work.stage_small(folder, SUMMARY, summaries), strict=True)
@@ -119,8 +142,8 @@ def loyalty(work: Work, folder: Path) -> Iterator[tuple[Staged, ...]]:
 def rfm(work: Work, folder: Path) -> Iterator[tuple[Staged, ...]]:
     """Scores of each day and the thresholds they come from."""
     with kept(work.connection, rfm_cuts(work.read(FEATURES, work.days), work.rules)) as cuts:
-        of_day, loyalty_of_day = view_of_day(FEATURES), view_of_day(LOYALTY)
-        rows = customer_rfm(of_day, loyalty_of_day, work.rules, cuts=cuts)
-        scored = work.stage(folder, RFM, rows, FEATURES, LOYALTY)
+        of_day = view_of_day(FEATURES, LOYALTY)
+        rows = rfm_beside_loyalty(of_day, work.rules, cuts=bound_figures(cuts))
+        scored = work.stage_rows(folder, RFM, rows, FEATURES, LOYALTY, figures=cuts)
         thresholds = work.stage_small(folder, THRESHOLDS, rfm_thresholds(cuts, work.rules))
         yield from zip(scored, thresholds, strict=True)

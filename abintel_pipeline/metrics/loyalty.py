@@ -13,6 +13,7 @@ from typing import cast
 import ibis
 import ibis.expr.types as ir
 
+from abintel_pipeline.metrics.cohorts import Figures, beside
 from abintel_pipeline.metrics.rounding import (
     float64,
     half_up,
@@ -33,7 +34,7 @@ UNDECIDED = 0.5
 
 
 def customer_loyalty(
-    features: ir.Table, rules: Rules, *, bounds: ir.Table | None = None
+    features: ir.Table, rules: Rules, *, bounds: Figures | None = None
 ) -> ir.Table:
     """One row per (snapshot_date, customer_id): the `customer_loyalty` table.
 
@@ -46,7 +47,7 @@ def customer_loyalty(
     Source: customer_loyalty document, "Min-max weighted loyalty index".
     """
     bounds = loyalty_bounds(features, rules) if bounds is None else bounds
-    rows = features.join(bounds, "snapshot_date")
+    rows = beside(features, bounds)
     weighted = _sum(_weight(rows, m, rules) * _scaled(rows, m) for m in METRICS)
     weights = _sum(_weight(rows, m, rules) for m in METRICS)
     score = ibis.ifelse(weights > 0, weighted / weights.nullif(float64(0.0)), float64(UNDECIDED))

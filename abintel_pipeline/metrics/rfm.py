@@ -10,43 +10,46 @@ import ibis
 import ibis.expr.types as ir
 
 from abintel_pipeline.contract.rfm import RFM_METRICS, TIERS
+from abintel_pipeline.metrics.cohorts import Figures, beside
 from abintel_pipeline.metrics.rounding import float64, nearest_whole, quantile_of_whole
 from abintel_pipeline.settings import Rules
 
 THRESHOLD_PLACES = 6
 TOTAL_CUTS = {"p70": 0.70, "p45": 0.45, "p20": 0.20}
 """Cuts of the totals between Loyal, Potential, Promising and At-Risk."""
+LOYALTY = ("loyalty_score", "segment")
 
 
-def customer_rfm(
-    features: ir.Table, loyalty: ir.Table, rules: Rules, *, cuts: ir.Table | None = None
-) -> ir.Table:
+def customer_rfm(features: ir.Table, loyalty: ir.Table, rules: Rules) -> ir.Table:
     """One row per (snapshot_date, customer_id): the `customer_rfm` table.
 
     Frequency and monetary score 1 + #(threshold < x), recency 1 + #(threshold >= x): equal
     customers get equal scores, and nobody passes a threshold by being on it.
 
-    `cuts` are the `rfm_cuts` of the features, for a caller who has them at hand.
-
     Source: customer_rfm document, "Calculated Metrics" and "Tier Mapping".
     """
-    joined = _tiered(features, rules, cuts).join(loyalty, ["snapshot_date", "customer_id"])
-    return joined.select(
-        **_documented(joined, rules.bins),
-        loyalty_score=joined.loyalty_score,
-        segment=joined.segment,
-    )
+    known = features.drop("loyalty_score").join(loyalty, ["snapshot_date", "customer_id"])
+    return rfm_beside_loyalty(known, rules, cuts=rfm_cuts(features, rules))
 
 
-def rfm_scores(features: ir.Table, rules: Rules, *, cuts: ir.Table | None = None) -> ir.Table:
-    """One row per (snapshot_date, customer_id): the `customer_rfm` table without its loyalty."""
-    rows = _tiered(features, rules, cuts)
-    return rows.select(**_documented(rows, rules.bins))
+def rfm_beside_loyalty(features: ir.Table, rules: Rules, *, cuts: Figures) -> ir.Table:
+    """`customer_rfm` where each customer's features have its `customer_loyalty` beside them.
+
+    Their `loyalty_score` and `segment` are those of that table. `cuts` are the `rfm_cuts` of the
+    features.
+    """
+    return _tiered(features, rules, cuts, *LOYALTY)
 
 
-def _tiered(features: ir.Table, rules: Rules, cuts: ir.Table | None) -> ir.Table:
-    rows = _scored(features, rfm_cuts(features, rules) if cuts is None else cuts, rules)
-    return rows.mutate(rfm_tier=tier_of(rows, rules.bins))
+def rfm_scores(features: ir.Table, rules: Rules, *, cuts: Figures) -> ir.Table:
+    """`customer_rfm` without what it has of `customer_loyalty`; `cuts` as above."""
+    return _tiered(features, rules, cuts)
+
+
+def _tiered(features: ir.Table, rules: Rules, cuts: Figures, *also: str) -> ir.Table:
+    rows = _scored(features, cuts, rules, *TOTAL_CUTS, *also)
+    rows = rows.mutate(rfm_tier=tier_of(rows, rules.bins))
+    return rows.select(**_documented(rows, rules.bins), **{name: rows[name] for name in also})
 
 
 def _documented(rows: ir.Table, bins: int) -> dict[str, ir.Value]:
@@ -183,9 +186,9 @@ def rfm_metric_cuts(features: ir.Table, rules: Rules) -> ir.Table:
     )
 
 
-def _scored(features: ir.Table, cuts: ir.Table, rules: Rules) -> ir.Table:
-    """The three metrics, their scores and total per customer, with the totals' cuts if known."""
-    rows = features.join(cuts, "snapshot_date")
+def _scored(features: ir.Table, cuts: Figures, rules: Rules, *also: str) -> ir.Table:
+    """The three metrics, their scores and total per customer, and other columns of either."""
+    rows = beside(features, cuts)
     steps = range(1, rules.bins)
 
     def passed(metric: str, value: ir.NumericValue) -> ir.IntegerValue:
@@ -205,7 +208,7 @@ def _scored(features: ir.Table, cuts: ir.Table, rules: Rules) -> ir.Table:
         recency_score=passed("recency", rows.recency_days),
         frequency_score=passed("frequency", rows.visit_frequency),
         monetary_score=passed("monetary", rows.purchase_total),
-        **{name: rows[name] for name in TOTAL_CUTS if name in cuts.columns},
+        **{name: rows[name] for name in also},
     )
     total = scored.recency_score + scored.frequency_score + scored.monetary_score
     return scored.mutate(rfm_total=total.cast("int32"))

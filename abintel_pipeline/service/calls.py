@@ -1,15 +1,14 @@
 """The three documented calls: a request's JSON in, its response out, by the pipeline's formulas."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 from pydantic import ValidationError
 
+from abintel_pipeline.ahead import ahead
 from abintel_pipeline.service import plan_tables
 from abintel_pipeline.service.decoding import FEATURES, LOYALTY, RFM, Body, Chunk, DecodedRequest
 from abintel_pipeline.service.documents import (
@@ -36,9 +35,6 @@ ALONE = 1_000_000
 
 Cohort = tuple[Rules, list[str], list[pa.Table]]
 """The rules to score it by, its customers' ids, and their features."""
-
-In = TypeVar("In")
-Out = TypeVar("Out")
 
 
 class Calls:
@@ -161,8 +157,9 @@ class Calls:
             enforcement.tell(found)
             return features if enforcement.clean else None
 
-        in_turn = _alternating if request.size <= ALONE else _ahead
-        for chunk, features in in_turn(made, request.chunks()):
+        alone, chunks = request.size <= ALONE, request.chunks()
+        in_turn = ((one, made(one)) for one in chunks) if alone else ahead(made, chunks, 1)
+        for chunk, features in in_turn:
             if features is not None:
                 yield chunk, features
 
@@ -176,20 +173,3 @@ def _unusable(error: ValidationError, request: DecodedRequest) -> list[Fault]:
         wanted = wanted.replace("Input should be ", "a number ")
         found.append(Fault(place_of(path), wanted, request.found(path)))
     return found
-
-
-def _alternating(work: Callable[[In], Out], items: Iterable[In]) -> Iterator[tuple[In, Out]]:
-    return ((item, work(item)) for item in items)
-
-
-def _ahead(work: Callable[[In], Out], items: Iterable[In]) -> Iterator[tuple[In, Out]]:
-    """Each item and what the work makes of it, in order, while the next item is made."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting: deque[tuple[In, Future[Out]]] = deque()
-        for item in items:
-            waiting.append((item, pool.submit(work, item)))
-            if len(waiting) > 1:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        for first, future in waiting:
-            yield first, future.result()

@@ -1,19 +1,19 @@
 """How a step's files are written, two at a time, and published day by day."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import duckdb
 import ibis.expr.types as ir
 
+from abintel_pipeline.ahead import ahead
 from abintel_pipeline.contract import Table
-from abintel_pipeline.engines import bind_day, bound_day, kept, native
+from abintel_pipeline.engines import bind_day, bind_figures, bound_day, kept, native
 from abintel_pipeline.snapshots.step import StepContext
 from abintel_pipeline.snapshots.unchanged import Unchanged
-from abintel_pipeline.store import Staged, bind_file
+from abintel_pipeline.store import Staged, Write, bind_files
 from abintel_pipeline.verification import verified
 
 WRITERS = 2
@@ -23,24 +23,43 @@ OnCursor = Callable[[duckdb.DuckDBPyConnection], Staged]
 
 
 def writing(
-    step: StepContext, folder: Path, table: Table, rows: ir.Table, days: list[date], *needed: Table
+    step: StepContext, folder: Path, table: Table, rows: ir.Table, days: list[date]
 ) -> Iterator[OnCursor]:
-    """Write each day's file from one query, compiled once, on the `bound_day`.
-
-    `needed` are the tables of which it reads the day's published file, each as its `view_of_day`.
-    """
+    """Write each day's file from one query, compiled once, on the `bound_day`."""
     write = step.store.writing(step.connection, table, rows, step.rules)
+    return (partial(_of_day, write, folder, day) for day in days)
 
-    def on_cursor(day: date) -> OnCursor:
-        def run(cursor: duckdb.DuckDBPyConnection) -> Staged:
-            bind_day(cursor, day)
-            for one in needed:
-                bind_file(cursor, one, step.store.path(one, day))
-            return write(cursor, folder, day)
 
-        return run
+def writing_rows(
+    step: StepContext,
+    folder: Path,
+    table: Table,
+    rows: ir.Table,
+    days: list[date],
+    *needed: Table,
+    figures: ir.Table,
+) -> Iterator[OnCursor]:
+    """Write each day's file from one query, compiled once, a row for each of the published rows.
 
-    return map(on_cursor, days)
+    `rows` are made of the `view_of_day` of the tables `needed` and of the day's `bound_figures`:
+    `figures` has a row for each day that has any customer.
+    """
+    write = step.store.writing(step.connection, table, rows, step.rules, in_order=True)
+    names = [name for name in figures.columns if name != "snapshot_date"]
+    known = {row["snapshot_date"]: row for row in figures.to_pyarrow().to_pylist()}
+
+    def of_day(day: date, cursor: duckdb.DuckDBPyConnection) -> Staged:
+        one, *others = ((one, step.store.path(one, day)) for one in needed)
+        bind_files(cursor, *one, *others)
+        bind_figures(cursor, {name: known.get(day, {}).get(name) for name in names})
+        return write(cursor, folder, day)
+
+    return (partial(of_day, day) for day in days)
+
+
+def _of_day(write: Write, folder: Path, day: date, cursor: duckdb.DuckDBPyConnection) -> Staged:
+    bind_day(cursor, day)
+    return write(cursor, folder, day)
 
 
 def stage_all(step: StepContext, writes: Iterable[OnCursor]) -> Iterator[Staged]:
@@ -54,14 +73,7 @@ def stage_all(step: StepContext, writes: Iterable[OnCursor]) -> Iterator[Staged]
         with connection.cursor() as cursor:
             return write(cursor)
 
-    with ThreadPoolExecutor(WRITERS) as pool:
-        ahead: deque[Future[Staged]] = deque()
-        for write in writes:
-            ahead.append(pool.submit(with_cursor, write))
-            if len(ahead) > WRITERS:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+    return (staged for _, staged in ahead(with_cursor, writes, WRITERS))
 
 
 def publish_with(

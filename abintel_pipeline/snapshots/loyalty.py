@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import partial
 
-from abintel_pipeline.engines import kept
+from abintel_pipeline.engines import bound_figures, kept
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_bounds, loyalty_summary
 from abintel_pipeline.snapshots.chunks import chunk_by_chunk, cohorts
-from abintel_pipeline.snapshots.files import publish_with, stage_all, writing
+from abintel_pipeline.snapshots.files import publish_with, stage_all, writing_rows
 from abintel_pipeline.snapshots.step import (
     CUSTOMER_FEATURES,
     CUSTOMER_LOYALTY,
@@ -43,8 +43,11 @@ def _scored(
     store, connection, rules = step.store, step.connection, step.rules
     features = store.read(connection, CUSTOMER_FEATURES, days)
     with kept(connection, loyalty_bounds(features, rules)) as bounds, store.staging() as folder:
-        rows = customer_loyalty(view_of_day(CUSTOMER_FEATURES), rules, bounds=bounds)
-        writes = writing(step, folder, CUSTOMER_LOYALTY, rows, days, CUSTOMER_FEATURES)
+        of_day = view_of_day(CUSTOMER_FEATURES)
+        rows = customer_loyalty(of_day, rules, bounds=bound_figures(bounds))
+        writes = writing_rows(
+            step, folder, CUSTOMER_LOYALTY, rows, days, CUSTOMER_FEATURES, figures=bounds
+        )
         scored = list(stage_all(step, writes))
         loyalty = scan(connection, CUSTOMER_LOYALTY, [one.path for one in scored])
         summaries = loyalty_summary(features, loyalty, rules, bounds=bounds)

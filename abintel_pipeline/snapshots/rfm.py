@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import partial
 
-from abintel_pipeline.engines import kept
-from abintel_pipeline.metrics.rfm import customer_rfm, rfm_cuts, rfm_thresholds
+from abintel_pipeline.engines import bound_figures, kept
+from abintel_pipeline.metrics.rfm import rfm_beside_loyalty, rfm_cuts, rfm_thresholds
 from abintel_pipeline.snapshots.chunks import chunk_by_chunk, cohorts
-from abintel_pipeline.snapshots.files import publish_with, stage_all, writing
+from abintel_pipeline.snapshots.files import publish_with, stage_all, writing_rows
 from abintel_pipeline.snapshots.step import (
     CUSTOMER_FEATURES,
     CUSTOMER_LOYALTY,
@@ -49,9 +49,8 @@ def _scored(
     store, connection, rules = step.store, step.connection, step.rules
     features = store.read(connection, CUSTOMER_FEATURES, days)
     with kept(connection, rfm_cuts(features, rules)) as cuts, store.staging() as folder:
-        of_day, loyalty_of_day = view_of_day(CUSTOMER_FEATURES), view_of_day(CUSTOMER_LOYALTY)
-        rows = customer_rfm(of_day, loyalty_of_day, rules, cuts=cuts)
-        writes = writing(step, folder, CUSTOMER_RFM, rows, days, *NEEDED)
+        rows = rfm_beside_loyalty(view_of_day(*NEEDED), rules, cuts=bound_figures(cuts))
+        writes = writing_rows(step, folder, CUSTOMER_RFM, rows, days, *NEEDED, figures=cuts)
         scored = list(stage_all(step, writes))
         thresholds = rfm_thresholds(cuts, rules)
         yield from publish_with(

@@ -7,11 +7,13 @@ taken in batches, and a batch costs one query per question, however many days ar
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
+from itertools import groupby
 
 import duckdb
 import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend
 
+from abintel_pipeline.ahead import ahead
 from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.engines import native
 from abintel_pipeline.findings import Figure, Finding, VerificationFailed
@@ -29,10 +31,14 @@ from abintel_pipeline.verification.summary import summary_adds_up
 BATCH_ROWS = 2_000_000
 BATCH_DAYS = 100
 """So many customers, or days, wait for each other to be looked at in one go."""
+LOOKING = 2
+"""Questions that are asked at a time: DuckDB compares rows with their neighbours on one core."""
 
 Day = tuple[Staged, ...]
 """The tables that a step makes of one day, the table of customers first."""
 Figures = dict[tuple[str, date], dict[str, Figure]]
+Answer = tuple[list[Finding], Figures]
+Question = Callable[[duckdb.DuckDBPyConnection], Answer]
 
 
 def verified(connection: Backend, store: SnapshotStore, made: Iterable[Day]) -> Iterator[Day]:
@@ -41,9 +47,7 @@ def verified(connection: Backend, store: SnapshotStore, made: Iterable[Day]) -> 
     Raises VerificationFailed, at the end, telling of those that didn't: they stay unpublished.
     """
     refused: list[Finding] = []
-    for batch in _batches(made):
-        with native(connection).cursor() as cursor:
-            findings, figures = _looked_at(cursor, store, batch)
+    for batch, findings, figures in _looked_at(connection, store, made):
         for day in batch:
             own = [one for one in findings if one.day == day[0].day]
             if all(one.passed for one in own):
@@ -65,9 +69,7 @@ def verified_again(
     there = [day for day in days if all(store.path(table, day).is_file() for table in needed)]
     made = (tuple(_published(store, table, day) for table in tables) for day in there)
     found = []
-    for batch in _batches(made):
-        with native(connection).cursor() as cursor:
-            findings, _ = _looked_at(cursor, store, batch)
+    for batch, findings, _ in _looked_at(connection, store, made):
         found += [one for day in batch for staged in day for one in _own(staged, findings)]
     return found
 
@@ -101,19 +103,48 @@ def _own(staged: Staged, findings: list[Finding]) -> tuple[Finding, ...]:
 
 
 def _looked_at(
-    connection: duckdb.DuckDBPyConnection, store: SnapshotStore, batch: list[Day]
-) -> tuple[list[Finding], Figures]:
-    findings = [
-        finding for staged in zip(*batch, strict=True) for finding in _contract(connection, staged)
-    ]
-    customers = [day[0] for day in batch]
+    connection: Backend, store: SnapshotStore, made: Iterable[Day]
+) -> Iterator[tuple[list[Day], list[Finding], Figures]]:
+    """Batches of days, in order, and what is found in them, while the next are being made."""
+
+    def answered(asked: tuple[list[Day], Question]) -> Answer:
+        with native(connection).cursor() as cursor:
+            return asked[1](cursor)
+
+    def asked() -> Iterator[tuple[list[Day], Question]]:
+        for batch in _batches(made):
+            for question in _questions(store, batch):
+                yield batch, question
+
+    answers = ahead(answered, asked(), LOOKING)
+    for _, of_batch in groupby(answers, key=lambda pair: id(pair[0][0])):
+        findings: list[Finding] = []
+        figures: Figures = {}
+        for (batch, _question), (found, told) in of_batch:  # noqa: B007
+            findings += found
+            figures |= told
+        yield batch, findings, figures
+
+
+def _questions(store: SnapshotStore, batch: list[Day]) -> Iterator[Question]:
+    tables = list(zip(*batch, strict=True))
+    customers = tables[0]
     name = customers[0].table.name
-    findings += _customers(connection, store, customers, MADE_FROM[name])
-    if name not in MORE:
-        return findings, {}
-    table, look = MORE[name]
-    more, figures = look(connection, *zip(*batch, strict=True))
-    return findings + more, {(table, day): told for day, told in figures.items()}
+
+    def ids(cursor: duckdb.DuckDBPyConnection) -> Answer:
+        return list(_customers(cursor, store, customers, MADE_FROM[name])), {}
+
+    def contract(cursor: duckdb.DuckDBPyConnection) -> Answer:
+        return [finding for staged in tables for finding in _contract(cursor, staged)], {}
+
+    def more(cursor: duckdb.DuckDBPyConnection) -> Answer:
+        table, look = MORE[name]
+        findings, figures = look(cursor, *tables)
+        return findings, {(table, day): told for day, told in figures.items()}
+
+    yield from (contract, ids)
+    if name in MORE:
+        yield more
 
 
 def _contract(connection: duckdb.DuckDBPyConnection, staged: Sequence[Staged]) -> Iterator[Finding]:

@@ -174,12 +174,12 @@ def test_a_customer_lost_or_added_is_named(published: Shop, step: str) -> None:
 
 
 def test_features_made_again_with_other_customers_stop_rfm(published: Shop) -> None:
-    """Loyalty stayed as it was: a join would have lost the new customer without a word."""
+    """Loyalty stayed as it was: it has no score for the new customer."""
     before = published.bytes_of("customer_rfm", ON)
     published.deliver(ON, f"K,T,{ON},5.00,P1", *(f"{c},U,{ON},0.00,P1" for c in "FGHIJ"))
     published.take_in(ON)
     list(features_snapshots(published.step, [day(ON)]))
-    with pytest.raises(VerificationFailed, match="customer_features only, such as K"):
+    with pytest.raises(VerificationFailed, match="customer_rfm only, such as K"):
         rfm_snapshot(published.step, day(ON))
     assert published.bytes_of("customer_rfm", ON) == before
 
