@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -387,11 +388,14 @@ def test_a_batch_of_days_costs_as_many_queries_as_one_day(
             counted.clear()
         return found
 
-    looked = verified.__globals__["_looked_at"]
+    questions = verified.__globals__["_questions"]
 
-    def counting(connection: Any, *arguments: Any) -> Any:
-        counted.append(Counted(connection))
-        return looked(counted[-1], *arguments)
+    def counting(*arguments: Any) -> Any:
+        def asked(question: Any, cursor: duckdb.DuckDBPyConnection) -> Any:
+            counted.append(Counted(cursor))
+            return question(counted[-1])
 
-    monkeypatch.setitem(verified.__globals__, "_looked_at", counting)
+        return (partial(asked, question) for question in questions(*arguments))
+
+    monkeypatch.setitem(verified.__globals__, "_questions", counting)
     assert queries(10) == queries(1)
