@@ -113,7 +113,8 @@ def _spread(loyalty: ir.Table, rules: Rules) -> ir.Table:
 
 
 def _score_quantile(points: ir.IntegerColumn, share: float) -> ir.FloatingValue:
-    return quantile_of_whole(points.quantile(share).cast("float64"), SCORE_PLACES, SUMMARY_PLACES)
+    quantile = points.quantile(share).cast("float64")
+    return quantile_of_whole(quantile, float64(10.0**SCORE_PLACES), SUMMARY_PLACES)
 
 
 def loyalty_bounds(features: ir.Table, rules: Rules) -> ir.Table:
@@ -137,8 +138,9 @@ def loyalty_bounds(features: ir.Table, rules: Rules) -> ir.Table:
 
 
 def _percentile(values: ir.FloatingColumn, percent: float, decimals: int) -> ir.FloatingValue:
-    whole = nearest_whole(values * float64(10.0**decimals))
-    return quantile_of_whole(whole.quantile(percent / 100), decimals, SUMMARY_PLACES)
+    units = float64(10.0**decimals)
+    whole = nearest_whole(values * units)
+    return quantile_of_whole(whole.quantile(percent / 100), units, SUMMARY_PLACES)
 
 
 def _weight(rows: ir.Table, metric: str, rules: Rules) -> ir.FloatingValue:

@@ -4,6 +4,9 @@ Every function takes the features of one snapshot or of many and treats each sna
 of its own.
 """
 
+import functools
+import operator
+from collections.abc import Mapping
 from typing import cast
 
 import ibis
@@ -116,35 +119,26 @@ def rfm_thresholds(cuts: ir.Table, rules: Rules) -> ir.Table:
 
     Recency's are listed in descending order (position 1 is the largest), as in the document.
     """
-    long = [
-        _cut_row(
-            cuts,
-            metric,
-            position,
-            f"{_step(metric, position, rules.bins)}/{rules.bins}",
-            cuts[_cut_name(metric, _step(metric, position, rules.bins))],
-        )
-        for metric in RFM_METRICS
-        for position in range(1, rules.bins)
-    ]
-    champion = float64(champion_total(rules.bins))
-    long.append(_cut_row(cuts, "rfm_total", 1, "champion", champion))
-    long += [
-        _cut_row(cuts, "rfm_total", position, name, cuts[name])
+    rows = []
+    for metric in RFM_METRICS:
+        for position in range(1, rules.bins):
+            step = _step(metric, position, rules.bins)
+            cut = cuts[_cut_name(metric, step)]
+            rows.append((metric, position, f"{step}/{rules.bins}", cut))
+    rows.append(("rfm_total", 1, "champion", float64(champion_total(rules.bins))))
+    rows += [
+        ("rfm_total", position, name, cuts[name])
         for position, name in enumerate(TOTAL_CUTS, start=2)
     ]
-    return ibis.union(*long)
-
-
-def _cut_row(
-    source: ir.Table, metric: str, position: int, cut: str, threshold: ir.FloatingValue
-) -> ir.Table:
-    return source.select(
-        snapshot_date=source.snapshot_date.cast("date"),
-        metric=ibis.literal(metric),
-        position=ibis.literal(position, "int32"),
-        cut=ibis.literal(cut),
-        threshold=threshold.cast("float64"),
+    metrics, positions, names, thresholds = (
+        ibis.array(column).unnest() for column in zip(*rows, strict=True)
+    )
+    return cuts.select(
+        snapshot_date=cuts.snapshot_date.cast("date"),
+        metric=metrics,
+        position=positions.cast("int32"),
+        cut=names,
+        threshold=thresholds,
     )
 
 
@@ -169,20 +163,38 @@ def _whole_metrics(features: ir.Table, rules: Rules) -> dict[str, tuple[ir.Numer
 
 def rfm_metric_cuts(features: ir.Table, rules: Rules) -> ir.Table:
     """One row per snapshot_date: `<metric>_<k>`, the threshold at k/bins."""
-    shares = [k / rules.bins for k in range(1, rules.bins)]
+    steps = range(1, rules.bins)
+    shares = [k / rules.bins for k in steps]
     metrics = _whole_metrics(features, rules)
     quantiles = features.group_by("snapshot_date").agg(
-        **{name: whole.quantile(shares) for name, (whole, _) in metrics.items()}
+        **{name: _quantiles(whole, shares) for name, (whole, _) in metrics.items()}
     )
-    return quantiles.select(
+    decimals = {_cut_name(name, k): metrics[name][1] for name in metrics for k in steps}
+    together = functools.reduce(operator.add, (quantiles[name] for name in metrics))
+    return _rounded(quantiles, together, decimals)
+
+
+def _quantiles(whole: ir.NumericValue, shares: list[float]) -> ir.ArrayValue:
+    return cast(ir.ArrayValue, whole.quantile(shares).cast("array<float64>"))
+
+
+def _rounded(of: ir.Table, quantiles: ir.ArrayValue, decimals: Mapping[str, int]) -> ir.Table:
+    """One row per snapshot_date: its quantiles of whole numbers by name, each of its decimals.
+
+    Half up to six decimals. They are rounded as rows, not as so many expressions, which would take
+    longer to be planned than a small cohort takes to be scored.
+    """
+    rows = of.select(
         "snapshot_date",
-        **{
-            _cut_name(name, k): quantile_of_whole(
-                quantiles[name][k - 1].cast("float64"), decimals, THRESHOLD_PLACES
-            )
-            for name, (_, decimals) in metrics.items()
-            for k in range(1, rules.bins)
-        },
+        place=ibis.range(len(decimals)).unnest(),
+        quantile=quantiles.unnest(),
+        units=ibis.array([float64(10.0**n) for n in decimals.values()]).unnest(),
+    )
+    threshold = quantile_of_whole(rows.quantile, rows.units, THRESHOLD_PLACES)
+    rows = rows.select("snapshot_date", "place", threshold=threshold)
+    listed = rows.group_by("snapshot_date").agg(cuts=rows.threshold.collect(order_by=rows.place))
+    return listed.select(
+        "snapshot_date", **{name: listed.cuts[place] for place, name in enumerate(decimals)}
     )
 
 
@@ -216,15 +228,9 @@ def _scored(features: ir.Table, cuts: Figures, rules: Rules, *also: str) -> ir.T
 
 def _total_cuts(scored: ir.Table) -> ir.Table:
     """One row per snapshot_date: the totals at p70, p45 and p20, half up to six decimals."""
-    shares = list(TOTAL_CUTS.values())
-    quantiles = scored.group_by("snapshot_date").agg(cuts=scored.rfm_total.quantile(shares))
-    return quantiles.select(
-        "snapshot_date",
-        **{
-            name: quantile_of_whole(quantiles.cuts[n].cast("float64"), 0, THRESHOLD_PLACES)
-            for n, name in enumerate(TOTAL_CUTS)
-        },
-    )
+    quantiles = _quantiles(scored.rfm_total, list(TOTAL_CUTS.values()))
+    of_totals = scored.group_by("snapshot_date").agg(totals=quantiles)
+    return _rounded(of_totals, of_totals.totals, dict.fromkeys(TOTAL_CUTS, 0))
 
 
 def _rfm_class(rows: ir.Table, bins: int) -> ir.StringValue:

@@ -47,24 +47,26 @@ def ratio_half_up(numerator: ir.NumericValue, denominator: ir.IntegerValue) -> i
     return whole.cast("float64") / (2 * denominator).cast("float64")
 
 
-def quantile_of_whole(q: ir.FloatingValue, decimals: int, places: int) -> ir.FloatingValue:
-    """A quantile of whole numbers, each worth 10**-decimals, rounded half up to `places` decimals.
+def quantile_of_whole(
+    q: ir.FloatingValue, units: ir.FloatingValue, places: int
+) -> ir.FloatingValue:
+    """A quantile of whole numbers, `units` of which are one, rounded half up to `places` decimals.
 
-    A quantile that is one of the values comes out as exactly that value's nearest float64, so that
-    it compares equal to it. The fraction is rounded apart from the whole part, which keeps that
-    true for values beyond 2**53 / 10**places too.
+    `units` is a power of ten. A quantile that is one of the values comes out as exactly that
+    value's nearest float64, so that it compares equal to it. The fraction is rounded apart from the
+    whole part, which keeps that true for values beyond 2**53 / 10**places too.
     """
-    scale = 10.0 ** (places - decimals)
-    noise = 10.0 ** (NOISE_PLACES - places)
+    noise = float64(10.0 ** (NOISE_PLACES - places))
     past_whole = q % float64(1.0)
     whole = q - past_whole
-    meant = (past_whole * float64(scale * noise) + float64(0.5)).floor() / float64(noise)
+    meant = (past_whole * (float64(10.0**NOISE_PLACES) / units) + float64(0.5)).floor() / noise
     fraction = (meant + float64(0.5)).floor()
-    exact = whole * float64(scale) + fraction
+    scale = float64(10.0**places) / units
+    exact = whole * scale + fraction
     return ibis.ifelse(
         exact.abs() < float64(EXACT_WHOLE),
         exact / float64(10.0**places),
-        (whole + fraction / float64(scale)) / float64(10.0**decimals),
+        (whole + fraction / scale) / units,
     )
 
 
