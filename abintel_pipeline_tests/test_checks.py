@@ -135,7 +135,7 @@ def test_a_day_that_is_refused_fails_its_check_and_the_run_and_keeps_its_snapsho
     told = failed.step_failure_data.user_failure_data
     assert told.description.startswith(
         "customer_loyalty of 2025-01-02 was not published: same_customers:"
-        " 1 are in customer_features only, such as 3"
+        " 1 are in customer_features, not in customer_loyalty, such as 3"
     )
     (evaluation,) = [
         one
@@ -144,7 +144,7 @@ def test_a_day_that_is_refused_fails_its_check_and_the_run_and_keeps_its_snapsho
         if not one.passed and one.check_name == "verified"
     ]
     assert evaluation.severity is dg.AssetCheckSeverity.ERROR
-    assert evaluation.description.startswith("same_customers: 1 are in customer_features only")
+    assert evaluation.description.startswith("same_customers: 1 are in customer_features, not")
     numbers = {name: value.value for name, value in evaluation.metadata.items()}
     assert numbers["customer_loyalty: same_customers: customer_loyalty"] == 6
     made = {e.event_specific_data.materialization.asset_key.to_user_string()

@@ -192,7 +192,7 @@ def test_a_published_file_that_is_not_what_it_was_turns_red_and_costs_no_run(
         found = statuses(delivered, opened)
     assert found["customer_loyalty", "verified"]["FAILED"] == {DAYS[0]}
     told = evaluations(result)["customer_loyalty", "verified", DAYS[0]]
-    assert told[1].startswith("same_customers: 1 are in customer_features only, such as 1")
+    assert told[1].startswith("same_customers: 1 are in customer_features, not")
     gone = {place for place in lacking if place[2] == DAYS[1]}  # can't be looked at without it
     assert {table for table, *_ in gone} == {
         "customer_features", "customer_loyalty", "loyalty_summary", "customer_rfm",

@@ -79,16 +79,20 @@ def stage_all(step: StepContext, writes: Iterable[OnCursor]) -> Iterator[Staged]
 def publish_with(
     step: StepContext,
     folder: Path,
-    scored: list[Staged],
+    scored: Iterable[Staged],
     table: Table,
     rows: ir.Table,
     *,
+    days: list[date],
     unchanged: Unchanged,
 ) -> Iterator[tuple[Staged, Staged]]:
-    """Publish each day's scores together with its rows of a small table that has all the days'."""
+    """Publish each day's scores together with its rows of a small table that has all the days'.
+
+    In the order of the days, as soon as the day's scores are there.
+    """
     with kept(step.connection, rows) as every:
         own = every.filter(every.snapshot_date == bound_day())
-        small = stage_all(step, writing(step, folder, table, own, [one.day for one in scored]))
+        small = stage_all(step, writing(step, folder, table, own, days))
         made = zip(scored, small, strict=True)
         for one, other in verified(step.connection, step.store, made):
             step.store.publish(one, other, unchanged=unchanged)

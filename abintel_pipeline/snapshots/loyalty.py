@@ -52,5 +52,5 @@ def _scored(
         loyalty = scan(connection, CUSTOMER_LOYALTY, [one.path for one in scored])
         summaries = loyalty_summary(features, loyalty, rules, bounds=bounds)
         yield from publish_with(
-            step, folder, scored, LOYALTY_SUMMARY, summaries, unchanged=unchanged
+            step, folder, scored, LOYALTY_SUMMARY, summaries, days=days, unchanged=unchanged
         )

@@ -51,8 +51,7 @@ def _scored(
     with kept(connection, rfm_cuts(features, rules)) as cuts, store.staging() as folder:
         rows = rfm_beside_loyalty(view_of_day(*NEEDED), rules, cuts=bound_figures(cuts))
         writes = writing_rows(step, folder, CUSTOMER_RFM, rows, days, *NEEDED, figures=cuts)
-        scored = list(stage_all(step, writes))
-        thresholds = rfm_thresholds(cuts, rules)
+        scored, thresholds = stage_all(step, writes), rfm_thresholds(cuts, rules)
         yield from publish_with(
-            step, folder, scored, RFM_THRESHOLDS, thresholds, unchanged=unchanged
+            step, folder, scored, RFM_THRESHOLDS, thresholds, days=days, unchanged=unchanged
         )

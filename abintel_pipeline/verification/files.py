@@ -4,10 +4,10 @@ The answer is expected to be "none": one number for the batch. Only if it isn't 
 up, by day and with examples.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import duckdb
 import pyarrow.parquet as pq
@@ -51,21 +51,55 @@ def broken_constraints(
 
 def _not_proved(table: Table, paths: Sequence[Path]) -> list[Constraint]:
     """The table's constraints that the files' footers don't prove."""
-    groups = [
-        footer.row_group(number)
-        for footer in map(pq.read_metadata, paths)
-        for number in range(footer.num_row_groups)
-    ]
-    columns = [name for name in table.schema.names if name != table.partition_column]
-    known = {
-        name: [group.column(place).statistics for group in groups]
-        for place, name in enumerate(columns)
-    }
+    known: dict[str, list[pq.Statistics | None]] = {}
+    for column in (column for path in paths for column in _columns(path)):
+        known.setdefault(column.path_in_schema, []).append(column.statistics)
     return [
         rule
         for rule in constraints(table)
-        if not all(one is not None and rule.proof(one) for one in known[rule.column])
+        if not all(one is not None and rule.proof(one) for one in known.get(rule.column, []))
     ]
+
+
+def _columns(path: Path) -> Iterator[pq.ColumnChunkMetaData]:
+    """Each row group's part of each column, by the file's footer."""
+    footer = pq.read_metadata(path)
+    for number in range(footer.num_row_groups):
+        group = footer.row_group(number)
+        yield from map(group.column, range(group.num_columns))
+
+
+def same_column(one: Path, other: Path, name: str) -> bool:
+    """Whether a column stands in two files byte by byte the same; its values may be so even if not.
+
+    Files of the store are written alike, so that equal values in equal places are equal bytes:
+    to compare those costs a thirtieth of reading the values.
+    """
+    parts = [
+        [part for part in _columns(path) if part.path_in_schema == name] for path in (one, other)
+    ]
+    if list(map(_layout, parts[0])) != list(map(_layout, parts[1])):
+        return False
+    with one.open("rb") as mine, other.open("rb") as theirs:
+        return all(_bytes(mine, a) == _bytes(theirs, b) for a, b in zip(*parts, strict=True))
+
+
+def _layout(part: pq.ColumnChunkMetaData) -> tuple[object, ...]:
+    """What tells how a part's bytes are to be read."""
+    return (
+        part.num_values,
+        part.physical_type,
+        part.compression,
+        part.encodings,
+        part.has_dictionary_page,
+        part.total_compressed_size,
+    )
+
+
+def _bytes(file: BinaryIO, part: pq.ColumnChunkMetaData) -> bytes:
+    start = part.dictionary_page_offset if part.has_dictionary_page else part.data_page_offset
+    file.seek(start)
+    return file.read(part.total_compressed_size)
 
 
 def _broken(rule: Constraint) -> str:
@@ -83,55 +117,49 @@ def _count(rule: Constraint, source: str) -> str:
 
 
 def out_of_order(
-    connection: duckdb.DuckDBPyConnection,
-    staged: Sequence[Staged],
-    others: Sequence[Sequence[Path]],
-    column: str,
-) -> tuple[Broken, list[set[date]]]:
-    """Rows whose value isn't above that of the row before, and where other files have another.
+    connection: duckdb.DuckDBPyConnection, staged: Sequence[Staged], column: str
+) -> Broken:
+    """Rows whose value isn't above that of the row before.
 
     A column that only rises holds every value once, which costs less to see than to count. The rows
     have to come as they stand in the files: were they ever not to, every such row counts too.
-
-    `others` are files for the same days, as many rows in each; the answer has, for each of them,
-    the days on which a row's value isn't that of the same row there.
     """
     name = identifier(column)
-    mine = files([one.path for one in staged])
     rows = (
         f"(SELECT filename, file_row_number, {name}, lag({name}) OVER () AS before,"
-        f" lag(file_row_number) OVER () AS previous FROM {mine})"
+        f" lag(file_row_number) OVER () AS previous FROM {files([one.path for one in staged])})"
     )
-    for place, paths in enumerate(others):
-        rows += f" POSITIONAL JOIN (SELECT {name} AS other_{place} FROM {files(paths)})"
     rises = f"{name} > before AND file_row_number = previous + 1"
-    wrong = [f"file_row_number > 0 AND NOT coalesce({rises}, false)"]
-    wrong += [f"{name} IS DISTINCT FROM other_{place}" for place in range(len(others))]
-    counts = ", ".join(f"count_if({condition})" for condition in wrong)
-    totals = _one(connection, f"SELECT {counts} FROM {rows}")
-    found = [
-        located(connection, rows, condition, [column]) if total else {}
-        for condition, total in zip(wrong, totals, strict=True)
-    ]
-    return found[0], [set(other) for other in found[1:]]
+    wrong = f"file_row_number > 0 AND NOT coalesce({rises}, false)"
+    (total,) = _one(connection, f"SELECT count_if({wrong}) FROM {rows}")
+    return located(connection, rows, wrong, [column]) if total else {}
 
 
-def only_in_one(
+def differences(
     connection: duckdb.DuckDBPyConnection, one: Staged, path: Path, named: str, column: str
 ) -> list[str]:
-    """Sentences about values that only the staged file or only the other has."""
+    """Sentences about a column that isn't row by row the same in the staged file and in another."""
+    if same_column(one.path, path, column):
+        return []
+    name, own = identifier(column), one.table.name
+    unlike, *_ = _one(
+        connection,
+        f"SELECT count_if(mine.{name} IS DISTINCT FROM theirs.{name}) FROM {files([one.path])} mine"
+        f" POSITIONAL JOIN {files([path])} theirs",
+    )
     told = []
-    name = identifier(column)
-    sides = ((one.path, path, one.table.name), (path, one.path, named))
-    for mine, theirs, table in sides:
+    sides = ((one.path, path, own, named), (path, one.path, named, own))
+    for mine, theirs, table, lacking in sides if unlike else ():
         count, examples = _one(
             connection,
             f"SELECT count(*), min(value, {EXAMPLES}) FROM (SELECT {name} AS value"
             f" FROM {files([mine])} EXCEPT SELECT {name} FROM {files([theirs])})",
         )
         if count:
-            told.append(f"{count:,} are in {table} only, such as {', '.join(examples)}")
-    return told
+            told.append(
+                f"{count:,} are in {table}, not in {lacking}, such as {', '.join(examples)}"
+            )
+    return told or [f"{unlike:,} rows stand elsewhere in {named}"] * bool(unlike)
 
 
 def located(

@@ -20,9 +20,8 @@ from abintel_pipeline.findings import Figure, Finding, VerificationFailed
 from abintel_pipeline.store import SnapshotStore, Staged
 from abintel_pipeline.verification.constraints import constraints
 from abintel_pipeline.verification.files import (
-    Broken,
     broken_constraints,
-    only_in_one,
+    differences,
     out_of_order,
 )
 from abintel_pipeline.verification.scores import scores_from_thresholds
@@ -107,20 +106,20 @@ def _looked_at(
 ) -> Iterator[tuple[list[Day], list[Finding], Figures]]:
     """Batches of days, in order, and what is found in them, while the next are being made."""
 
-    def answered(asked: tuple[list[Day], Question]) -> Answer:
+    def answered(asked: tuple[int, list[Day], Question]) -> Answer:
         with native(connection).cursor() as cursor:
-            return asked[1](cursor)
+            return asked[-1](cursor)
 
-    def asked() -> Iterator[tuple[list[Day], Question]]:
-        for batch in _batches(made):
+    def asked() -> Iterator[tuple[int, list[Day], Question]]:
+        for number, batch in enumerate(_batches(made)):
             for question in _questions(store, batch):
-                yield batch, question
+                yield number, batch, question
 
     answers = ahead(answered, asked(), LOOKING)
-    for _, of_batch in groupby(answers, key=lambda pair: id(pair[0][0])):
+    for _, of_batch in groupby(answers, key=lambda pair: pair[0][0]):
         findings: list[Finding] = []
         figures: Figures = {}
-        for (batch, _question), (found, told) in of_batch:  # noqa: B007
+        for (_number, batch, _question), (found, told) in of_batch:  # noqa: B007
             findings += found
             figures |= told
         yield batch, findings, figures
@@ -178,35 +177,18 @@ def _customers(
 
     As all stand in the same order, the customers are the same if row by row the ids are.
     """
-    footers = {
-        (other.name, one.day): int(pq.read_metadata(store.path(other, one.day)).num_rows)
-        for one in staged
-        for other in others
-    }
-    as_long = [one for one in staged if all(footers[o.name, one.day] == one.rows for o in others)]
-    misplaced: Broken = {}
-    differing = {(o.name, one.day) for o in others for one in staged if one not in as_long}
-    longer = [one for one in staged if one not in as_long]
-    for some, compared in ((as_long, others), (longer, ())):
-        if some:
-            paths = [[store.path(other, one.day) for one in some] for other in compared]
-            broken, unlike = out_of_order(connection, some, paths, "customer_id")
-            misplaced |= broken
-            differing |= {
-                (o.name, day) for o, days in zip(compared, unlike, strict=True) for day in days
-            }
+    misplaced = out_of_order(connection, staged, "customer_id")
     for one in staged:
         yield _one_row_per_customer(one, *misplaced.get(one.day, (0, [])))
         if others:
+            paths = {other.name: store.path(other, one.day) for other in others}
             told = [
                 sentence
-                for other in others
-                if (other.name, one.day) in differing
-                for sentence in only_in_one(
-                    connection, one, store.path(other, one.day), other.name, "customer_id"
-                )
+                for name, path in paths.items()
+                for sentence in differences(connection, one, path, name, "customer_id")
             ]
-            yield _same_customers(one, {o.name: footers[o.name, one.day] for o in others}, told)
+            rows = {name: int(pq.read_metadata(path).num_rows) for name, path in paths.items()}
+            yield _same_customers(one, rows, told)
 
 
 def _one_row_per_customer(one: Staged, misplaced: int, examples: list[str]) -> Finding:

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -27,6 +28,7 @@ from abintel_pipeline.snapshots import (
 )
 from abintel_pipeline.store import Staged
 from abintel_pipeline.verification import verified
+from abintel_pipeline.verification.files import same_column
 from abintel_pipeline.verification.scores import interval
 from abintel_pipeline_tests.shop import Shop, day, days
 
@@ -167,11 +169,44 @@ def test_a_customer_twice_or_out_of_order_is_named(
 @pytest.mark.parametrize("step", ["customer_loyalty", "customer_rfm"])
 def test_a_customer_lost_or_added_is_named(published: Shop, step: str) -> None:
     lost = failed(changed(published, step, **{step: lambda rows: rows[rows.customer_id != "C"]}))
-    assert lost[f"{step}.same_customers"].startswith("1 are in customer_features only, such as C")
+    assert lost[f"{step}.same_customers"].startswith(
+        f"1 are in customer_features, not in {step}, such as C"
+    )
     other = failed(changed(published, step, **{step: put(2, customer_id="CC")}))
     assert other[f"{step}.same_customers"].startswith(
-        f"1 are in {step} only, such as CC; 1 are in customer_features only, such as C"
+        f"1 are in {step}, not in customer_features, such as CC;"
+        f" 1 are in customer_features, not in {step}, such as C"
     )
+
+
+def test_the_same_customers_in_another_order_are_refused(published: Shop) -> None:
+    """Scores stand beside features row by row, so that the same set of customers isn't enough."""
+    path = published.store.path(TABLES["customer_features"], day(ON))
+    rows = pq.read_table(path)
+    pq.write_table(rows.take([1, 0, *range(2, rows.num_rows)]), path)
+    found = failed(changed(published, "customer_loyalty"))
+    assert found == {
+        "customer_loyalty.same_customers": "2 rows stand elsewhere in customer_features"
+    }
+
+
+def test_files_of_the_store_tell_equal_customers_by_their_bytes(published: Shop) -> None:
+    """Else the customers of every day of a range would be read three times."""
+    one, *others = (published.store.path(TABLES[name], day(ON)) for name in STEPS)
+    assert all(same_column(one, other, "customer_id") for other in others)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"customer_id": ["A", "C"]}, {"customer_id": ["A", "B", "C"]}, {"other": ["A", "B"]}],
+    ids=["another value", "one more", "of another name"],
+)
+def test_other_columns_are_not_the_same(tmp_path: Path, columns: dict[str, list[str]]) -> None:
+    one, other = tmp_path / "one.parquet", tmp_path / "other.parquet"
+    pq.write_table(pa.table({"customer_id": ["A", "B"]}), one)
+    pq.write_table(pa.table(columns), other)
+    assert not same_column(one, other, "customer_id")
+    assert same_column(one, one, "customer_id")
 
 
 def test_features_made_again_with_other_customers_stop_rfm(published: Shop) -> None:
@@ -180,7 +215,9 @@ def test_features_made_again_with_other_customers_stop_rfm(published: Shop) -> N
     published.deliver(ON, f"K,T,{ON},5.00,P1", *(f"{c},U,{ON},0.00,P1" for c in "FGHIJ"))
     published.take_in(ON)
     list(features_snapshots(published.step, [day(ON)]))
-    with pytest.raises(VerificationFailed, match="customer_rfm only, such as K"):
+    with pytest.raises(
+        VerificationFailed, match="customer_rfm, not in customer_loyalty, such as K"
+    ):
         rfm_snapshot(published.step, day(ON))
     assert published.bytes_of("customer_rfm", ON) == before
 
@@ -344,8 +381,8 @@ def test_a_day_that_fails_keeps_its_last_good_snapshot_and_holds_up_no_other(
     with pytest.raises(VerificationFailed) as told:
         list(loyalty_snapshots(again, wanted))
     assert str(told.value).startswith(
-        f"customer_loyalty of {ON} was not published: same_customers: 1 are in customer_features"
-        " only, such as C"
+        f"customer_loyalty of {ON} was not published: same_customers: 1 are in customer_features,"
+        " not in customer_loyalty, such as C"
     )
     after = {str(one): published.bytes_of("customer_loyalty", str(one)) for one in wanted}
     assert [one for one in after if after[one] != before[one]] == ["2025-01-01", "2025-01-03"]
