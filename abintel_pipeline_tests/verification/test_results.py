@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import ibis
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +22,7 @@ from abintel_pipeline.snapshots import (
     loyalty,
     loyalty_snapshot,
     loyalty_snapshots,
+    rfm,
     rfm_snapshot,
     rfm_snapshots,
     take_in,
@@ -388,6 +390,27 @@ def test_a_day_that_fails_keeps_its_last_good_snapshot_and_holds_up_no_other(
     assert [one for one in after if after[one] != before[one]] == ["2025-01-01", "2025-01-03"]
     monkeypatch.undo()
     loyalty_snapshot(again, day(ON))
+
+
+@pytest.mark.parametrize(
+    ("module", "formula", "step"),
+    [
+        (loyalty, "customer_loyalty", loyalty_snapshot),
+        (rfm, "rfm_beside_loyalty", rfm_snapshot),
+    ],
+)
+def test_scores_that_come_in_another_order_than_the_features_are_refused(
+    published: Shop, monkeypatch: pytest.MonkeyPatch, module: Any, formula: str, step: Any
+) -> None:
+    """Their files are written as the rows come, without a sort."""
+    right = getattr(module, formula)
+
+    def backwards(*arguments: Any, **options: Any) -> Any:
+        return right(*arguments, **options).order_by(ibis.desc("customer_id"))
+
+    monkeypatch.setattr(module, formula, backwards)
+    with pytest.raises(VerificationFailed, match="9 of 10 rows repeat a customer or are out of"):
+        step(published.step, day(ON))
 
 
 class Counted:
