@@ -12,6 +12,7 @@ from abintel_pipeline.contract import TABLES
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import Shop
 from benchmarks import (
+    bench_growth,
     bench_range,
     bench_service,
     bench_snapshot,
@@ -102,6 +103,21 @@ def test_a_contender_that_failed_is_not_tried_again(
 ):
     monkeypatch.setattr("benchmarks.measuring.run_once", lambda _: Run("a", error="killed"))
     assert len(rounds([Entry("a", ChainJob(tmp_path, date(2026, 1, 1)))], 5)) == 1
+
+
+def test_ranges_are_told_from_the_shortest_whatever_ran_first():
+    runs = [
+        Run(name, {"days": days, **day}, seconds=1.0, steps={"rfm": 1.0})
+        for name, days, day in [
+            (bench_range.ALONE, 365, {"day": "a"}),
+            (bench_range.RANGE, 7, {}),
+            (bench_range.RANGE, 365, {}),
+        ]
+    ]
+    about = {"lines": 1, "customers": 1, "in_a_window": 1, "base": 1, "memory_limit": "4GB"}
+    results = {name: Measured(runs, about) for name in ("range", "growth")}
+    assert bench_range.tell(results).title == "365 snapshots in one range"
+    assert list(bench_growth.by_days(results)) == [1, 7, 365]
 
 
 def test_days_that_were_not_timed_cost_what_the_timed_ones_cost_on_average():

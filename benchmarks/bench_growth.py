@@ -36,7 +36,7 @@ def by_days(results: dict[str, Measured]) -> Growth:
     if "range" not in results:
         return {1: figures(results["growth"].runs, lines=results["growth"].about["base"])}
     runs = results["range"].runs
-    lengths = (int(days) for days in cases(runs, "days"))
+    lengths = sorted(int(days) for days in cases(runs, "days"))
     return {1: figures(runs, ALONE)} | {days: figures(runs, RANGE, days=days) for days in lengths}
 
 

@@ -117,7 +117,7 @@ def _timed(runs: list[Run], contender: str, days: int) -> list[Run]:
 def tell(results: dict[str, Measured]) -> Section:
     measured = results["range"]
     runs, about = measured.runs, measured.about
-    lengths = [int(days) for days in cases(runs, "days")]
+    lengths = sorted(int(days) for days in cases(runs, "days"))
     rows = []
     for days in lengths:
         own, one_by_one = figures(runs, RANGE, days=days), extrapolated(runs, SQL, days)
