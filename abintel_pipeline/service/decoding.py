@@ -1,4 +1,4 @@
-"""Decodes a request: its options, and its customers as columns, some 250,000 rows at a time.
+"""Decodes a request: its options, and its customers as columns, some 500,000 rows at a time.
 
 The customers are first split without being decoded, then decoded a hundred at a time, so that their
 objects stay in the processor's cache and are gone before the next come. Of 1,000,000 transactions
@@ -31,7 +31,8 @@ from abintel_pipeline.service.strictness import check_every_key, may_hide
 
 Body = bytes | bytearray
 BATCH = 100
-CHUNK = 250_000
+CHUNK = 500_000
+"""Half as many rows take a tenth longer: two threads then wait for each other more often."""
 NOT_DECODED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 

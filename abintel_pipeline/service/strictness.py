@@ -10,11 +10,16 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from abintel_pipeline.service.documents import Fault
 from abintel_pipeline.service.faults import Faulty, Path, place_of
 
 _NUL = b"\\u0000"
 _COLON = b"\\u003a"
+
+BLOCK = 1_000_000
+"""Bytes that are counted at a time, so that no second body is made of them."""
 
 
 def may_hide(body: bytearray | bytes, fields: int, colons_in_texts: int) -> bool:
@@ -26,11 +31,18 @@ def may_hide(body: bytearray | bytes, fields: int, colons_in_texts: int) -> bool
     escapes = b"\\" in body  # a search for one character takes a tenth of that for six
     if escapes and _NUL in body:
         return True
-    written = body.count(b":")
+    written = _count(body, ":")
     if written == fields:
         return False
     # A colon written as an escape stands in a decoded text, but not in the body.
     return written - colons_in_texts != fields or (escapes and _COLON in body.lower())
+
+
+def _count(body: bytearray | bytes, character: str) -> int:
+    """As body.count, which takes three times as long of what stands every 25 bytes."""
+    numbers = np.frombuffer(body, np.uint8)
+    blocks = (numbers[start : start + BLOCK] for start in range(0, len(numbers), BLOCK))
+    return sum(int(np.count_nonzero(block == ord(character))) for block in blocks)
 
 
 def check_every_key(body: bytearray | bytes) -> None:
