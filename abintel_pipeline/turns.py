@@ -22,8 +22,13 @@ logger = logging.getLogger(__name__)
 @contextmanager
 def publishing(store: Path) -> Iterator[None]:
     """The turn to publish: no other run publishes anything until the block ends."""
-    with FileLock(_folder(store) / "publishing.lock"):
+    with FileLock(turn_to_publish(store)):
         yield
+
+
+def turn_to_publish(store: Path) -> Path:
+    """The file whose lock is the turn."""
+    return _folder(store) / "publishing.lock"
 
 
 @contextmanager

@@ -9,10 +9,12 @@ import re
 import shutil
 import signal
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from filelock import FileLock
 
 from abintel_pipeline.assets import STEPS
 from abintel_pipeline.contract import TABLES
@@ -25,6 +27,7 @@ from abintel_pipeline.snapshots import (
     rfm_snapshots,
     transactions_intake,
 )
+from abintel_pipeline.turns import turn_to_publish
 from abintel_pipeline_tests.backfills import (
     cancel,
     finished,
@@ -203,14 +206,17 @@ def launch_missing(site: Site) -> str:
     return launch(site.servers, TABLES, sorted(missing))
 
 
-def half_made(site: Site, table: str) -> None:
-    """Wait until some days of a table are new and others old."""
+@contextmanager
+def held_half_way(site: Site, table: str) -> Iterator[None]:
+    """Wait until some days of a table are new, and let no other be published until the end."""
 
     def begun() -> bool:
         now = files(site.settings.store, table)
         return sum(site.old[place] != now[place] == site.new[place] for place in now) >= 3
 
     eventually(begun, every=0.002)
+    with FileLock(turn_to_publish(site.settings.store)).acquire(poll_interval=0.001):
+        yield
 
 
 def test_failed_cancelled_or_killed_half_way_each_day_is_old_or_new_and_the_rest_can_be_launched(
@@ -226,9 +232,9 @@ def test_failed_cancelled_or_killed_half_way_each_day_is_old_or_new_and_the_rest
 
     wrong.write_text(right)
     cancelled = launch_missing(site)
-    half_made(site, "customer_features")
-    cancel(site.servers, cancelled)
-    assert finished(site.servers, cancelled)["status"] == "CANCELED"
+    with held_half_way(site, "customer_features"):
+        cancel(site.servers, cancelled)
+        assert finished(site.servers, cancelled)["status"] == "CANCELED"
     assert site.made_anew() < places(TABLES, DAYS, site)
 
     killed = launch_missing(site)
@@ -239,8 +245,8 @@ def test_failed_cancelled_or_killed_half_way_each_day_is_old_or_new_and_the_rest
             for process in run_processes(site.servers, run["id"])
         ]
     )
-    half_made(site, "customer_rfm")
-    os.kill(process, signal.SIGKILL)
+    with held_half_way(site, "customer_rfm"):
+        os.kill(process, signal.SIGKILL)
     assert finished(site.servers, killed)["status"] == "COMPLETED_FAILED"
     assert site.made_anew() < places(TABLES, DAYS, site)
 
