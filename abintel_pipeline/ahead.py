@@ -1,7 +1,7 @@
 """Work on several threads whose results come in the order of what was worked on."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,11 +11,12 @@ Out = TypeVar("Out")
 
 def ahead(
     work: Callable[[In], Out], items: Iterable[In], threads: int, *, more: int = 0
-) -> Iterator[tuple[In, Out]]:
+) -> Generator[tuple[In, Out], None, None]:
     """Each item and what the work makes of it, in order, while the next items are worked on.
 
     As many items as there are threads, and `more`, are taken before the first result is given. An
-    error of the work comes in its item's turn; what had been begun by then is finished unseen.
+    error of the work comes in its item's turn; what had been begun by then, or by the time that
+    this is closed, is finished unseen.
     """
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[tuple[In, Future[Out]]] = deque()

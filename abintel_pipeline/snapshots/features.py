@@ -12,7 +12,7 @@ from abintel_pipeline.metrics.features import customer_features
 from abintel_pipeline.metrics.in_force import lines_in_force, lines_in_window
 from abintel_pipeline.metrics.states import Span, customer_changes, customer_states, features_on
 from abintel_pipeline.snapshots.chunks import chunk_by_chunk
-from abintel_pipeline.snapshots.files import stage_all, writing
+from abintel_pipeline.snapshots.files import staged_all, writing
 from abintel_pipeline.snapshots.step import (
     CUSTOMER_FEATURES,
     RAW_CUSTOMERS,
@@ -114,10 +114,11 @@ def _together(
         features = features_on(states, bound_day())
         read = {window.end: window for window in windows}
         writes = writing(step, folder, CUSTOMER_FEATURES, features, list(read))
-        staged = ((each,) for each in stage_all(step, writes))
-        for (one,) in verified(step.connection, step.store, staged):
-            step.store.publish(one, unchanged=unchanged)
-            yield one, read[one.day]
+        with staged_all(step, writes) as staged:
+            made = ((each,) for each in staged)
+            for (one,) in verified(step.connection, step.store, made):
+                step.store.publish(one, unchanged=unchanged)
+                yield one, read[one.day]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """How a step's files are written, two at a time, and published day by day."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -62,8 +63,9 @@ def _of_day(write: Write, folder: Path, day: date, cursor: duckdb.DuckDBPyConnec
     return write(cursor, folder, day)
 
 
-def stage_all(step: StepContext, writes: Iterable[OnCursor]) -> Iterator[Staged]:
-    """Stage file after file, in order, two at a time.
+@contextmanager
+def staged_all(step: StepContext, writes: Iterable[OnCursor]) -> Iterator[Iterator[Staged]]:
+    """Stage file after file, in order, two at a time; at the end of the block none is written.
 
     DuckDB sorts and writes one file on little more than one core.
     """
@@ -73,7 +75,8 @@ def stage_all(step: StepContext, writes: Iterable[OnCursor]) -> Iterator[Staged]
         with connection.cursor() as cursor:
             return write(cursor)
 
-    return (staged for _, staged in ahead(with_cursor, writes, WRITERS))
+    with closing(ahead(with_cursor, writes, WRITERS)) as made:
+        yield (staged for _, staged in made)
 
 
 def publish_with(
@@ -92,8 +95,8 @@ def publish_with(
     """
     with kept(step.connection, rows) as every:
         own = every.filter(every.snapshot_date == bound_day())
-        small = stage_all(step, writing(step, folder, table, own, days))
-        made = zip(scored, small, strict=True)
-        for one, other in verified(step.connection, step.store, made):
-            step.store.publish(one, other, unchanged=unchanged)
-            yield one, other
+        with staged_all(step, writing(step, folder, table, own, days)) as small:
+            made = zip(scored, small, strict=True)
+            for one, other in verified(step.connection, step.store, made):
+                step.store.publish(one, other, unchanged=unchanged)
+                yield one, other

@@ -7,7 +7,7 @@ from functools import partial
 from abintel_pipeline.engines import bound_figures, kept
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_bounds, loyalty_summary
 from abintel_pipeline.snapshots.chunks import chunk_by_chunk, cohorts
-from abintel_pipeline.snapshots.files import publish_with, stage_all, writing_rows
+from abintel_pipeline.snapshots.files import publish_with, staged_all, writing_rows
 from abintel_pipeline.snapshots.step import (
     CUSTOMER_FEATURES,
     CUSTOMER_LOYALTY,
@@ -48,7 +48,8 @@ def _scored(
         writes = writing_rows(
             step, folder, CUSTOMER_LOYALTY, rows, days, CUSTOMER_FEATURES, figures=bounds
         )
-        scored = list(stage_all(step, writes))
+        with staged_all(step, writes) as made:
+            scored = list(made)
         loyalty = scan(connection, CUSTOMER_LOYALTY, [one.path for one in scored])
         summaries = loyalty_summary(features, loyalty, rules, bounds=bounds)
         yield from publish_with(

@@ -7,7 +7,7 @@ from functools import partial
 from abintel_pipeline.engines import bound_figures, kept
 from abintel_pipeline.metrics.rfm import rfm_beside_loyalty, rfm_cuts, rfm_thresholds
 from abintel_pipeline.snapshots.chunks import chunk_by_chunk, cohorts
-from abintel_pipeline.snapshots.files import publish_with, stage_all, writing_rows
+from abintel_pipeline.snapshots.files import publish_with, staged_all, writing_rows
 from abintel_pipeline.snapshots.step import (
     CUSTOMER_FEATURES,
     CUSTOMER_LOYALTY,
@@ -51,7 +51,8 @@ def _scored(
     with kept(connection, rfm_cuts(features, rules)) as cuts, store.staging() as folder:
         rows = rfm_beside_loyalty(view_of_day(*NEEDED), rules, cuts=bound_figures(cuts))
         writes = writing_rows(step, folder, CUSTOMER_RFM, rows, days, *NEEDED, figures=cuts)
-        scored, thresholds = stage_all(step, writes), rfm_thresholds(cuts, rules)
-        yield from publish_with(
-            step, folder, scored, RFM_THRESHOLDS, thresholds, days=days, unchanged=unchanged
-        )
+        thresholds = rfm_thresholds(cuts, rules)
+        with staged_all(step, writes) as scored:
+            yield from publish_with(
+                step, folder, scored, RFM_THRESHOLDS, thresholds, days=days, unchanged=unchanged
+            )

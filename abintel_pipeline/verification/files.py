@@ -51,22 +51,23 @@ def broken_constraints(
 
 def _not_proved(table: Table, paths: Sequence[Path]) -> list[Constraint]:
     """The table's constraints that the files' footers don't prove."""
-    known: dict[str, list[pq.Statistics | None]] = {}
-    for column in (column for path in paths for column in _columns(path)):
-        known.setdefault(column.path_in_schema, []).append(column.statistics)
-    return [
-        rule
-        for rule in constraints(table)
-        if not all(one is not None and rule.proof(one) for one in known.get(rule.column, []))
-    ]
+    groups = [group for path in paths for group in _row_groups(path)]
+
+    def proved(rule: Constraint) -> bool:
+        parts = [group.get(rule.column) for group in groups]
+        known = [part and part.statistics for part in parts]
+        return all(one is not None and rule.proof(one) for one in known)
+
+    return [rule for rule in constraints(table) if not proved(rule)]
 
 
-def _columns(path: Path) -> Iterator[pq.ColumnChunkMetaData]:
-    """Each row group's part of each column, by the file's footer."""
+def _row_groups(path: Path) -> Iterator[dict[str, pq.ColumnChunkMetaData]]:
+    """{column: its part} of each row group, by the file's footer."""
     footer = pq.read_metadata(path)
     for number in range(footer.num_row_groups):
         group = footer.row_group(number)
-        yield from map(group.column, range(group.num_columns))
+        parts = map(group.column, range(group.num_columns))
+        yield {part.path_in_schema: part for part in parts}
 
 
 def same_column(one: Path, other: Path, name: str) -> bool:
@@ -75,9 +76,7 @@ def same_column(one: Path, other: Path, name: str) -> bool:
     Files of the store are written alike, so that equal values in equal places are equal bytes:
     to compare those costs a thirtieth of reading the values.
     """
-    parts = [
-        [part for part in _columns(path) if part.path_in_schema == name] for path in (one, other)
-    ]
+    parts = [[group[name] for group in _row_groups(path) if name in group] for path in (one, other)]
     if list(map(_layout, parts[0])) != list(map(_layout, parts[1])):
         return False
     with one.open("rb") as mine, other.open("rb") as theirs:

@@ -1,6 +1,8 @@
 """What must hold before a day is published: each check shown failing, and what stays then."""
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from abintel_pipeline import store
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.findings import Finding, VerificationFailed
 from abintel_pipeline.intake import take_in_transactions
@@ -28,8 +31,8 @@ from abintel_pipeline.snapshots import (
     take_in,
     take_in_days,
 )
-from abintel_pipeline.store import Staged
-from abintel_pipeline.verification import verified
+from abintel_pipeline.store import SnapshotStore, Staged
+from abintel_pipeline.verification import results, verified
 from abintel_pipeline.verification.files import same_column
 from abintel_pipeline.verification.scores import interval
 from abintel_pipeline_tests.shop import Shop, day, days
@@ -190,6 +193,12 @@ def test_the_same_customers_in_another_order_are_refused(published: Shop) -> Non
     assert found == {
         "customer_loyalty.same_customers": "2 rows stand elsewhere in customer_features"
     }
+
+
+def test_a_column_that_is_missing_is_not_taken_for_proved(published: Shop) -> None:
+    lost = {"customer_loyalty": lambda rows: rows.drop(columns=["loyalty_score"])}
+    with pytest.raises(duckdb.BinderException, match="loyalty_score"):
+        changed(published, "customer_loyalty", **lost)
 
 
 def test_files_of_the_store_tell_equal_customers_by_their_bytes(published: Shop) -> None:
@@ -411,6 +420,37 @@ def test_scores_that_come_in_another_order_than_the_features_are_refused(
     monkeypatch.setattr(module, formula, backwards)
     with pytest.raises(VerificationFailed, match="9 of 10 rows repeat a customer or are out of"):
         step(published.step, day(ON))
+
+
+@pytest.mark.parametrize("make", [features_snapshots, loyalty_snapshots, rfm_snapshots])
+def test_a_range_that_ends_early_is_done_with_its_files_first(
+    published: Shop, monkeypatch: pytest.MonkeyPatch, make: Any
+) -> None:
+    """Files of later days are being written by then, into a folder that is gone afterwards."""
+    wanted = days("2025-01-01", "2025-01-04")
+    for earlier in (features_snapshots, loyalty_snapshots, rfm_snapshots):
+        list(earlier(published.step, wanted))
+    right = store.copy_to_parquet
+
+    def slow(connection: Any, query: str, path: Path, metadata: Any) -> None:
+        if wanted[0].isoformat() not in str(path):
+            time.sleep(0.3)
+            path.parent.mkdir(parents=True, exist_ok=True)
+        right(connection, query, path, metadata)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(store, "copy_to_parquet", slow)
+    monkeypatch.setattr(results, "BATCH_DAYS", 1)
+    monkeypatch.setattr(SnapshotStore, "publish", full)
+    with pytest.raises(OSError, match="No space left"):
+        list(make(published.step, wanted))
+    before = set(threading.enumerate())
+    assert list((published.store.root / store.STAGING).iterdir()) == []
+    time.sleep(0.5)
+    assert list((published.store.root / store.STAGING).iterdir()) == []
+    assert set(threading.enumerate()) == before
 
 
 class Counted:
