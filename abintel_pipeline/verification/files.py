@@ -146,19 +146,21 @@ def differences(
         f"SELECT count_if(mine.{name} IS DISTINCT FROM theirs.{name}) FROM {files([one.path])} mine"
         f" POSITIONAL JOIN {files([path])} theirs",
     )
+    if not unlike:
+        return []
     told = []
     sides = ((one.path, path, own, named), (path, one.path, named, own))
-    for mine, theirs, table, lacking in sides if unlike else ():
+    for mine, theirs, table, lacking in sides:
         count, examples = _one(
             connection,
-            f"SELECT count(*), min(value, {EXAMPLES}) FROM (SELECT {name} AS value"
-            f" FROM {files([mine])} EXCEPT SELECT {name} FROM {files([theirs])})",
+            f"SELECT count(*), min(coalesce(value, 'null'), {EXAMPLES}) FROM (SELECT {name} AS"
+            f" value FROM {files([mine])} EXCEPT SELECT {name} FROM {files([theirs])})",
         )
         if count:
             told.append(
                 f"{count:,} are in {table}, not in {lacking}, such as {', '.join(examples)}"
             )
-    return told or [f"{unlike:,} rows stand elsewhere in {named}"] * bool(unlike)
+    return told or [f"{unlike:,} rows stand elsewhere in {named}"]
 
 
 def located(

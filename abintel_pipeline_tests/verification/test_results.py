@@ -195,6 +195,18 @@ def test_the_same_customers_in_another_order_are_refused(published: Shop) -> Non
     }
 
 
+@pytest.mark.parametrize("step", ["customer_loyalty", "customer_rfm"])
+def test_a_customer_without_an_id_is_told_and_no_error_of_its_own(
+    published: Shop, step: str
+) -> None:
+    found = failed(changed(published, step, **{step: put(2, customer_id=None)}))
+    assert found[f"{step}.same_customers"].startswith(
+        f"1 are in {step}, not in customer_features, such as null;"
+        f" 1 are in customer_features, not in {step}, such as C"
+    )
+    assert "customer_id: not null" in found[f"{step}.contract"]
+
+
 def test_a_column_that_is_missing_is_not_taken_for_proved(published: Shop) -> None:
     lost = {"customer_loyalty": lambda rows: rows.drop(columns=["loyalty_score"])}
     with pytest.raises(duckdb.BinderException, match="loyalty_score"):
