@@ -13,7 +13,6 @@ from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import available_timezones
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -22,12 +21,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SecretStr,
     ValidationError,
     model_validator,
 )
 from pydantic_core import InitErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from abintel_pipeline.source_settings import SourceSettings, TimeZoneName
 
 ENV_PREFIX = "ABINTEL_"
 ENV_FILE = ".env"
@@ -129,12 +129,6 @@ def _falling_thresholds(thresholds: dict[str, float]) -> dict[str, float]:
     return falling
 
 
-def _time_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError(f"{name!r} is no IANA time zone such as 'Europe/Berlin' or 'UTC'")
-    return name
-
-
 def _owner(owner: str) -> str:
     """Dagster's own rule: it refuses anything else with a traceback when it loads the assets."""
     if not re.fullmatch(r"[\w.%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}|team:.+", owner):
@@ -156,35 +150,9 @@ def _bytes(size: str) -> float:
     return float(number) * (1024.0 if binary else 1000.0) ** ("KMGT".index(unit) + 1)
 
 
-def _delimiter(mark: str) -> str:
-    if len(mark) != 1 or not mark.isascii() or mark in '"\r\n\0':
-        raise ValueError(f"{mark!r} can't part fields: give one ASCII character")
-    return mark
-
-
-def _one_source_each(columns: tuple[str, ...]) -> AfterValidator:
-    def checked(mapping: dict[str, str]) -> dict[str, str]:
-        if unknown := sorted(set(mapping) - set(columns)):
-            raise ValueError(
-                f"{unknown[0]!r} is no column of the contract: write {{contract name: source name}}"
-                f" with the names {', '.join(columns)}"
-            )
-        sources = [mapping.get(column, column) for column in columns]
-        if twice := [name for name in sources if sources.count(name) > 1]:
-            raise ValueError(f"two columns come from {twice[0]!r}: give each its own")
-        return mapping
-
-    return AfterValidator(checked)
-
-
-TRANSACTION_COLUMNS = ("customer_id", "transaction_id", "date", "amount", "product_id")
-CUSTOMER_COLUMNS = ("customer_id", "loyalty_score")
-"""What a source has to bring: the contract's columns without the delivery day."""
-
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 Owner = Annotated[str, AfterValidator(_owner)]
 MemorySize = Annotated[str, AfterValidator(_memory_size)]
-TimeZoneName = Annotated[str, AfterValidator(_time_zone)]
 Weights = Annotated[dict[str, float], AfterValidator(_usable_weights)]
 SegmentThresholds = Annotated[dict[str, float], AfterValidator(_falling_thresholds)]
 
@@ -259,7 +227,7 @@ class Rules(BaseModel):
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False)
 
 
-class Settings(Rules, BaseSettings):
+class Settings(Rules, SourceSettings, BaseSettings):
     """Everything that can be set, read from `ABINTEL_*` variables and a `.env` file.
 
     Lists and objects are written as JSON: `ABINTEL_WEIGHTS='{"purchase_total": 1}'`.
@@ -324,20 +292,6 @@ class Settings(Rules, BaseSettings):
         description="Days after a late or corrected delivery whose snapshots are renewed by"
         " themselves.",
     )
-    source_timezone: TimeZoneName | None = Field(
-        None,
-        description="Time zone into which a delivered timestamp is turned before its day is taken;"
-        " unset: a timestamp in place of a date is refused.",
-    )
-    transaction_columns: Annotated[dict[str, str], _one_source_each(TRANSACTION_COLUMNS)] = Field(
-        {}, description="The source's names of transaction columns: {contract name: source name}."
-    )
-    customer_columns: Annotated[dict[str, str], _one_source_each(CUSTOMER_COLUMNS)] = Field(
-        {}, description="The source's names of customer columns: {contract name: source name}."
-    )
-    csv_delimiter: Annotated[str, AfterValidator(_delimiter)] = Field(
-        ",", description="What separates the fields of a CSV file."
-    )
     max_refused_share: float = Field(
         0.05,
         ge=0,
@@ -369,16 +323,19 @@ class Settings(Rules, BaseSettings):
         description="A snapshot gets a warning when a tier's share of the customers differs by more"
         " than this from the day before.",
     )
-    sql_url: SecretStr | None = Field(
-        None, description="SQLAlchemy URL of a source database; set: deliveries come from it."
+    warn_repeated_share: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="A delivery gets a warning when more than this share of its lines are exact"
+        " copies of another: it looks like an export written twice.",
     )
-    transactions_query: str | None = Field(
-        None, description="SELECT of the transaction lines with :start <= day < :end."
-    )
-    customers_query: str | None = Field(
-        None,
-        description="SELECT of the customers with :start <= day < :end; unset: customers come from"
-        " the landing folder, if there are any.",
+    warn_customer_share: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="A snapshot gets a warning when one customer has more than this share of all"
+        " orders: guests under one id, perhaps.",
     )
     owners: tuple[Owner, ...] = Field(
         (),
@@ -438,15 +395,6 @@ class Settings(Rules, BaseSettings):
                 f"expected_hour {self.expected_hour} must be later in the day than nightly_hour"
                 f" {self.nightly_hour}: a snapshot can't be missed before it is made"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _sql_source_is_whole(self) -> Self:
-        if self.sql_url is not None and self.transactions_query is None:
-            raise ValueError("sql_url is set, but transactions_query is not: set both or neither")
-        for name in ("transactions_query", "customers_query"):
-            if getattr(self, name) is not None and self.sql_url is None:
-                raise ValueError(f"{name} is set, but sql_url is not: set both or neither")
         return self
 
     @property

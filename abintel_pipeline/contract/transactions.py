@@ -1,5 +1,6 @@
 """Request table of transactions, and the rows that were refused."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pyarrow
 from abintel_pipeline.contract.columns import (
     MONEY_DIGITS,
     Day,
+    Flag,
     Money,
     Table,
     Text,
@@ -17,21 +19,41 @@ from abintel_pipeline.contract.columns import (
     not_blank,
 )
 
-LINE_IDENTITY = ("customer_id", "transaction_id", "date", "product_id")
-"""What makes two transaction lines the same line, whichever delivery brought them."""
+LINE_POSITION = ("customer_id", "transaction_id", "date", "product_id", "line_id")
+"""Where a line stands: lines of one delivery at one position add up, a later delivery's replace
+all of an earlier one's there. A value that a source doesn't have is null, and null is null."""
+
+
+NULLABLE_IDS = ("transaction_id", "product_id")
+"""Ids that a source may be without, altogether or not at all."""
 
 
 class RawTransactions(pa.DataFrameModel):
     """One row per line of one order, as delivered."""
 
     customer_id: Text = pa.Field(description="CRM/ERP key of the customer, as text: 001 stays 001.")
-    transaction_id: Text = pa.Field(description="Order id; unique within its date.")
+    transaction_id: Text = pa.Field(
+        nullable=True,
+        description="Order id; unique within its date. Null where the source has none: then each"
+        " line is an order of its own.",
+    )
     date: Day = pa.Field(description="Day of the order, in the retailer's own calendar.")
-    amount: Money = pa.Field(description="Value of the line in currency units, >= 0.")
-    product_id: Text = pa.Field(description="SKU or category of the line.")
+    amount: Money = pa.Field(
+        description="Value of the line in currency units, >= 0; below 0 where returns are netted."
+    )
+    product_id: Text = pa.Field(
+        nullable=True, description="SKU or category of the line. Null where the source has none."
+    )
+    line_id: Text = pa.Field(
+        nullable=True, description="The line's own number in its order, where the source has one."
+    )
+    cancelled: Flag = pa.Field(
+        description="Whether the line was taken back: it replaces its position, and counts for"
+        " nothing."
+    )
     delivered_on: Day = pa.Field(description="Day whose delivery brought the line.")
 
-    @pa.check("customer_id", "transaction_id", "product_id", name="blank", error="blank")
+    @pa.check("customer_id", "transaction_id", "product_id", "line_id", name="blank", error="blank")
     @classmethod
     def _not_blank(cls, texts: Any) -> Any:
         return not_blank(texts)
@@ -51,10 +73,20 @@ class RawTransactions(pa.DataFrameModel):
         ordered = True
 
 
-def transactions_schema(currency_decimals: int) -> pa.DataFrameSchema:
-    """`RawTransactions` with `amount` as decimal(18, currency_decimals)."""
+def transactions_schema(
+    currency_decimals: int, *, returns: bool = False, absent: Iterable[str] = ()
+) -> pa.DataFrameSchema:
+    """`RawTransactions` with `amount` as decimal(18, currency_decimals).
+
+    Negative amounts are allowed where there are `returns`; ids may be missing only in columns that
+    the source doesn't have: `absent`.
+    """
     money = pd.ArrowDtype(pyarrow.decimal128(MONEY_DIGITS, currency_decimals))
-    return RawTransactions.to_schema().update_column("amount", dtype=money)
+    schema = RawTransactions.to_schema().update_column("amount", dtype=money)
+    if returns:
+        schema = schema.update_column("amount", checks=[])
+    required = {name: {"nullable": False} for name in NULLABLE_IDS if name not in set(absent)}
+    return schema.update_columns(required)
 
 
 class RejectedTransactions(pa.DataFrameModel):
@@ -74,7 +106,7 @@ class RejectedTransactions(pa.DataFrameModel):
         ordered = True
 
 
-RAW_TRANSACTIONS = Table("raw_transactions", RawTransactions, "delivered_on", ())
+RAW_TRANSACTIONS = Table("raw_transactions", RawTransactions, "delivered_on", (), version=2)
 REJECTED_TRANSACTIONS = Table(
     "rejected_transactions", RejectedTransactions, "delivered_on", ("file", "row")
 )
