@@ -157,7 +157,7 @@ def _intake_metadata(
     windows: dict[date, date],
 ) -> dict[str, Metadata]:
     if intake is None:
-        none = {"delivery": "missing", "received": 0, "accepted": 0, "refused": 0}
+        none = {"delivery": "missing", "received": 0, "accepted": 0, "refused": 0, "left_out": 0}
         return {table.name: dict(none) for table in tables}
     affected = affected_snapshots(store, day, windows)
     counts: Metadata = {
@@ -166,9 +166,14 @@ def _intake_metadata(
         "accepted": intake.accepted,
         "refused": intake.refused,
         "refused_share": intake.refused / intake.received if intake.received else 0.0,
+        "left_out": intake.left_out,
         "late": intake.late,
+        "ids_changed": intake.ids_changed,
+        "returns": intake.returns,
+        "returned": float(intake.returned),
         "files": dg.MetadataValue.json(list(intake.files)),
         "reasons": dg.MetadataValue.json(intake.reasons),
+        "left_out_by": dg.MetadataValue.json(intake.left_out_by),
         "affected_snapshots": len(affected),
     }
     if affected:

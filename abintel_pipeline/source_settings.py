@@ -143,6 +143,12 @@ def _usable_words(words: dict[str, bool]) -> dict[str, bool]:
     return words
 
 
+def _some_values(kept: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    if empty := [column for column, values in kept.items() if not values]:
+        raise ValueError(f"{empty[0]!r} keeps no value, so no row: name those that count")
+    return kept
+
+
 TimeZoneName = Annotated[str, AfterValidator(_time_zone)]
 Mapped = dict[str, str | None]
 
@@ -201,7 +207,7 @@ class SourceSettings(BaseModel):
         description='Customer ids that are no customers, such as "0" for guests; "" stands for rows'
         " without an id. Their rows are left out, not refused.",
     )
-    keep_rows: dict[str, tuple[str, ...]] = Field(
+    keep_rows: Annotated[dict[str, tuple[str, ...]], AfterValidator(_some_values)] = Field(
         {},
         description='The rows that count: {source column: [values]}, such as {"Status": ["paid"]}.'
         " Others are left out, not refused.",

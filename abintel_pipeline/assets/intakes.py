@@ -10,7 +10,7 @@ from abintel_pipeline.metadata import Metadata, intakes_metadata, picture
 from abintel_pipeline.pictures import refused_by_reason
 from abintel_pipeline.snapshots import StepContext, take_in_days
 from abintel_pipeline.snapshots.deliveries import TakeIn
-from abintel_pipeline.verification import reconciled_again
+from abintel_pipeline.verification import Received, reconciled_again
 from abintel_pipeline.warning import delivery_warnings
 
 
@@ -39,7 +39,9 @@ def intake_step(
     def look(step: StepContext, told: Mapping[date, Metadata]) -> list[Finding]:
         """Whether the rows that were told to be received are in the files."""
         received = {
-            day: None if one.get("delivery") == "missing" else one["received"]
+            day: None
+            if one.get("delivery") == "missing"
+            else Received(one["received"], one.get("left_out", 0))
             for day, one in told.items()
             if "received" in one
         }

@@ -32,10 +32,10 @@ from abintel_pipeline.intake.reading import (
     ParquetRows,
     Part,
     Reading,
-    identifier,
-    quoted,
+    Typed,
 )
 from abintel_pipeline.intake.sources import Source
+from abintel_pipeline.intake.sql_text import quoted
 from abintel_pipeline.intake.text_rows import text_schema
 from abintel_pipeline.store import file_literal
 
@@ -47,8 +47,7 @@ RAW_LIMIT = 10_000
 def read_csv(reading: Reading, source: Source) -> Part:
     """One CSV file as a part. Raises DeliveryError when it has no usable header or gzip is torn."""
     path = _unzipped(reading, source)
-    needed = reading.table.source_names(reading.settings)
-    header = read_header(path, source.name, reading.settings.csv_delimiter, needed)
+    header = read_header(path, source, reading.columns)
     return _plain(reading, source, path, header) or _walked(reading, source, path, header)
 
 
@@ -77,14 +76,14 @@ def _plain(reading: Reading, source: Source, path: Path, header: Header) -> Part
             slices.remove()
             return None
     try:
-        typed, rows = _staged(reading, slices, header)
+        typed = _staged(reading, slices, header)
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         return None
     finally:
         slices.remove()
-    if rows != slices.records or _rejects(reading):
+    if typed.rows != slices.records or _rejects(reading):
         return None
-    return Part(source.name, typed, rows, _Locator(reading, path, header), even=slices.even)
+    return Part(source.name, typed, _Locator(reading, path, header), even=slices.even)
 
 
 def _walked(reading: Reading, source: Source, path: Path, header: Header) -> Part:
@@ -99,14 +98,14 @@ def _walked(reading: Reading, source: Source, path: Path, header: Header) -> Par
                 slices.add(found.data, found.records)
             else:
                 lines.add(found.line, [f"line: {found.reason}"], _raw_line(found))
-    typed, rows = _staged(reading, slices, header)
+    typed = _staged(reading, slices, header)
     slices.remove()
-    if rows != slices.records or _rejects(reading):
+    if typed.rows != slices.records or _rejects(reading):
         raise IntakeBroken(
-            f"{source.name}: {slices.records} good records were written, {rows} were read"
+            f"{source.name}: {slices.records} good records were written, {typed.rows} were read"
         )
     locator = _Locator(reading, path, header)
-    return Part(source.name, typed, rows, locator, lines.path, lines.rows, even=slices.even)
+    return Part(source.name, typed, locator, lines.path, lines.rows, even=slices.even)
 
 
 def _raw_line(found: RefusedLine) -> str:
@@ -115,13 +114,10 @@ def _raw_line(found: RefusedLine) -> str:
     return json.dumps({"line": shown}, ensure_ascii=False)
 
 
-def _staged(reading: Reading, slices: Slices, header: Header) -> tuple[Path, int]:
+def _staged(reading: Reading, slices: Slices, header: Header) -> Typed:
     reading.drop(*_reject_tables(reading))
     columns = ", ".join(f"'c{n}': 'VARCHAR'" for n in range(len(header.names)))
-    needed = reading.table.source_names(reading.settings)
-    picked = ", ".join(
-        f"c{header.position(source)} AS {identifier(column)}" for column, source in needed.items()
-    )
+    picked = reading.columns.selected(header.placed, "c{}".format)
     files = ", ".join(map(file_literal, slices.paths))
     errors, scans = _reject_tables(reading)
     return reading.stage(
@@ -152,18 +148,17 @@ class _Locator:
         self._reading, self._path, self._header = reading, path, header
         self._rules = grammar(len(header.names), header.delimiter)
         self._keys = unrepeated(header.names)
-        needed = reading.table.source_names(reading.settings)
-        self._positions = [header.position(name) for name in needed.values()]
+        self._columns = reading.columns
 
     def __call__(self, wanted: str) -> str:
         found = self._reading.duckdb.execute(f"{wanted} ORDER BY ordinal").fetchnumpy()
         ordinals = np.asarray(found["ordinal"], np.int64)
         path = self._reading.new_path(".parquet")
-        with closing(ParquetRows(path, text_schema(self._reading.table))) as rows:
+        with closing(ParquetRows(path, text_schema(self._columns))) as rows:
             for ordinal, line, fields in self._records(ordinals):
                 raw = json.dumps(dict(zip(self._keys, fields, strict=True)), ensure_ascii=False)
-                texts = (fields[position] or None for position in self._positions)
-                rows.add(ordinal, line, raw, None, None, None, *texts)
+                texts = self._columns.values(self._header.placed, fields)
+                rows.add(ordinal, line, raw, None, None, None, *(t or None for t in texts.values()))
         return f"SELECT * FROM read_parquet({file_literal(path)})"
 
     def _records(self, ordinals: npt.NDArray[np.int64]) -> Iterator[tuple[int, int, list[str]]]:

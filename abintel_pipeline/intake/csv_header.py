@@ -4,10 +4,13 @@ or repeated header would pass in silence."""
 import csv
 import io
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from abintel_pipeline.intake.errors import DeliveryError
+from abintel_pipeline.intake.source_columns import Place, SourceColumns
+from abintel_pipeline.intake.sources import Source
 
 LONGEST_HEADER = 1 << 20
 _BOM = b"\xef\xbb\xbf"
@@ -25,13 +28,12 @@ class Header:
     delimiter: str
     end: int
     lines: int
-
-    def position(self, column: str) -> int:
-        return self.names.index(column)
+    placed: Mapping[str, Place]
 
 
-def read_header(path: Path, name: str, delimiter: str, needed: dict[str, str]) -> Header:
+def read_header(path: Path, source: Source, columns: SourceColumns) -> Header:
     """The header of a file; raises DeliveryError unless it holds each needed column once."""
+    name, delimiter = source.name, columns.settings.csv_delimiter or ","
     with path.open("rb") as file:
         start = file.read(LONGEST_HEADER)
     body = start.removeprefix(_BOM)
@@ -45,14 +47,10 @@ def read_header(path: Path, name: str, delimiter: str, needed: dict[str, str]) -
     if len(record) == len(stripped) and len(start) == LONGEST_HEADER:
         raise DeliveryError(f"{name}: the header doesn't end within {LONGEST_HEADER >> 20} MiB")
     before = body[: len(body) - len(stripped)]
-    header = Header(
-        tuple(_names(record, name, delimiter)),
-        delimiter,
-        offset + len(before) + len(record),
-        _lines(before) + max(1, _lines(record)),
-    )
-    _check(header, name, needed)
-    return header
+    names = tuple(_names(record, name, delimiter))
+    lines = _lines(before) + max(1, _lines(record))
+    placed = columns.placed(names, f"{name}, line {lines}", source.constants)
+    return Header(names, delimiter, offset + len(before) + len(record), lines, placed)
 
 
 def _first_record(data: bytes, delimiter: str) -> bytes:
@@ -91,23 +89,3 @@ def _names(record: bytes, name: str, delimiter: str) -> list[str]:
                 " closed in a later line, behind a delimiter: rows would be lost)"
             )
     return rows[0]
-
-
-def _check(header: Header, name: str, needed: dict[str, str]) -> None:
-    line = f"{name}, line {header.lines}"
-    missing = [column for column in needed.values() if column not in header.names]
-    repeated = [column for column in needed.values() if header.names.count(column) > 1]
-    if repeated:
-        raise DeliveryError(
-            f"{line}: the header has {repeated[0]!r} twice: nobody can tell which counts"
-        )
-    if not missing:
-        return
-    advice = "name the source's columns in ABINTEL_TRANSACTION_COLUMNS or ABINTEL_CUSTOMER_COLUMNS"
-    for other, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"), (",", "commas")):
-        if other != header.delimiter and set(needed.values()) <= set(header.names[0].split(other)):
-            advice = f"its columns are parted by {word}: set ABINTEL_CSV_DELIMITER to {other!r}"
-    raise DeliveryError(
-        f"{line}: no column {', '.join(map(repr, missing))} in the header"
-        f" {header.delimiter.join(header.names)[:200]!r}: {advice}"
-    )

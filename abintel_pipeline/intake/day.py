@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 from ibis.backends.duckdb import Backend
@@ -11,25 +12,33 @@ from abintel_pipeline.contract import Table
 from abintel_pipeline.intake.csv_files import read_csv
 from abintel_pipeline.intake.json_lines import read_json_lines
 from abintel_pipeline.intake.parquet_files import read_parquet
-from abintel_pipeline.intake.reading import Part, Reading, identifier
+from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.refusals import check_share, count_reasons, write_refused
 from abintel_pipeline.intake.request_documents import read_request
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
+from abintel_pipeline.intake.screening import LEFT_OUT, leaves_out
 from abintel_pipeline.intake.sources import Source, day_sources
 from abintel_pipeline.intake.sql import read_sql
-from abintel_pipeline.intake.verdicts import Verdicts
+from abintel_pipeline.intake.sql_text import identifier
+from abintel_pipeline.intake.verdicts import Verdicts, typed_rows
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store import Staged, file_literal
+
+MOST_LEFT_OUT = 20
+"""Kinds of rows left out that are named; a column of free text has any number."""
 
 
 @dataclass(frozen=True)
 class Intake:
     """What one day's delivery of one request table came to.
 
-    received = accepted + refused, as is verified before anything is published. `late` counts
-    accepted lines whose date is before the day (0 for customers). `reasons` counts refused rows by
-    reason, commonest first; a row with two reasons counts in both. `refused_rows` is always
-    written, with no rows when none were refused.
+    received = accepted + refused + left_out, as is verified before anything is published. `late`
+    counts accepted lines whose date is before the day (0 for customers). `reasons` counts refused
+    rows by reason, commonest first; a row with two reasons counts in both. `left_out_by` counts
+    the rows that the settings leave out, by `column: value`. `ids_changed` are ids that were
+    trimmed, composed or turned from floats into digits. `returns` and `returned` are the accepted
+    lines below 0 and their sum. `refused_rows` is always written, with no rows when none were
+    refused.
     """
 
     day: date
@@ -37,8 +46,13 @@ class Intake:
     received: int
     accepted: int
     refused: int
+    left_out: int
     late: int
     reasons: dict[str, int]
+    left_out_by: dict[str, int]
+    ids_changed: int
+    returns: int
+    returned: Decimal
     accepted_rows: Staged
     refused_rows: Staged
 
@@ -85,9 +99,10 @@ def _screen(reading: Reading, parts: list[Part]) -> Intake:
     verdicts = Verdicts(reading)
     verdicts.judge(parts)
     refused_path, refused = write_refused(reading, parts, verdicts)
-    received = sum(part.rows + part.refused_rows for part in parts)
+    received = sum(part.received for part in parts)
     check_share(reading, received, refused, refused_path)
     accepted_path, accepted = _write_accepted(reading, parts, verdicts)
+    returns, returned = _returns(reading, accepted_path)
 
     def staged(table: Table, path: Path, rows: int) -> Staged:
         return Staged(table, reading.day, path, rows)
@@ -98,8 +113,13 @@ def _screen(reading: Reading, parts: list[Part]) -> Intake:
         received,
         accepted,
         refused,
+        sum(part.typed.left_out for part in parts),
         _late(reading, accepted_path),
         count_reasons(reading, refused_path),
+        _left_out_by(reading, parts),
+        sum(part.typed.ids_changed for part in parts),
+        returns,
+        returned,
         staged(reading.table.raw, accepted_path, accepted),
         staged(reading.table.rejected, refused_path, refused),
     )
@@ -112,15 +132,16 @@ def _write_accepted(reading: Reading, parts: list[Part], verdicts: Verdicts) -> 
     groups where its threads happen to meet.
     """
     path = reading.folder / f"{reading.table.raw.name}-{reading.day}.parquet"
-    if len(parts) == 1 and parts[0].even and not verdicts.refused(0):
-        parts[0].typed.rename(path)
+    leaving = leaves_out(reading.columns)
+    if len(parts) == 1 and parts[0].even and not leaving and not verdicts.refused(0):
+        parts[0].typed.path.rename(path)
         return path, parts[0].rows
+    columns = ", ".join(map(identifier, reading.table.columns))
+    counted = f"WHERE {LEFT_OUT} IS NULL" if leaving else ""
     rows = " UNION ALL ".join(
-        f"SELECT {number} AS part, file_row_number AS ordinal, *"
-        f" FROM read_parquet({file_literal(part.typed)}, file_row_number=true)"
+        f"SELECT {number} AS part, ordinal, {columns} FROM {typed_rows(part)} {counted}"
         for number, part in enumerate(parts)
     )
-    columns = ", ".join(map(identifier, reading.table.columns))
     query = (
         f"SELECT {columns} FROM ({rows}) ANTI JOIN {verdicts.table} USING (part, ordinal)"
         " ORDER BY part, ordinal"
@@ -135,3 +156,26 @@ def _late(reading: Reading, accepted: Path) -> int:
         f"SELECT count(*) FROM read_parquet({file_literal(accepted)}) WHERE date < ?", [reading.day]
     ).fetchone()
     return int(found[0]) if found else 0
+
+
+def _returns(reading: Reading, accepted: Path) -> tuple[int, Decimal]:
+    """How many accepted lines are below 0, and their sum."""
+    if reading.table is not TRANSACTIONS or reading.settings.returns == "refuse":
+        return 0, Decimal(0)
+    found = reading.duckdb.execute(
+        "SELECT count(*), coalesce(sum(amount), 0)"
+        f" FROM read_parquet({file_literal(accepted)}) WHERE amount < 0 AND NOT cancelled"
+    ).fetchone()
+    return (int(found[0]), Decimal(found[1])) if found else (0, Decimal(0))
+
+
+def _left_out_by(reading: Reading, parts: list[Part]) -> dict[str, int]:
+    """{column: value} of the rows left out, commonest first, at most MOST_LEFT_OUT of them."""
+    rows = [f"SELECT {LEFT_OUT} FROM {typed_rows(p)}" for p in parts if p.typed.left_out]
+    if not rows:
+        return {}
+    found = reading.duckdb.execute(
+        f"SELECT {LEFT_OUT}, count(*) FROM ({' UNION ALL '.join(rows)})"
+        f" WHERE {LEFT_OUT} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_LEFT_OUT}"
+    ).fetchall()
+    return dict(found)

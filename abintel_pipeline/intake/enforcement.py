@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from abintel_pipeline.intake.errors import IntakeBroken
 from abintel_pipeline.intake.reading import Part, Reading
+from abintel_pipeline.intake.screening import LEFT_OUT
 
 GROUPS_AT_ONCE = 4
 """Row groups per chunk: about 500,000 rows, the size at which 10 M rows took about a second."""
@@ -28,7 +29,7 @@ def breaches(reading: Reading, part: Part) -> Iterator[pa.Table]:
 
     def judge(chunk: tuple[int, list[int]]) -> pa.Table:
         start, groups = chunk
-        with pq.ParquetFile(part.typed) as file:
+        with pq.ParquetFile(part.typed.path) as file:
             rows = file.read_row_groups(groups, use_threads=False)
         return _judge(reading, schema, rows, start)
 
@@ -39,7 +40,7 @@ def breaches(reading: Reading, part: Part) -> Iterator[pa.Table]:
 
 def _chunks(part: Part) -> list[tuple[int, list[int]]]:
     """(ordinal of the first row, row groups) of each chunk."""
-    metadata = pq.read_metadata(part.typed)
+    metadata = pq.read_metadata(part.typed.path)
     chunks, start = [], 0
     for first in range(0, metadata.num_row_groups, GROUPS_AT_ONCE):
         groups = list(range(first, min(first + GROUPS_AT_ONCE, metadata.num_row_groups)))
@@ -55,6 +56,8 @@ def _judge(
     frame = rows.append_column(reading.table.raw.partition_column, day).to_pandas(
         types_mapper=pd.ArrowDtype
     )
+    if LEFT_OUT in frame.columns:
+        frame = frame[frame.pop(LEFT_OUT).isna()]
     dated = frame.select_dtypes(pd.ArrowDtype(pa.date32())).notna().all(axis=1)
     if dated.all():
         return held(schema, frame, start)

@@ -9,6 +9,7 @@ from abintel_pipeline.intake.csv_records import LONGEST
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.json_values import Repeated, as_json, parse
 from abintel_pipeline.intake.reading import Part, Reading
+from abintel_pipeline.intake.source_columns import Keys
 from abintel_pipeline.intake.sources import Source
 from abintel_pipeline.intake.text_rows import TextRows
 
@@ -21,11 +22,11 @@ def read_json_lines(reading: Reading, source: Source) -> Part:
 
     Raises DeliveryError when it has no line: it may have been cut off, and wipe the day.
     """
-    names = reading.table.source_names(reading.settings)
     with closing(TextRows(reading, source.name)) as rows:
+        keys = Keys(reading.columns, source.constants)
         for number, line in _lines(source.path, source.name):
             if line.strip():
-                _add(rows, number, line, names)
+                _add(rows, number, line, keys)
         if not rows.received:
             raise DeliveryError(
                 f"{source.name}: is empty: deliver a day without rows as a CSV file that has its"
@@ -34,14 +35,14 @@ def read_json_lines(reading: Reading, source: Source) -> Part:
         return rows.part()
 
 
-def _add(rows: TextRows, number: int, line: bytes, names: dict[str, str]) -> None:
+def _add(rows: TextRows, number: int, line: bytes, keys: Keys) -> None:
     text, value, reason = _parsed(line)
     if reason:
         rows.refuse(number, f"line: {reason}", {"line": text[:_SHOWN]})
     else:
         odd = "NaN" in text or "Infinity" in text
         raw = as_json(value) if odd else text.strip()
-        rows.add(number, raw, {column: value.get(name) for column, name in names.items()})
+        rows.add(number, raw, keys.values(value))
 
 
 def _lines(path: Path, name: str) -> Any:

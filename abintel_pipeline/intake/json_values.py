@@ -1,6 +1,7 @@
 """JSON read so that nothing is lost: numbers keep their text, repeated keys and NaN are noticed."""
 
 import json
+import re
 from typing import Any
 
 
@@ -39,6 +40,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return repeated
 
 
+_WHOLE = re.compile(r"-?\d+(\.0+)?")
 _PLAIN = json.JSONEncoder(ensure_ascii=False, default=str).encode
 _ESCAPED = json.JSONEncoder().encode
 
@@ -56,14 +58,15 @@ def as_json(value: Any) -> str:
 
 
 def id_text(value: Any) -> tuple[str | None, str | None]:
-    """An id as text, and why it isn't one: text stays as it is, a whole number is its own text.
+    """An id as text, and why it isn't one: text and whole numbers are, also a whole `17850.0`.
 
-    `1` and `1.0` are one number, but would be two ids: a point or an exponent makes no id.
+    A number with an exponent or decimals is none: `1.5` and `1.50` are one number.
     """
     if value is None:
         return None, None
-    whole = not isinstance(value, Number) or value.removeprefix("-").isdecimal()
-    if not isinstance(value, str) or isinstance(value, Constant) or not whole:
+    if not isinstance(value, str) or isinstance(value, Constant):
+        return None, "not text"
+    if isinstance(value, Number) and not _WHOLE.fullmatch(value):
         return None, "not text"
     return (str(value), None) if is_utf8(value) else (None, "not UTF-8 text")
 

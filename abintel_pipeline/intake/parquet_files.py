@@ -7,14 +7,16 @@ import pyarrow.parquet as pq
 from abintel_pipeline.intake.csv_files import unrepeated
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.faults import passes
-from abintel_pipeline.intake.reading import Part, Reading, identifier, quoted
+from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.sources import Source
+from abintel_pipeline.intake.sql_text import quoted
 from abintel_pipeline.store import file_literal
 
 _WHOLE = {
     f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "", "BIG", "HUGE")
 } | {"INTEGER", "UINTEGER"}
 _IDS = {"VARCHAR", "UUID", '"NULL"'} | _WHOLE
+_FLAGS = {"VARCHAR", "BOOLEAN", '"NULL"'} | _WHOLE
 _DATES = {"VARCHAR", "DATE", '"NULL"'}
 _NUMBERS = {"VARCHAR", "FLOAT", "DOUBLE", "DECIMAL", '"NULL"'} | _WHOLE
 
@@ -25,20 +27,17 @@ def read_parquet(reading: Reading, source: Source) -> Part:
     Raises DeliveryError when the file is torn or a column is of a wrong type.
     """
     names, kinds = _columns(reading, source)
-    needed = reading.table.source_names(reading.settings)
-    _check(source.name, names, needed)
+    placed = reading.columns.placed(names, source.name, source.constants)
+    for column, place in placed.items():
+        if isinstance(place, int) and column in reading.table.columns:
+            _check_kind(reading, source.name, column, names[place], kinds[place])
     rows = _numbered(source, names)
-    texts = []
-    for column, name in needed.items():
-        position = names.index(name)
-        kind = kinds[position]
-        _check_kind(reading, source.name, column, name, kind)
-        texts.append(f"{_text(f'c{position}', kind)} AS {identifier(column)}")
+    texts = reading.columns.selected(placed, lambda n: _text(f"c{n}", kinds[n]))
     keys = unrepeated(tuple(names))
     pairs = ", ".join(f"{quoted(key)}, c{n}::VARCHAR" for n, key in enumerate(keys))
     try:
         expected = pq.read_metadata(source.path).num_rows
-        typed, count = reading.stage(f"SELECT {', '.join(texts)} FROM {rows}")
+        typed = reading.stage(f"SELECT {texts} FROM {rows}")
     except (duckdb.OutOfMemoryException, duckdb.InterruptException):
         raise
     except duckdb.Error as error:
@@ -46,11 +45,11 @@ def read_parquet(reading: Reading, source: Source) -> Part:
     located = (
         f"SELECT ordinal, ordinal + 1 AS row, json_object({pairs})::VARCHAR AS raw,"
         f" NULL::VARCHAR AS owner, NULL::VARCHAR AS place, NULL::MAP(VARCHAR, VARCHAR) AS problems,"
-        f" {', '.join(texts)} FROM {rows}"
+        f" {texts} FROM {rows}"
     )
-    return Part(
-        source.name, typed, count, lambda wanted: f"{located} WHERE ordinal IN ({wanted})"
-    ).check(expected)
+    return Part(source.name, typed, lambda wanted: f"{located} WHERE ordinal IN ({wanted})").check(
+        expected
+    )
 
 
 def _columns(reading: Reading, source: Source) -> tuple[list[str], list[str]]:
@@ -86,18 +85,6 @@ def _torn(name: str, error: Exception) -> DeliveryError:
     return DeliveryError(f"{name}: can't be read as Parquet ({first}): deliver it again")
 
 
-def _check(name: str, names: list[str], needed: dict[str, str]) -> None:
-    missing = [column for column in needed.values() if column not in names]
-    repeated = [column for column in needed.values() if names.count(column) > 1]
-    if missing:
-        raise DeliveryError(
-            f"{name}: no column {', '.join(map(repr, missing))}; it has {', '.join(names)}:"
-            " name the source's columns in ABINTEL_TRANSACTION_COLUMNS or ABINTEL_CUSTOMER_COLUMNS"
-        )
-    if repeated:
-        raise DeliveryError(f"{name}: column {repeated[0]!r} twice: nobody can tell which counts")
-
-
 def _check_kind(reading: Reading, file: str, column: str, name: str, kind: str) -> None:
     expected = reading.table.kind(column)
     base = kind.partition("(")[0]
@@ -105,6 +92,8 @@ def _check_kind(reading: Reading, file: str, column: str, name: str, kind: str) 
         fits, wanted = base in _IDS or base == "ENUM", "text or whole numbers"
     elif pa.types.is_date(expected):
         fits, wanted = base in _DATES or base.startswith("TIMESTAMP"), "dates, timestamps or text"
+    elif pa.types.is_boolean(expected):
+        fits, wanted = base in _FLAGS, "true or false, or words"
     else:
         fits, wanted = base in _NUMBERS, "numbers or text"
     if not fits:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -14,12 +15,26 @@ from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.engines import native
 from abintel_pipeline.intake.errors import IntakeBroken
+from abintel_pipeline.intake.id_texts import CHANGED
+from abintel_pipeline.intake.number_texts import offer_products
 from abintel_pipeline.intake.request_tables import RequestTable
-from abintel_pipeline.intake.screening import screened
+from abintel_pipeline.intake.screening import LEFT_OUT, leaves_out, screened
+from abintel_pipeline.intake.source_columns import SourceColumns
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store import copy_to_parquet, file_metadata
+from abintel_pipeline.store import copy_to_parquet, file_literal, file_metadata
 
 BATCH_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A source's rows, screened: the file, how many rows, how many ids were changed on the way,
+    how many rows are left out."""
+
+    path: Path
+    rows: int
+    ids_changed: int
+    left_out: int
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,11 @@ class Reading:
     def duckdb(self) -> duckdb.DuckDBPyConnection:
         return native(self.connection)
 
+    @cached_property
+    def columns(self) -> SourceColumns:
+        """Which texts are read, and from where."""
+        return SourceColumns(self.table, self.settings)
+
     def new_path(self, ending: str) -> Path:
         """A path in the staging folder that nobody has yet."""
         return self.folder / f".{self.table.raw.name}-{next(self._numbers)}{ending}"
@@ -48,10 +68,26 @@ class Reading:
         copy_to_parquet(self.duckdb, query, path, file_metadata(table, self.settings.rules))
         return int(pq.read_metadata(path).num_rows)
 
-    def stage(self, texts: str) -> tuple[Path, int]:
-        """Screen rows of text into a typed Parquet file, in their order: its path and row count."""
+    def stage(self, texts: str) -> Typed:
+        """Screen rows of text into a typed Parquet file, in their order."""
+        offer_products(self.duckdb)
+        self.duckdb.execute(f"CREATE OR REPLACE TEMP SEQUENCE {CHANGED}")
         path = self.new_path(".parquet")
-        return path, self.write(screened(self.table, self.settings, texts), path)
+        rows = self.write(screened(self.columns, texts), path)
+        return Typed(
+            path, rows, self._count(f"SELECT nextval('{CHANGED}') - 1"), self._leaves(path)
+        )
+
+    def _leaves(self, path: Path) -> int:
+        """Rows of a typed file that are left out."""
+        if not leaves_out(self.columns):
+            return 0
+        rows = f"read_parquet({file_literal(path)})"
+        return self._count(f"SELECT count({LEFT_OUT}) FROM {rows}")
+
+    def _count(self, query: str) -> int:
+        found = self.duckdb.execute(query).fetchone()
+        return int(found[0]) if found else 0
 
     def drop(self, *tables: str) -> None:
         """Drop temporary tables, if they exist."""
@@ -60,6 +96,7 @@ class Reading:
 
     def clear(self) -> None:
         """Remove every temporary file and table of this reading."""
+        self.duckdb.execute(f"DROP SEQUENCE IF EXISTS {CHANGED}")
         tables = self.duckdb.execute(
             "SELECT table_name FROM duckdb_tables() WHERE ends_with(table_name, ?)", [self.key]
         ).fetchall()
@@ -77,8 +114,7 @@ class Part:
     """
 
     name: str
-    typed: Path
-    rows: int
+    typed: Typed
     located: Callable[[str], str]
     refused: Path | None = None
     refused_rows: int = 0
@@ -87,21 +123,21 @@ class Part:
     even: bool = False
     """The same source gives the same bytes in `typed`, whichever thread was first."""
 
+    @property
+    def rows(self) -> int:
+        """Rows in `typed`, those that are left out included."""
+        return self.typed.rows
+
+    @property
+    def received(self) -> int:
+        """Rows that came, whatever becomes of them."""
+        return self.rows + self.refused_rows
+
     def check(self, expected: int) -> "Part":
         """This part, if it has as many rows as were counted in the source."""
         if self.rows != expected:
             raise IntakeBroken(f"{self.name}: {expected} rows were counted, {self.rows} were read")
         return self
-
-
-def quoted(text: str) -> str:
-    """A SQL string."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def identifier(name: str) -> str:
-    """A SQL name."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 class ParquetRows:

@@ -4,8 +4,9 @@ from decimal import Decimal
 from pathlib import Path
 
 from abintel_pipeline.intake.errors import TooManyRefused
-from abintel_pipeline.intake.reading import Part, Reading, identifier, quoted
+from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.screening import problem
+from abintel_pipeline.intake.sql_text import quoted
 from abintel_pipeline.intake.verdicts import WHOLE_ROW, Verdicts
 from abintel_pipeline.store import file_literal
 
@@ -44,8 +45,7 @@ def _refused_rows(reading: Reading, part: Part, number: int, verdicts: Verdicts)
     """
     table = reading.table
     causes = " ".join(
-        f"WHEN {quoted(c)} THEN {problem(table, reading.settings, c, f'located.{identifier(c)}')}"
-        for c in table.columns
+        f"WHEN {quoted(c)} THEN {problem(reading.columns, c, 'located')}" for c in table.columns
     )
     label = quoted(table.identity_label)
     order = " ".join(f"WHEN {quoted(c)} THEN {n}" for n, c in enumerate(table.columns))

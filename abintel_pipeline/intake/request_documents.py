@@ -85,7 +85,7 @@ def _add_transactions(rows: TextRows, customers: list[Any]) -> None:
         if fault := _fault(transaction):
             rows.refuse(row, f"{place}: {fault}", transaction)
             continue
-        values = {**transaction, "customer_id": customer_id}
+        values = {**transaction, "customer_id": customer_id, **rows.neutral}
         raw = as_json({"customer_id": customer_id, **transaction})
         rows.add(row, raw, values, owner=owner, place=place)
 

@@ -14,7 +14,7 @@ from abintel_pipeline.contract.customers import (
     RawCustomers,
 )
 from abintel_pipeline.contract.transactions import (
-    LINE_IDENTITY,
+    LINE_POSITION,
     RAW_TRANSACTIONS,
     REJECTED_TRANSACTIONS,
     transactions_schema,
@@ -24,17 +24,20 @@ from abintel_pipeline.settings import Settings
 
 @dataclass(frozen=True)
 class RequestTable:
-    """One request table; everything about its columns is read off its Pandera model."""
+    """One request table; everything about its columns is read off its Pandera model.
+
+    `identity` says where a row stands; rows there are alike if their `values` are.
+    """
 
     folder: str
     raw: Table
     rejected: Table
     identity: tuple[str, ...]
-    value: str
+    values: tuple[str, ...]
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """The contract's columns that a source has to bring, in the model's order."""
+        """The contract's columns that a source can bring, in the model's order."""
         return tuple(name for name in self.raw.schema.names if name != self.raw.partition_column)
 
     @cached_property
@@ -51,9 +54,12 @@ class RequestTable:
 
     def schema(self, settings: Settings) -> pa.DataFrameSchema:
         """The Pandera schema in force."""
-        if self.raw is RAW_TRANSACTIONS:
-            return transactions_schema(settings.currency_decimals)
-        return RawCustomers.to_schema()
+        if self.raw is not RAW_TRANSACTIONS:
+            return RawCustomers.to_schema()
+        absent = [name for name, source in settings.transaction_columns.items() if source is None]
+        return transactions_schema(
+            settings.currency_decimals, returns=settings.returns == "net", absent=absent
+        )
 
     def query(self, settings: Settings) -> str | None:
         """The query that brings the table from a SQL database, where one is set."""
@@ -61,15 +67,14 @@ class RequestTable:
             return None
         return getattr(settings, f"{self.folder}_query")  # type: ignore[no-any-return]
 
-    def source_names(self, settings: Settings) -> dict[str, str]:
-        """{contract name: source name} of every column."""
-        mapping: dict[str, str] = getattr(settings, f"{self.folder.removesuffix('s')}_columns")
-        return {column: mapping.get(column, column) for column in self.columns}
-
 
 TRANSACTIONS = RequestTable(
-    "transactions", RAW_TRANSACTIONS, REJECTED_TRANSACTIONS, LINE_IDENTITY, "amount"
+    "transactions",
+    RAW_TRANSACTIONS,
+    REJECTED_TRANSACTIONS,
+    LINE_POSITION,
+    ("amount", "cancelled"),
 )
 CUSTOMERS = RequestTable(
-    "customers", RAW_CUSTOMERS, REJECTED_CUSTOMERS, CUSTOMER_IDENTITY, "loyalty_score"
+    "customers", RAW_CUSTOMERS, REJECTED_CUSTOMERS, CUSTOMER_IDENTITY, ("loyalty_score",)
 )

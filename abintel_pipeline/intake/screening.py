@@ -1,117 +1,114 @@
-r"""Texts in, typed values out; and, for a text that can't become its type, why.
+"""Texts in, typed values out; and, for a text that can't become its type, why.
 
-What a text may look like is decided here, in one pattern per type; every rule on typed values is
-the Pandera model's. Ids stay exactly as they came. Spaces around a date or a number don't count.
-
-- date: `YYYY-MM-DD`. DuckDB alone would take `2025-04-21T23:30+02:00` for a date without a word, so
-  the pattern comes before the cast. A timestamp counts only where a source time zone is set.
-- amount: digits with a point and perhaps an exponent, rounded half up to the currency's decimals.
-  DuckDB rounds long fractions right but loses digits in front of an exponent
-  (`0.00000000000000000001e20` became 0), so exponents are written out first. A negative amount
-  never rounds to zero: it stays negative, so that the model refuses it.
-- other numbers: a text that is no number becomes infinity, which the model refuses.
+What a text may look like is decided here and in `id_texts`, `number_texts` and `date_texts`; every
+rule on typed values is the Pandera model's.
 """
 
 import pyarrow as pa
 
-from abintel_pipeline.contract.columns import MONEY_DIGITS
-from abintel_pipeline.intake.request_tables import RequestTable
+from abintel_pipeline.intake import date_texts, id_texts, number_texts
+from abintel_pipeline.intake.source_columns import FACTOR, SourceColumns
+from abintel_pipeline.intake.sql_text import identifier, quoted
 from abintel_pipeline.settings import Settings
+from abintel_pipeline.source_settings import ANY_WORD
 
-DATE = r" *\d{4}-\d\d-\d\d *"
-_CLOCK = r"[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d([.,]\d+)?)?"
-LOCAL_TIMESTAMP = rf" *\d{{4}}-\d\d-\d\d{_CLOCK} *"
-ZONED_TIMESTAMP = rf" *\d{{4}}-\d\d-\d\d{_CLOCK} ?([Zz]|[+-]\d\d(:?\d\d)?) *"
-NUMBER = r" *[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?0*\d{1,3})? *"
-_NUMBER_PARTS = r"^ *([+-]?)(\d*)\.?(\d*)[eE]([+-]?\d+) *$"
+LEFT_OUT = "left_out"
+"""The column that says why a row is left out; null in rows that count."""
 
 
-def screened(table: RequestTable, settings: Settings, texts: str) -> str:
-    """SELECT of the table's columns as typed values from a SELECT of them as text, same order."""
-    columns = ", ".join(
-        f"{_typed(table.kind(column), column, settings)} AS {column}" for column in table.columns
-    )
-    return f"SELECT {columns} FROM ({texts})"
+def leaves_out(columns: SourceColumns) -> bool:
+    """Whether rows of the source may be left out."""
+    return bool(columns.kept or columns.settings.nobody_ids)
 
 
-def problem(table: RequestTable, settings: Settings, column: str, text: str) -> str:
-    """SQL that says why a text can't become its column's type; NULL where it can."""
-    kind = table.kind(column)
-    cases: list[tuple[str, str]] = []
-    if not pa.types.is_string(kind):
-        cases.append((f"trim({text}) = ''", "blank"))
+def screened(columns: SourceColumns, texts: str) -> str:
+    """SELECT of the table's columns as typed values from a SELECT of its texts, same order.
+
+    And why a row is left out, where the settings leave any out.
+    """
+    typed = [f"{_typed(columns, name)} AS {identifier(name)}" for name in columns.table.columns]
+    if leaves_out(columns):
+        typed.append(f"{_left_out(columns)} AS {LEFT_OUT}")
+    return f"SELECT {', '.join(typed)} FROM ({texts})"
+
+
+def problem(columns: SourceColumns, column: str, row: str) -> str:
+    """SQL that says why a text of `row` can't become its column's type; NULL where it can."""
+    text, settings = f"{row}.{identifier(column)}", columns.settings
+    kind = columns.table.kind(column)
+    if pa.types.is_string(kind):
+        return id_texts.id_problem(text, settings)
     if pa.types.is_date(kind):
-        timestamp = f"{_is(text, LOCAL_TIMESTAMP)} OR {_is(text, ZONED_TIMESTAMP)}"
-        if settings.source_timezone is None:
-            cases.append((timestamp, "a timestamp; set ABINTEL_SOURCE_TIMEZONE to take its day"))
-        cases.append((f"{_date(text, settings)} IS NULL", "not an ISO calendar date"))
-    elif pa.types.is_decimal(kind):
-        digits = MONEY_DIGITS - settings.currency_decimals
-        cases.append((f"NOT {_is(text, NUMBER)}", "not a number"))
-        too_long = f"more than {digits} digits before the point"
-        cases.append((f"{_amount(text, settings)} IS NULL", too_long))
-    elif pa.types.is_floating(kind):
-        cases.append((f"NOT {_is(text, NUMBER)}", "not a number"))
-    whens = " ".join(f"WHEN {condition} THEN '{reason}'" for condition, reason in cases)
-    return f"(CASE WHEN {text} IS NULL THEN NULL {whens} END)"
-
-
-def _typed(kind: pa.DataType, text: str, settings: Settings) -> str:
-    if pa.types.is_date(kind):
-        return _date(text, settings)
-    if pa.types.is_decimal(kind):
-        return _amount(text, settings)
+        return date_texts.date_problem(text, settings)
+    if pa.types.is_boolean(kind):
+        return f"CASE WHEN {_flag(text, settings)} IS NULL THEN {quoted(NO_FLAG)} END"
     if pa.types.is_floating(kind):
-        number = f"CASE WHEN {_is(text, NUMBER)} THEN TRY_CAST({text} AS DOUBLE) END"
-        return f"CASE WHEN {text} IS NOT NULL THEN coalesce({number}, 'infinity'::DOUBLE) END"
-    return text
+        return number_texts.number_problem(text, settings)
+    if columns.factors:
+        factor = f"{row}.{identifier(FACTOR)}"
+        return number_texts.product_problem((text, factor), columns.factors, settings)
+    return number_texts.amount_problem(text, settings)
 
 
-def _date(text: str, settings: Settings) -> str:
-    """The day of a date, or of a timestamp in the source's zone. There was no year 0."""
-    zone = settings.source_timezone
-    plain = f"WHEN {_is(text, DATE)} THEN TRY_CAST({text} AS DATE)"
-    if zone is not None:
-        seconds = f"regexp_replace(upper(trim({text})), '[.,][0-9]+', '')"
-        joined = rf"regexp_replace({seconds}, ' ([Z+-])', '\1')"
-        instant = rf"regexp_replace({joined}, '([+-]\d\d):?(\d\d)$', '\1:\2')"
-        plain += (
-            f" WHEN {_is(text, LOCAL_TIMESTAMP)} THEN TRY_CAST({seconds} AS TIMESTAMP)::DATE"
-            f" WHEN {_is(text, ZONED_TIMESTAMP)}"
-            f" THEN timezone('{zone}', TRY_CAST({instant} AS TIMESTAMPTZ))::DATE"
-        )
-    return f"(CASE WHEN starts_with(ltrim({text}), '0000') THEN NULL {plain} END)"
+NO_FLAG = "neither true nor false (ABINTEL_CANCELLED_WORDS says what a word means)"
 
 
-def _amount(text: str, settings: Settings) -> str:
-    decimals = settings.currency_decimals
-    money = f"DECIMAL({MONEY_DIGITS}, {decimals})"
-    plain = f"TRY_CAST({text} AS {money})"
-    value = (
-        f"CASE WHEN contains({text}, 'e') OR contains({text}, 'E')"
-        f" THEN TRY_CAST({_written_out(text)} AS {money}) ELSE {plain} END"
+def _typed(columns: SourceColumns, column: str) -> str:
+    text, settings, kind = identifier(column), columns.settings, columns.table.kind(column)
+    if pa.types.is_string(kind):
+        return id_texts.id_typed(text, settings)
+    if pa.types.is_date(kind):
+        return date_texts.date_typed(text, settings)
+    if pa.types.is_boolean(kind):
+        return _flag(text, settings)
+    if pa.types.is_floating(kind):
+        return number_texts.number_typed(text, settings)
+    return number_texts.amount_typed(
+        text, settings, identifier(FACTOR) if columns.factors else None
     )
-    smallest = f"-1::{money}" if decimals == 0 else f"'-0.{'0' * (decimals - 1)}1'::{money}"
-    below_zero = f"regexp_matches({text}, '^[^eE]*[1-9]')"
+
+
+def _flag(text: str, settings: Settings) -> str:
+    """SQL of true or false from the source's words; null where a word has no meaning."""
+    words = {word.strip().casefold(): value for word, value in settings.cancelled_words.items()}
+    other = words.pop(ANY_WORD, None)
+    empty = words.pop("", False)
+    whens = " ".join(f"WHEN {quoted(word)} THEN {value}" for word, value in words.items())
+    named = f"CASE lower({id_texts.trimmed(text)}) {whens} ELSE {_literal(other)} END"
+    missing = id_texts.is_missing(text, settings)
     return (
-        f"(CASE WHEN NOT {_is(text, NUMBER)} THEN NULL"
-        f" WHEN starts_with(ltrim({text}), '-') AND {below_zero} THEN least({value}, {smallest})"
-        f" ELSE {value} END)"
+        f"(CASE WHEN {text} IS NULL OR {missing} THEN {empty}"
+        f" ELSE {named if words else _literal(other)} END)"
     )
 
 
-def _written_out(text: str) -> str:
-    """A number with an exponent as the same number without one."""
-    part = [f"regexp_extract({text}, '{_NUMBER_PARTS}', {n})" for n in range(5)]
-    digits = f"({part[2]} || {part[3]})"
-    point = f"(length({part[2]}) + TRY_CAST({part[4]} AS INTEGER))"
-    return (
-        f"({part[1]} || CASE WHEN {point} <= 0 THEN '0.' || repeat('0', -{point}) || {digits}"
-        f" WHEN {point} >= length({digits})"
-        f" THEN {digits} || repeat('0', {point} - length({digits}))"
-        f" ELSE {digits}[1:{point}] || '.' || {digits}[{point} + 1:] END)"
-    )
+def _literal(value: bool | None) -> str:
+    return "NULL" if value is None else str(value)
 
 
-def _is(text: str, pattern: str) -> str:
-    return f"regexp_full_match({text}, '{pattern}')"
+def _left_out(columns: SourceColumns) -> str:
+    """SQL of why a row is left out: nobody's, or of another kind than those kept."""
+    whens = [f"WHEN {_nobody(columns.settings)} THEN 'customer_id: ' || {_shown('customer_id')}"]
+    for name, source in columns.kept.items():
+        value = id_texts.trimmed(f"coalesce({identifier(name)}, '')")
+        kept = ", ".join(quoted(one.strip()) for one in columns.settings.keep_rows[source])
+        told = f"{quoted(source + ': ')} || {_shown(name)}"
+        whens.append(f"WHEN {value} NOT IN ({kept or 'NULL'}) THEN {told}")
+    return f"(CASE {' '.join(whens)} END)"
+
+
+def _nobody(settings: Settings) -> str:
+    text = identifier("customer_id")
+    ids = [quoted(one.strip()) for one in settings.nobody_ids if one.strip()]
+    tests = ["false"]
+    if ids:
+        known = id_texts.id_normal(text, settings)
+        tests.append(f"coalesce({known}, {id_texts.trimmed(text)}) IN ({', '.join(ids)})")
+    if any(not one.strip() for one in settings.nobody_ids):
+        tests.append(id_texts.is_missing(text, settings))
+    return f"({' OR '.join(tests)})"
+
+
+def _shown(name: str) -> str:
+    value = id_texts.trimmed(f"coalesce({identifier(name)}, '')")
+    return f"(CASE WHEN {value} = '' THEN 'missing' ELSE {value}[:60] END)"

@@ -12,7 +12,8 @@ and can't be read as a delivery is an error.
 """
 
 import stat
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -35,6 +36,8 @@ class Source:
     name: str
     format: Format
     path: Path
+    constants: Mapping[str, str] = field(default_factory=dict)
+    """Columns that stand in the folders' names, as `date=2026-11-15`."""
 
 
 def day_sources(settings: Settings, day: date, table: RequestTable) -> list[Source]:

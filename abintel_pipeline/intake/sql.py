@@ -16,7 +16,7 @@ from abintel_pipeline.intake.errors import DeliveryError, SourceUnavailable
 from abintel_pipeline.intake.faults import database_passes
 from abintel_pipeline.intake.json_values import Number, as_json
 from abintel_pipeline.intake.reading import Part, Reading
-from abintel_pipeline.intake.request_tables import RequestTable
+from abintel_pipeline.intake.source_columns import Place
 from abintel_pipeline.intake.sources import SQL
 from abintel_pipeline.intake.text_rows import TextRows
 
@@ -40,15 +40,15 @@ def read_sql(reading: Reading) -> Part | None:
     query = reading.table.query(reading.settings)
     if url is None or query is None:
         return None
-    wanted = reading.table.source_names(reading.settings)
+    told = f"sql: the {reading.table.folder} query"
     with closing(TextRows(reading, SQL)) as rows:
         try:
+            placed: dict[str, Place] = {}
             for number, names, row in _rows(url, query, reading.day):
-                if number == 1:
-                    _check(reading.table, wanted, names)
-                values = dict(zip(names, map(plain_value, row), strict=True))
-                picked = {column: values[name] for column, name in wanted.items()}
-                rows.add(number, as_json(values), picked)
+                placed = placed or reading.columns.placed(names, told)
+                values = tuple(map(plain_value, row))
+                raw = as_json(dict(zip(names, values, strict=True)))
+                rows.add(number, raw, reading.columns.values(placed, values))
         except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
             kind = SourceUnavailable if database_passes(error) else DeliveryError
             raise kind(_advice(reading, url, error)) from None
@@ -71,16 +71,6 @@ def _rows(url: SecretStr, query: str, day: date) -> Iterator[tuple[int, list[str
         names = list(result.keys())
         for number, row in enumerate(result, start=1):
             yield number, names, tuple(row)
-
-
-def _check(table: RequestTable, wanted: dict[str, str], names: list[str]) -> None:
-    for name in wanted.values():
-        if names.count(name) != 1:
-            times = "no column" if name not in names else "more than one column"
-            raise DeliveryError(
-                f"sql: the {table.folder} query gives {times} {name!r} (it gives"
-                f" {', '.join(names)}): name it with AS, or map it in the settings"
-            )
 
 
 def plain_value(value: Any) -> Any:

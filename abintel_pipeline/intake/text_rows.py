@@ -9,20 +9,20 @@ from contextlib import closing
 
 import pyarrow as pa
 
-from abintel_pipeline.intake.json_values import as_json, id_text, value_text
+from abintel_pipeline.intake.json_values import Number, as_json, id_text, value_text
 from abintel_pipeline.intake.reading import REFUSED_LINES, ParquetRows, Part, Reading
-from abintel_pipeline.intake.request_tables import RequestTable
+from abintel_pipeline.intake.source_columns import SourceColumns
 from abintel_pipeline.store import file_literal
 
 _PLACE = ("ordinal", "row", "raw", "owner", "place", "problems")
 
 
-def text_schema(table: RequestTable) -> pa.Schema:
+def text_schema(columns: SourceColumns) -> pa.Schema:
     """Arrow schema of rows as they came."""
     whole, text = pa.int64(), pa.string()
     kinds = (whole, whole, text, text, text, pa.map_(text, text))
-    names = (*_PLACE, *table.columns)
-    return pa.schema(list(zip(names, (*kinds, *[text] * len(table.columns)), strict=True)))
+    names = (*_PLACE, *columns.texts)
+    return pa.schema(list(zip(names, (*kinds, *[text] * len(columns.texts)), strict=True)))
 
 
 class TextRows:
@@ -33,12 +33,17 @@ class TextRows:
 
     def __init__(self, reading: Reading, name: str) -> None:
         self._reading, self._name = reading, name
-        self._rows = ParquetRows(reading.new_path(".parquet"), text_schema(reading.table))
+        self._rows = ParquetRows(reading.new_path(".parquet"), text_schema(reading.columns))
         self._refused = ParquetRows(reading.new_path(".parquet"), REFUSED_LINES)
 
     def close(self) -> None:
         with closing(self._rows), closing(self._refused):
             pass
+
+    @property
+    def neutral(self) -> dict[str, str]:
+        """What a request document's rows bring for texts that no such document has."""
+        return self._reading.columns.neutral
 
     @property
     def received(self) -> int:
@@ -54,15 +59,17 @@ class TextRows:
         place: str | None = None,
         problems: dict[str, str] | None = None,
     ) -> None:
-        """One row: values by contract name, as `parse` gives them; a value not there is missing."""
+        """One row: values by text, as `parse` gives them; a value not there is missing."""
         named, texts = dict(problems or {}), []
-        for column in self._reading.table.columns:
+        for column in self._reading.columns.texts:
             value = values.get(column)
             if column in self._reading.table.texts:
                 text, reason = id_text(value)
                 named |= {column: reason} if reason else {}
             else:
                 text = value_text(value)
+                if isinstance(value, Number) and text is not None:
+                    text = self._reading.columns.number_text(text)
             texts.append(text)
         noted = list(named.items()) or None
         self._rows.add(self._rows.rows, row, raw, owner, place, noted, *texts)
@@ -76,11 +83,9 @@ class TextRows:
         self._rows.close()
         self._refused.close()
         rows = f"read_parquet({file_literal(self._rows.path)})"
-        typed, count = self._reading.stage(f"SELECT * FROM {rows}")
         return Part(
             self._name,
-            typed,
-            count,
+            self._reading.stage(f"SELECT * FROM {rows}"),
             lambda wanted: f"SELECT * FROM {rows} WHERE ordinal IN ({wanted})",
             self._refused.path,
             self._refused.rows,

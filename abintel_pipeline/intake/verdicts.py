@@ -5,7 +5,10 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from abintel_pipeline.intake.enforcement import breaches
-from abintel_pipeline.intake.reading import Part, Reading, identifier, quoted
+from abintel_pipeline.intake.reading import Part, Reading
+from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
+from abintel_pipeline.intake.screening import LEFT_OUT, leaves_out
+from abintel_pipeline.intake.sql_text import identifier, quoted
 from abintel_pipeline.store import file_literal
 
 WHOLE_ROW = ""
@@ -29,7 +32,11 @@ class Verdicts:
             if part.problems:
                 self._execute(f"INSERT INTO {self.table} SELECT {number}, * FROM ({part.problems})")
             self._add(number, breaches(self._reading, part))
-        self._add_repeated(parts)
+            if part.typed.left_out:
+                self._execute(self._acquittal(number, part))
+        numbered = self._reading.columns.may_have("line_id")
+        if self._reading.table is CUSTOMERS or self._refuses_repeated or numbered:
+            self._add_repeated(parts)
 
     def of(self, number: int) -> str:
         """SELECT of a part's refused ordinals."""
@@ -38,6 +45,17 @@ class Verdicts:
     def refused(self, number: int) -> int:
         """How many rows of a part are refused."""
         return self._count(f"SELECT count(*) FROM ({self.of(number)})")
+
+    @property
+    def _refuses_repeated(self) -> bool:
+        return self._reading.settings.repeated_lines == "refuse"
+
+    def _acquittal(self, number: int, part: Part) -> str:
+        """DELETE of what readers found in rows that are left out."""
+        return (
+            f"DELETE FROM {self.table} WHERE part = {number} AND ordinal IN"
+            f" (SELECT ordinal FROM {typed_rows(part)} WHERE {LEFT_OUT} IS NOT NULL)"
+        )
 
     def _add(self, number: int, found: Iterable[pa.Table]) -> None:
         name = f"breaches_{self._reading.key}"
@@ -56,7 +74,7 @@ class Verdicts:
         table = self._reading.table
         identity = ", ".join(map(identifier, table.identity))
         hashes = " UNION ALL ".join(
-            f"SELECT hash({identity}) AS h FROM read_parquet({file_literal(part.typed)})"
+            f"SELECT hash({identity}) AS h FROM {typed_rows(part)} {self._compared()}"
             for part in parts
         )
         suspects = f"suspects_{self._reading.key}"
@@ -67,14 +85,22 @@ class Verdicts:
         if self._count(f"SELECT count(*) FROM {suspects}"):
             self._execute(self._repeated(parts, suspects, identity))
 
+    def _compared(self) -> str:
+        """WHERE of rows no two of which may stand at one place: of lines those with a number."""
+        conditions = ["true"]
+        if leaves_out(self._reading.columns):
+            conditions.append(f"{LEFT_OUT} IS NULL")
+        if self._reading.table is TRANSACTIONS and not self._refuses_repeated:
+            conditions.append("line_id IS NOT NULL")
+        return f"WHERE {' AND '.join(conditions)}"
+
     def _repeated(self, parts: list[Part], suspects: str, identity: str) -> str:
         """INSERT of `duplicate` for copies behind the first, `conflict` where values differ."""
-        table = self._reading.table
+        values = ", ".join(self._reading.table.values)
         rows = " UNION ALL ".join(
-            f"SELECT {number} AS part, file_row_number AS ordinal, {identity},"
-            f" {table.value} AS value"
-            f" FROM read_parquet({file_literal(part.typed)}, file_row_number=true)"
-            f" WHERE hash({identity}) IN (SELECT h FROM {suspects})"
+            f"SELECT {number} AS part, ordinal, {identity}, hash({values}) AS value"
+            f" FROM {typed_rows(part)} {self._compared()}"
+            f" AND hash({identity}) IN (SELECT h FROM {suspects})"
             for number, part in enumerate(parts)
         )
         return f"""
@@ -85,8 +111,7 @@ class Verdicts:
                 SELECT part, ordinal,
                     row_number() OVER (PARTITION BY {identity} ORDER BY part, ordinal) AS nth,
                     count(*) OVER same AS times,
-                    min(value) OVER same IS DISTINCT FROM max(value) OVER same
-                        OR count(value) OVER same NOT IN (0, count(*) OVER same) AS differing
+                    min(value) OVER same <> max(value) OVER same AS differing
                 FROM ({rows}) ANTI JOIN {self.table} USING (part, ordinal)
                 WINDOW same AS (PARTITION BY {identity})
             )
@@ -98,3 +123,12 @@ class Verdicts:
     def _count(self, query: str) -> int:
         found = self._reading.duckdb.execute(query).fetchone()
         return int(found[0]) if found else 0
+
+
+def typed_rows(part: Part) -> str:
+    """SQL of a part's typed rows, with `ordinal`."""
+    file = file_literal(part.typed.path)
+    return (
+        f"(SELECT * RENAME (file_row_number AS ordinal)"
+        f" FROM read_parquet({file}, file_row_number=true))"
+    )

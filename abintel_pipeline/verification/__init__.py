@@ -1,6 +1,7 @@
 """What must hold before a day is published, and what is worth a warning once it is."""
 
 from abintel_pipeline.verification.intake import (
+    Received,
     nothing_delivered,
     reconciled,
     reconciled_again,
@@ -8,6 +9,7 @@ from abintel_pipeline.verification.intake import (
 from abintel_pipeline.verification.results import verified, verified_again
 
 __all__ = [
+    "Received",
     "nothing_delivered",
     "reconciled",
     "reconciled_again",

@@ -14,7 +14,7 @@ import pyarrow
 import pyarrow.parquet as pq
 
 from abintel_pipeline.contract import Table
-from abintel_pipeline.intake.reading import identifier, quoted
+from abintel_pipeline.intake.sql_text import identifier, quoted
 
 
 class UntranslatedCheck(NotImplementedError):

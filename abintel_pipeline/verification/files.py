@@ -13,7 +13,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from abintel_pipeline.contract import Table
-from abintel_pipeline.intake.reading import identifier
+from abintel_pipeline.intake.sql_text import identifier
 from abintel_pipeline.store import DAY_OF_FILE, Staged, file_literal
 from abintel_pipeline.verification.constraints import Constraint, constraints
 

@@ -1,7 +1,7 @@
 """What must hold of a delivery before it is published: no row is lost, none appears."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 
 import pyarrow.parquet as pq
@@ -15,8 +15,16 @@ NOTHING = "nothing was delivered: nothing was published, and nothing that was is
 CHECK = "received_is_accepted_and_refused"
 
 
+@dataclass(frozen=True)
+class Received:
+    """Rows of a delivery, and how many of them the settings leave out."""
+
+    rows: int
+    left_out: int = 0
+
+
 def reconciled(intake: Intake) -> Intake:
-    """The intake with its finding: received = accepted + refused, counted in the staged files.
+    """The intake with its finding: received = accepted + refused + left out, counted in the files.
 
     Raises VerificationFailed if it isn't so: a defect of intake, and nothing may be published.
     """
@@ -24,16 +32,17 @@ def reconciled(intake: Intake) -> Intake:
         int(pq.read_metadata(staged.path).num_rows)
         for staged in (intake.accepted_rows, intake.refused_rows)
     )
-    finding = _adds_up(intake.accepted_rows.table, intake.day, intake.received, accepted, refused)
+    counts = Received(intake.received, intake.left_out)
+    finding = _adds_up(intake.accepted_rows.table, intake.day, counts, accepted, refused)
     if not finding.passed:
         raise VerificationFailed([finding])
     return replace(intake, accepted_rows=replace(intake.accepted_rows, findings=(finding,)))
 
 
 def reconciled_again(
-    store: SnapshotStore, raw: Table, rejected: Table, received: Mapping[date, int | None]
+    store: SnapshotStore, raw: Table, rejected: Table, received: Mapping[date, Received | None]
 ) -> list[Finding]:
-    """The same of published days, given how many rows each received; None: nothing was delivered.
+    """The same of published days, given what each received; None: nothing was delivered.
 
     Left out are days whose files are missing.
     """
@@ -46,18 +55,24 @@ def reconciled_again(
     return found
 
 
-def _adds_up(table: Table, day: date, received: int, accepted: int, refused: int) -> Finding:
+def _adds_up(table: Table, day: date, received: Received, accepted: int, refused: int) -> Finding:
+    left_out = f", {received.left_out:,} left out" if received.left_out else ""
     return Finding(
         table.name,
         day,
         CHECK,
-        received == accepted + refused,
-        f"{received:,} rows received, {accepted:,} accepted and {refused:,} refused",
-        {"received": received, "accepted": accepted, "refused": refused},
+        received.rows == accepted + refused + received.left_out,
+        f"{received.rows:,} rows received, {accepted:,} accepted and {refused:,} refused{left_out}",
+        {
+            "received": received.rows,
+            "accepted": accepted,
+            "refused": refused,
+            "left_out": received.left_out,
+        },
     )
 
 
 def nothing_delivered(table: Table, day: date) -> Finding:
     """The same of a day without a delivery."""
-    numbers = {"received": 0, "accepted": 0, "refused": 0}
+    numbers = {"received": 0, "accepted": 0, "refused": 0, "left_out": 0}
     return Finding(table.name, day, CHECK, True, NOTHING, numbers)

@@ -17,6 +17,7 @@ from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.servers import postgres_server
 
 DAY = date(2025, 4, 24)
+BROUGHT = ("transaction_id", "date", "amount", "product_id", "loyalty_score")
 HEADER = "customer_id,transaction_id,date,amount,product_id\n"
 GOOD = "001,T1,2025-04-24,12.50,P1\n"
 
@@ -26,8 +27,14 @@ class Taken:
     """An intake with its two files read back."""
 
     intake: Intake
-    accepted: list[tuple[Any, ...]]
+    rows: list[dict[str, Any]]
     refused: list[dict[str, Any]]
+
+    @property
+    def accepted(self) -> list[tuple[Any, ...]]:
+        """The columns that every source has."""
+        names = [n for n in ("customer_id", *BROUGHT) if self.rows and n in self.rows[0]]
+        return [tuple(row[name] for name in names) for row in self.rows]
 
     @property
     def reasons(self) -> list[list[str]]:
@@ -83,9 +90,9 @@ class Landing:
         assert set(self.staging.iterdir()) == staged
         accepted = pq.read_table(intake.accepted_rows.path).to_pylist()
         refused = pq.read_table(intake.refused_rows.path).to_pylist()
-        assert intake.received == intake.accepted + intake.refused
+        assert intake.received == intake.accepted + intake.refused + intake.left_out
         assert (len(accepted), len(refused)) == (intake.accepted, intake.refused)
-        return Taken(intake, [tuple(row.values()) for row in accepted], refused)
+        return Taken(intake, accepted, refused)
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ from abintel_pipeline.intake.csv_slices import Slices
 from abintel_pipeline.intake.reading import Reading
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
 from abintel_pipeline.reading import read_snapshot
-from abintel_pipeline.settings import CUSTOMER_COLUMNS, TRANSACTION_COLUMNS, Settings
+from abintel_pipeline.settings import Settings
+from abintel_pipeline.source_settings import CUSTOMER_COLUMNS, TRANSACTION_COLUMNS
 from abintel_pipeline.store import SnapshotStore, stored_rules
 from abintel_pipeline_tests.intake.conftest import DAY, GOOD, HEADER, Landing
 

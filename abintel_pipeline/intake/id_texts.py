@@ -1,0 +1,95 @@
+r"""Ids: one rule for every format.
+
+Outer white space and characters without width go, letters with accents are composed (NFC), and a
+whole number that a program wrote as a float is its digits: `17850.0` is `17850`. Nothing else is
+changed: `001` stays `001`. What can't be an id is null, and `id_problem` says why.
+"""
+
+import string
+
+from abintel_pipeline.intake.sql_text import quoted
+from abintel_pipeline.settings import Settings
+
+CHANGED = "ids_changed"
+"""The sequence that counts the ids which were changed; a counter is free where none is."""
+
+_PLAIN = string.ascii_letters + string.digits + "_/"
+_OUTER = r"[\s\p{Z}\x{0085}\x{00AD}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}\x{FEFF}]+"
+_NO_WIDTH = r"[\x{200B}\x{2060}\x{FEFF}]"
+_FLOAT = r"(0|-?[1-9]\d*)\.0+"
+_SCIENTIFIC = r"[+-]?\d([.,]\d+)?[eE]\+\d{2,}"
+_LARGEST_FLOAT = 2**53
+
+SCIENTIFIC = (
+    "in scientific notation, its digits are lost: format the column as text in Excel and export"
+    " again"
+)
+TOO_LARGE = "a float of 2**53 or more, its last digits are lost: export it as text"
+
+
+def id_typed(text: str, settings: Settings) -> str:
+    """SQL of an id from its text; null where there is none, or none that can be told.
+
+    Counts those that it changes.
+
+    Nearly all ids are plain letters and digits: one pattern lets them through as they are. What a
+    word for missing begins with is never plain.
+    """
+    starts = {word.strip()[:1] for word in settings.missing_words}
+    first = "".join(c for c in _PLAIN if c not in starts) or "0"
+    plain = f"regexp_full_match({text}, '[{first}][{_PLAIN}-]*')"
+    return f"(CASE WHEN {plain} THEN {text} ELSE {_counted(text, id_normal(text, settings))} END)"
+
+
+def id_problem(text: str, settings: Settings) -> str:
+    """SQL of why a text is no id; null where it is one."""
+    found = trimmed(text)
+    return (
+        f"(CASE WHEN {text} IS NULL THEN NULL WHEN {found} = '' THEN 'blank'"
+        f" WHEN {_is_word(found, settings)} THEN 'missing'"
+        f" WHEN regexp_full_match({found}, '{_SCIENTIFIC}') THEN {quoted(SCIENTIFIC)}"
+        f" WHEN {_too_large(found)} THEN {quoted(TOO_LARGE)} END)"
+    )
+
+
+def trimmed(text: str) -> str:
+    """SQL of a text without outer white space and characters that have no width."""
+    outer = f"regexp_replace({text}, '^{_OUTER}|{_OUTER}$', '', 'g')"
+    return f"regexp_replace({outer}, '{_NO_WIDTH}', '', 'g')"
+
+
+def is_missing(text: str, settings: Settings) -> str:
+    """SQL: whether a text is missing, blank, or a word for missing."""
+    found = trimmed(text)
+    return f"({text} IS NULL OR {found} = '' OR {_is_word(found, settings)})"
+
+
+def id_normal(text: str, settings: Settings) -> str:
+    """The same without counting."""
+    found = trimmed(text)
+    return (
+        f"(CASE WHEN regexp_full_match({text}, '{_FLOAT}') AND NOT {_too_large(text)}"
+        f" THEN split_part({text}, '.', 1)"
+        f" WHEN {found} = '' OR {_is_word(found, settings)} THEN NULL"
+        f" WHEN regexp_full_match({found}, '{_SCIENTIFIC}') OR {_too_large(found)} THEN NULL"
+        f" WHEN regexp_full_match({found}, '{_FLOAT}') THEN split_part({found}, '.', 1)"
+        f" ELSE nfc_normalize({found}) END)"
+    )
+
+
+def _counted(text: str, normal: str) -> str:
+    return (
+        f"CASE WHEN {normal} <> {text} AND nextval('{CHANGED}') > 0 THEN {normal} ELSE {normal} END"
+    )
+
+
+def _too_large(text: str) -> str:
+    whole = f"abs(TRY_CAST(split_part({text}, '.', 1) AS HUGEINT))"
+    return (
+        f"(regexp_full_match({text}, '{_FLOAT}') AND coalesce({whole} >= {_LARGEST_FLOAT}, true))"
+    )
+
+
+def _is_word(text: str, settings: Settings) -> str:
+    words = ", ".join(quoted(word.strip()) for word in settings.missing_words if word.strip())
+    return f"{text} IN ({words})" if words else "false"
