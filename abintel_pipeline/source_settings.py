@@ -107,6 +107,8 @@ def _date_format(text: str) -> str:
         )
     if not all(part & set(used) for part in _DAYS):
         raise ValueError(f"{text!r} doesn't tell year, month and day: write %d.%m.%Y, for example")
+    if text.startswith("%Y-%d-%m"):
+        raise ValueError(f"dates like {text!r} can't be told from an ISO date: convert them")
     if len(used) != len(set(used)):
         raise ValueError(f"{text!r} names a part twice")
     if ("%I" in used) != ("%p" in used) or {"%H", "%I"} <= set(used):

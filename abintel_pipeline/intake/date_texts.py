@@ -5,11 +5,11 @@ r"""Dates: the day of a date, or of a timestamp in the source's time zone.
   pattern comes before every cast.
 - An ISO timestamp counts only where a source time zone is set; one with an offset is turned into
   that zone. What is looked at is the day that comes out: `0001-01-01T00:00:00Z` west of Greenwich
-  is a day before year 1, which neither Python nor Arrow knows.
+  is a day before year 1, and the end of 9999 one of year 10000, which Python doesn't know.
 """
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 
 from abintel_pipeline.intake.id_texts import is_missing, trimmed
 from abintel_pipeline.intake.sql_text import quoted
@@ -26,7 +26,8 @@ _ZONED = rf" *\d{{4}}-\d\d-\d\d{_CLOCK} ?{_OFFSET} *"
 def date_typed(text: str, settings: Settings) -> str:
     """SQL of a day from its text; null where it is none, or none that is plausible."""
     before = f"DATE '{settings.earliest_date - timedelta(days=1)}'"
-    return f"nullif(greatest({_day(text, settings)}, {before}), {before})"
+    day = f"least(greatest({_day(text, settings)}, {before}), DATE '{date.max}')"
+    return f"nullif({day}, {before})"
 
 
 def date_problem(text: str, settings: Settings) -> str:

@@ -64,6 +64,8 @@ def id_text(value: Any) -> tuple[str | None, str | None]:
     """
     if value is None:
         return None, None
+    if isinstance(value, Constant) and value == "NaN":
+        return None, None
     if not isinstance(value, str) or isinstance(value, Constant):
         return None, "not text"
     if isinstance(value, Number) and not _WHOLE.fullmatch(value):

@@ -36,7 +36,7 @@ from abintel_pipeline.source_settings import CUSTOMER_COLUMNS, TRANSACTION_COLUM
 from abintel_pipeline.store import SnapshotStore, stored_rules
 from abintel_pipeline_tests.intake.conftest import DAY, GOOD, HEADER, Landing
 
-IDENTITY = "customer_id, transaction_id, date, product_id"
+POSITION = "customer_id, transaction_id, date, product_id, line_id"
 SCORES = "customer_id,loyalty_score\n"
 
 
@@ -184,11 +184,10 @@ def test_customers_are_a_delivery_of_their_own(landing: Landing) -> None:
     )
     landing.put("customers/2025-04-24.csv", SCORES + text)
     taken = landing.take_customers()
-    assert taken.accepted == [("001", 0.97), ("002", None), ("003", 1.0), (" 9", 0.5)]
+    assert taken.accepted == [("001", 0.97), ("002", None), ("003", 1.0), ("007", None), ("9", 0.5)]
     assert taken.reasons == [
         ["loyalty_score: not in 0..1"],
         ["loyalty_score: not in 0..1"],
-        ["loyalty_score: not a number"],
         ["loyalty_score: not a number"],
         ["customer_id: missing"],
         ["loyalty_score: not in 0..1"],
@@ -265,32 +264,66 @@ def test_a_timestamp_that_is_none_is_refused(landing: Landing, text: str) -> Non
 # ── duplicates and conflicts ─────────────────────────────────────────────────
 
 
+def test_lines_of_one_delivery_at_one_position_are_all_taken_in(landing: Landing) -> None:
+    text = line(amount="21.63") * 3 + line(amount="5")
+    landing.put("transactions/2025-04-24.csv", HEADER + text)
+    taken = landing.take()
+    assert taken.refused == []
+    assert sum(row[3] for row in taken.accepted) == Decimal("69.89")  # 3 · 21.63 + 5.00
+
+
+def test_a_line_that_has_a_number_stands_there_once(landing: Landing) -> None:
+    header = HEADER.rstrip() + ",line_id\n"
+    rows = ["T1,1.00,1", "T1,1.00,1", "T1,1.00,2", "T2,1.00,1", "T2,2.00,1", "T3,1,", "T3,1,"]
+    lines = (f"001,{t},2025-04-24,{a},P1,{n}\n" for t, a, n in (row.split(",") for row in rows))
+    landing.put("transactions/2025-04-24.csv", header + "".join(lines))
+    taken = landing.take()
+    assert [(row["transaction_id"], row["line_id"]) for row in taken.rows] == [
+        ("T1", "1"),
+        ("T1", "2"),
+        ("T3", None),
+        ("T3", None),
+    ]
+    assert [(row["row"], row["reasons"][0]) for row in taken.refused] == [
+        (3, f"{POSITION}: duplicate"),
+        (5, f"{POSITION}: conflict"),
+        (6, f"{POSITION}: conflict"),
+    ]
+
+
+def test_a_line_that_is_cancelled_the_second_time_is_a_conflict(landing: Landing) -> None:
+    header = HEADER.rstrip() + ",line_id,cancelled\n"
+    rows = "001,T1,2025-04-24,1,P1,1,false\n001,T1,2025-04-24,1,P1,1,true\n"
+    landing.put("transactions/2025-04-24.csv", header + rows)
+    assert landing.take().reasons == [[f"{POSITION}: conflict"]] * 2
+
+
 def test_an_exact_copy_is_refused_and_the_first_kept(landing: Landing) -> None:
     landing.put("transactions/2025-04-24.csv", HEADER + line() + line("002") + line())
-    taken = landing.take()
+    taken = landing.take(repeated_lines="refuse")
     assert [row[0] for row in taken.accepted] == ["001", "002"]
-    assert taken.reasons == [[f"{IDENTITY}: duplicate"]]
+    assert taken.reasons == [[f"{POSITION}: duplicate"]]
     assert taken.places == [("transactions/2025-04-24.csv", 4)]
 
 
 def test_another_amount_for_the_same_line_refuses_them_all(landing: Landing) -> None:
     text = line(amount="1") + line(amount="2") + line(amount="1") + line("002")
     landing.put("transactions/2025-04-24.csv", HEADER + text)
-    taken = landing.take()
+    taken = landing.take(repeated_lines="refuse")
     assert [row[0] for row in taken.accepted] == ["002"]
-    assert taken.reasons == [[f"{IDENTITY}: conflict"]] * 3
+    assert taken.reasons == [[f"{POSITION}: conflict"]] * 3
 
 
 def test_amounts_are_compared_after_rounding(landing: Landing) -> None:
     text = line(amount="1.001") + line(amount="1.00")
     landing.put("transactions/2025-04-24.csv", HEADER + text)
-    assert landing.take().reasons == [[f"{IDENTITY}: duplicate"]]
+    assert landing.take(repeated_lines="refuse").reasons == [[f"{POSITION}: duplicate"]]
 
 
 def test_duplicates_and_conflicts_are_found_across_files(landing: Landing) -> None:
     landing.put("transactions/2025-04-24/a.csv", HEADER + line() + line("002") + line("003"))
     landing.put("transactions/2025-04-24/b.csv", HEADER + line("002") + line("003", amount="9"))
-    taken = landing.take()
+    taken = landing.take(repeated_lines="refuse")
     assert [row[0] for row in taken.accepted] == ["001", "002"]
     assert [(place[0][-5:], place[1]) for place in taken.places] == [
         ("a.csv", 4),
@@ -307,7 +340,7 @@ def test_duplicates_and_conflicts_are_found_across_files(landing: Landing) -> No
 def test_a_row_refused_anyway_makes_no_duplicate(landing: Landing) -> None:
     text = line(amount="-1") + line(amount="x") + line()
     landing.put("transactions/2025-04-24.csv", HEADER + text)
-    taken = landing.take()
+    taken = landing.take(repeated_lines="refuse")
     assert [row[3] for row in taken.accepted] == [Decimal("1.00")]
     assert taken.reasons == [["amount: negative"], ["amount: not a number"]]
 

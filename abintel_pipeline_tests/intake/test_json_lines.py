@@ -45,8 +45,16 @@ def test_a_whole_number_is_an_id_by_its_own_text(landing: Landing, number: str) 
     assert [row[0] for row in taken.accepted] == [number]
 
 
-@pytest.mark.parametrize("number", ["1.0", "1e0", "1E5", "-1.5", "0.0"])
-def test_a_number_with_a_point_or_an_exponent_is_no_id(landing: Landing, number: str) -> None:
+@pytest.mark.parametrize("number", ["17850.0", "17850.00"])
+def test_a_whole_number_that_was_a_float_is_an_id_by_its_digits(
+    landing: Landing, number: str
+) -> None:
+    taken = deliver(landing, GOOD.replace('"001"', number))
+    assert [row[0] for row in taken.accepted] == ["17850"]
+
+
+@pytest.mark.parametrize("number", ["1e0", "1E5", "-1.5", "0.05", "1.0e0"])
+def test_a_number_with_decimals_or_an_exponent_is_no_id(landing: Landing, number: str) -> None:
     taken = deliver(landing, GOOD.replace('"001"', number))
     assert taken.reasons == [["customer_id: not text"]]
 
@@ -60,11 +68,12 @@ def test_a_number_with_a_point_or_an_exponent_is_no_id(landing: Landing, number:
         ({"amount": "12,50"}, ["amount: not a number"]),
         ({"amount": ""}, ["amount: blank"]),
         ({"amount": None}, ["amount: missing"]),
-        ({"amount": float("nan")}, ["amount: not a number"]),
+        ({"amount": float("nan")}, ["amount: missing"]),
         ({"amount": float("-inf")}, ["amount: not a number"]),
         ({"amount": "\ud800"}, ["amount: not a number"]),
         ({"customer_id": True}, ["customer_id: not text"]),
-        ({"customer_id": float("nan")}, ["customer_id: not text"]),
+        ({"customer_id": float("nan")}, ["customer_id: missing"]),
+        ({"customer_id": float("inf")}, ["customer_id: not text"]),
         ({"customer_id": ["001"]}, ["customer_id: not text"]),
         ({"customer_id": None}, ["customer_id: missing"]),
         ({"customer_id": ""}, ["customer_id: blank"]),
@@ -117,6 +126,22 @@ def test_keys_that_are_not_there_are_missing_values(landing: Landing) -> None:
 def test_keys_of_other_names_are_mapped(landing: Landing) -> None:
     line = GOOD.replace('"amount"', '"total"')
     assert deliver(landing, line, transaction_columns={"amount": "total"}).accepted == [ROW]
+
+
+def test_keys_match_without_regard_to_case_and_may_differ_from_row_to_row(
+    landing: Landing,
+) -> None:
+    shouted = GOOD.replace('"amount"', '" AMOUNT "').replace('"date"', '"Date"')
+    taken = deliver(landing, shouted, other(), GOOD.replace('"T1"', '"T3", "line_id": 7'))
+    assert [row[3] for row in taken.accepted] == [Decimal("1.01")] * 3
+    assert [row["line_id"] for row in taken.rows] == [None, None, "7"]
+
+
+def test_numbers_of_json_have_a_point_whatever_the_source_writes_in_texts(
+    landing: Landing,
+) -> None:
+    taken = deliver(landing, GOOD, other(amount="1.234,50"), decimal_mark=",")
+    assert [row[3] for row in taken.accepted] == [Decimal("1.01"), Decimal("1234.50")]
 
 
 @pytest.mark.parametrize("content", ["", "\ufeff", "\n\n", " \r\n\t\n"])

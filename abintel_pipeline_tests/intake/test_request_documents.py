@@ -76,16 +76,32 @@ def test_reasons_name_the_place_in_the_document(landing: Landing) -> None:
     assert taken.accepted == [
         ("002", "T1", DAY, Decimal("1.00"), "P1"),
         ("001", "T1", DAY, Decimal("1.00"), "P1"),
+        ("001", "T1", DAY, Decimal("1.00"), "P1"),
     ]
     assert taken.reasons == [
         [f"{place}[0].amount: not a number", f"{place}[0].date: not an ISO calendar date"],
-        [f"{place}[2]: duplicate"],
         [f"{place}[3].transaction_id: not text"],
         ["customers[2].customer_id: missing"],
     ]
-    assert taken.places == [(NAME, 2), (NAME, 4), (NAME, 5), (NAME, 6)]
+    assert taken.places == [(NAME, 2), (NAME, 5), (NAME, 6)]
     assert taken.raw[0] == {"customer_id": "001", **bad[0]}
     assert taken.intake.reasons["customers[].transactions[].amount: not a number"] == 1
+
+
+def test_copies_are_refused_by_their_place_where_a_source_never_repeats_a_line(
+    landing: Landing,
+) -> None:
+    taken = deliver(landing, customer("001", [ITEM, ITEM])).take(repeated_lines="refuse")
+    assert taken.reasons == [["customers[0].transactions[1]: duplicate"]]
+
+
+def test_a_documents_rows_need_no_column_that_only_files_have(landing: Landing) -> None:
+    columns = {"amount": "Quantity * Price"}
+    taken = deliver(landing, customer("001", [{**ITEM, "amount": 2.5}])).take(
+        transaction_columns=columns, keep_rows={"Status": ["paid"]}, decimal_mark=","
+    )
+    assert [row[3] for row in taken.accepted] == [Decimal("2.50")]
+    assert taken.intake.left_out == 0
 
 
 def test_transactions_that_are_no_objects_are_refused(landing: Landing) -> None:
