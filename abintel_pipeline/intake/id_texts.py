@@ -27,28 +27,39 @@ SCIENTIFIC = (
 TOO_LARGE = "a float of 2**53 or more, its last digits are lost: export it as text"
 
 
-def id_typed(text: str, settings: Settings) -> str:
-    """SQL of an id from its text; null where there is none, or none that can be told.
+def looked_at(text: str, settings: Settings) -> str:
+    """SQL of an id's text as it is read, where that has to be looked at; null where it is plain.
 
-    Counts those that it changes.
-
-    Nearly all ids are plain letters and digits: one pattern lets them through as they are. What a
-    word for missing begins with is never plain.
+    Nearly all ids are letters and digits: one pattern lets them through as they are. What a word
+    for missing begins with is never plain.
     """
     starts = {word.strip()[:1] for word in settings.missing_words}
     first = "".join(c for c in _PLAIN if c not in starts) or "0"
     plain = f"regexp_full_match({text}, '[{first}][{_PLAIN}-]*')"
-    return f"(CASE WHEN {plain} THEN {text} ELSE {_counted(text, id_normal(text, settings))} END)"
+    return f"CASE WHEN NOT {plain} THEN {trimmed(text)} END"
 
 
-def id_problem(text: str, settings: Settings) -> str:
-    """SQL of why a text is no id; null where it is one."""
-    found = trimmed(text)
+def id_typed(text: str, seen: str, settings: Settings) -> str:
+    """SQL of an id from its text and what was `looked_at`; null where none can be told.
+
+    Counts those that it changes.
+    """
+    normal = _normal(seen, settings)
+    counted = f"CASE WHEN {normal} <> {text} AND nextval('{CHANGED}') > 0 THEN {normal}"
+    return f"(CASE WHEN {seen} IS NULL THEN {text} ELSE {counted} ELSE {normal} END END)"
+
+
+def id_uncounted(text: str, seen: str, settings: Settings) -> str:
+    """The same without counting."""
+    return f"(CASE WHEN {seen} IS NULL THEN {text} ELSE {_normal(seen, settings)} END)"
+
+
+def id_problem(seen: str, settings: Settings) -> str:
+    """SQL of why what was `looked_at` is no id; null where it is one."""
     return (
-        f"(CASE WHEN {text} IS NULL THEN NULL WHEN {found} = '' THEN 'blank'"
-        f" WHEN {_is_word(found, settings)} THEN 'missing'"
-        f" WHEN regexp_full_match({found}, '{_SCIENTIFIC}') THEN {quoted(SCIENTIFIC)}"
-        f" WHEN {_too_large(found)} THEN {quoted(TOO_LARGE)} END)"
+        f"(CASE WHEN {seen} = '' THEN 'blank' WHEN {_is_word(seen, settings)} THEN 'missing'"
+        f" WHEN regexp_full_match({seen}, '{_SCIENTIFIC}') THEN {quoted(SCIENTIFIC)}"
+        f" WHEN {_too_large(seen)} THEN {quoted(TOO_LARGE)} END)"
     )
 
 
@@ -64,22 +75,12 @@ def is_missing(text: str, settings: Settings) -> str:
     return f"({text} IS NULL OR {found} = '' OR {_is_word(found, settings)})"
 
 
-def id_normal(text: str, settings: Settings) -> str:
-    """The same without counting."""
-    found = trimmed(text)
+def _normal(seen: str, settings: Settings) -> str:
     return (
-        f"(CASE WHEN regexp_full_match({text}, '{_FLOAT}') AND NOT {_too_large(text)}"
-        f" THEN split_part({text}, '.', 1)"
-        f" WHEN {found} = '' OR {_is_word(found, settings)} THEN NULL"
-        f" WHEN regexp_full_match({found}, '{_SCIENTIFIC}') OR {_too_large(found)} THEN NULL"
-        f" WHEN regexp_full_match({found}, '{_FLOAT}') THEN split_part({found}, '.', 1)"
-        f" ELSE nfc_normalize({found}) END)"
-    )
-
-
-def _counted(text: str, normal: str) -> str:
-    return (
-        f"CASE WHEN {normal} <> {text} AND nextval('{CHANGED}') > 0 THEN {normal} ELSE {normal} END"
+        f"(CASE WHEN {seen} = '' OR {_is_word(seen, settings)} THEN NULL"
+        f" WHEN regexp_full_match({seen}, '{_FLOAT}')"
+        f" THEN CASE WHEN NOT {_too_large(seen)} THEN split_part({seen}, '.', 1) END"
+        f" WHEN NOT regexp_full_match({seen}, '{_SCIENTIFIC}') THEN nfc_normalize({seen}) END)"
     )
 
 

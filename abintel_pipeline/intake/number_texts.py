@@ -43,7 +43,8 @@ def pointed(text: str, settings: Settings) -> str:
     bare = f"trim({text}, {quoted(_BLANKS)})"
     if _plain_marks(settings):
         turned = _sign_in_front(bare)
-        return f"(CASE WHEN {_is(turned, _POINTED)} THEN {turned} END)"
+        slow = f"WHEN {_is(turned, _POINTED)} THEN {turned}"
+        return f"(CASE WHEN {_is(text, _SHORT)} THEN {text} {slow} END)"
     mark, thousands = _ESCAPED[settings.decimal_mark], _ESCAPED[settings.thousands]
     whole = rf"(\d{{1,3}}({thousands}\d{{3}})+|\d+)" if thousands else r"\d+"
     digits = rf"({whole}({mark}\d*)?|{mark}\d+)"
@@ -52,21 +53,29 @@ def pointed(text: str, settings: Settings) -> str:
     return f"(CASE WHEN {_is(bare, rf'[+-]?{digits}{_EXPONENT}|{digits}-')} THEN {turned} END)"
 
 
-def amount_typed(text: str, settings: Settings, factor: str | None = None) -> str:
-    """SQL of an amount from its text, or from the texts of two factors; null where it is none."""
-    if factor is not None:
-        return _product_typed(pointed(text, settings), pointed(factor, settings), settings)
-    number = pointed(text, settings)
-    typed = _signed(_decimal(number, settings), _below_zero(number), settings)
-    if not _plain_marks(settings):
-        return typed
-    short = f"TRY_CAST({text} AS {_money(settings)})"
-    return f"(CASE WHEN {_is(text, _SHORT)} THEN {short} ELSE {typed} END)"
+def amount_typed(number: str, settings: Settings) -> str:
+    """SQL of an amount from a `pointed` number; null where it is none."""
+    return _signed(_decimal(number, settings), _below_zero(number), settings)
 
 
-def amount_problem(text: str, settings: Settings) -> str:
+def product_typed(one: str, other: str, settings: Settings) -> str:
+    """SQL of an amount that is the product of two `pointed` numbers; null where it is none."""
+    signs = f"starts_with({one}, '-') <> starts_with({other}, '-')"
+    below_zero = f"({signs} AND {_not_zero(one)} AND {_not_zero(other)})"
+    return _signed(_product(one, other, settings), below_zero, settings)
+
+
+def number_typed(text: str, number: str, settings: Settings) -> str:
+    """SQL of a number as float64, from its text and the `pointed` number.
+
+    Infinity, which the model refuses, where a text is none.
+    """
+    other = f"CASE WHEN NOT {is_missing(text, settings)} THEN 'infinity'::DOUBLE END"
+    return f"(CASE WHEN {number} IS NULL THEN {other} ELSE TRY_CAST({number} AS DOUBLE) END)"
+
+
+def amount_problem(text: str, number: str, settings: Settings) -> str:
     """SQL of why a text is no amount; null where it is one."""
-    number = pointed(text, settings)
     cases = [
         (f"{text} IS NULL", "missing"),
         (f"{trimmed(text)} = ''", "blank"),
@@ -77,26 +86,20 @@ def amount_problem(text: str, settings: Settings) -> str:
     return _first_case(cases)
 
 
-def product_problem(texts: tuple[str, str], names: tuple[str, str], settings: Settings) -> str:
+def product_problem(
+    texts: tuple[str, str], numbers: tuple[str, str], names: tuple[str, str], settings: Settings
+) -> str:
     """SQL of why the texts of two factors, so named, are no amount; null where they are one."""
-    one, other = (pointed(text, settings) for text in texts)
     cases = []
-    for name, text, number in zip(names, texts, (one, other), strict=True):
+    for name, text, number in zip(names, texts, numbers, strict=True):
         cases.append((is_missing(text, settings), f"{name} is missing"))
         cases.append((f"{number} IS NULL", f"{name} is {not_a_number(settings)}"))
-    return _first_case([*cases, *_unusable(_product(one, other, settings), settings)])
+    return _first_case([*cases, *_unusable(_product(*numbers, settings), settings)])
 
 
-def number_typed(text: str, settings: Settings) -> str:
-    """SQL of a number as float64; infinity, which the model refuses, where a text is none."""
-    number = f"TRY_CAST({pointed(text, settings)} AS DOUBLE)"
-    given = f"coalesce({number}, 'infinity'::DOUBLE)"
-    return f"(CASE WHEN NOT {is_missing(text, settings)} THEN {given} END)"
-
-
-def number_problem(text: str, settings: Settings) -> str:
+def number_problem(text: str, number: str, settings: Settings) -> str:
     """SQL of why a text is no number; null where it is one, or where none is there."""
-    other = f"NOT {is_missing(text, settings)} AND {pointed(text, settings)} IS NULL"
+    other = f"NOT {is_missing(text, settings)} AND {number} IS NULL"
     return _first_case([(other, not_a_number(settings))])
 
 
@@ -122,12 +125,6 @@ def exact_product(one: str, other: str) -> str:
     """
     with decimal.localcontext(_EVERY_DIGIT):
         return f"{decimal.Decimal(one) * decimal.Decimal(other):f}"
-
-
-def _product_typed(one: str, other: str, settings: Settings) -> str:
-    signs = f"starts_with({one}, '-') <> starts_with({other}, '-')"
-    below_zero = f"({signs} AND {_not_zero(one)} AND {_not_zero(other)})"
-    return _signed(_product(one, other, settings), below_zero, settings)
 
 
 def _product(one: str, other: str, settings: Settings) -> str:
