@@ -32,8 +32,30 @@ def open_engine(settings: Settings) -> Backend:
     if settings.threads:
         options["threads"] = settings.threads
     connection = ibis.duckdb.connect(**options)
-    native(connection).execute("SET GLOBAL TimeZone = 'UTC'")
+    _set_zone(connection)
     return connection
+
+
+BROKEN = (duckdb.InternalException, duckdb.FatalException)
+"""Errors of the engine itself, after which it answers nothing any more."""
+
+
+def reopen_if_broken(connection: Backend) -> bool:
+    """Open an engine anew that answers nothing any more; its temporary tables are gone.
+
+    Within the same connection, so that whoever holds it goes on. Whether it was broken.
+    """
+    try:
+        native(connection).execute("SELECT 1")
+    except duckdb.Error:
+        connection.reconnect()
+        _set_zone(connection)
+        return True
+    return False
+
+
+def _set_zone(connection: Backend) -> None:
+    native(connection).execute("SET GLOBAL TimeZone = 'UTC'")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from abintel_pipeline.arrivals import (
 from abintel_pipeline.assets import STEPS
 from abintel_pipeline.awaited import outcome, sequel
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.intake.landed import LandedFile, landed_files
+from abintel_pipeline.intake.landed import LandedFile, landed_files, misplaced_files, told
 from abintel_pipeline.naming import Names
 from abintel_pipeline.partitions import newest_day, range_tags
 from abintel_pipeline.runs import days_refused, run_that_read, unfinished_run
@@ -82,7 +82,7 @@ def evaluate(
         requests += _ranges(asked.chains, why, names, None, key)
         requests += _ranges(asked.intakes, why, names, "deliveries", key)
         watch = _awaiting(watch, asked, why)
-    skipped = None if requests else _waiting(settings, watch, busy)
+    skipped = _skipped(context, settings, _waiting(settings, watch, busy), bool(requests))
     return dg.SensorResult(requests, skip_reason=skipped, cursor=watch.model_dump_json())
 
 
@@ -189,6 +189,18 @@ def _both(before: dict[str, str], now: dict[str, str]) -> dict[str, str]:
         tag: ", ".join(dict.fromkeys(f"{before[tag]}, {now[tag]}".split(", "))) for tag in now
     }
     return joined | {FILES_TAG: str(int(before[FILES_TAG]) + int(now[FILES_TAG]))}
+
+
+def _skipped(
+    context: dg.SensorEvaluationContext, settings: Settings, waiting: str, asked: bool
+) -> str | None:
+    """Why there is no run; what will never be taken in is told in every tick."""
+    lost = told(misplaced_files(settings.landing))
+    if asked:
+        if lost:
+            context.log.warning(lost)
+        return None
+    return f"{waiting}; {lost}" if lost else waiting
 
 
 def _waiting(settings: Settings, watch: Watch, busy: str | None) -> str:

@@ -9,7 +9,9 @@ from pathlib import Path
 from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract import Table
+from abintel_pipeline.engines import BROKEN, reopen_if_broken
 from abintel_pipeline.intake.csv_files import read_csv
+from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.json_lines import read_json_lines
 from abintel_pipeline.intake.parquet_files import read_parquet
 from abintel_pipeline.intake.reading import Part, Reading
@@ -88,11 +90,26 @@ READERS: dict[str, Callable[[Reading, Source], Part | None]] = {
 def _take_in(reading: Reading) -> Intake | None:
     try:
         sources = day_sources(reading.settings, reading.day, reading.table)
-        read = (READERS[source.format](reading, source) for source in sources)
+        read = (_read(reading, source) for source in sources)
         parts = [part for part in read if part is not None]
         return _screen(reading, parts) if parts else None
     finally:
         reading.clear()
+
+
+def _read(reading: Reading, source: Source) -> Part | None:
+    """One source as a part. Raises DeliveryError, too, when it brings down what reads it.
+
+    Then the engine is opened anew: the next day's files are no less readable.
+    """
+    try:
+        return READERS[source.format](reading, source)
+    except (*BROKEN, UnicodeError, OverflowError) as error:
+        reopen_if_broken(reading.connection)
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DeliveryError(
+            f"{source.name}: can't be read, it is damaged ({first}): deliver it again"
+        ) from None
 
 
 def _screen(reading: Reading, parts: list[Part]) -> Intake:

@@ -1,17 +1,16 @@
 """Which files lie in the landing folder, and when each came to be what it is."""
 
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from abintel_pipeline.intake.named_days import day_in, days_in
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
 from abintel_pipeline.intake.sources import listed
 
 FOLDERS = (TRANSACTIONS.folder, CUSTOMERS.folder, "requests")
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True)
@@ -43,30 +42,68 @@ def landed_files(landing: Path, of_day: date | None = None) -> list[LandedFile]:
     found: list[LandedFile] = []
     for folder in FOLDERS:
         for entry in listed(landing / folder, landing):
-            day = _day(entry.name)
+            day = day_in(entry.name)
             if day and of_day in (None, day):
                 with suppress(FileNotFoundError):  # taken away since it was listed
                     found += _files(entry, day, landing)
     return sorted(found, key=lambda file: file.name)
 
 
-def _day(name: str) -> date | None:
-    if match := _DAY.match(name):
-        with suppress(ValueError):
-            return date.fromisoformat(match[0])
-    return None
+@dataclass(frozen=True)
+class Misplaced:
+    """Something in the landing folder that belongs to no day: its path there, and why."""
+
+    name: str
+    why: str
 
 
-def _files(entry: Path, day: date, landing: Path) -> Iterator[LandedFile]:
+def misplaced_files(landing: Path) -> list[Misplaced]:
+    """What lies in the landing folder and will never be taken in, in the order of the names.
+
+    Raises DeliveryError when a folder can't be read.
+    """
+    found = [
+        Misplaced(entry.name, _why_elsewhere(entry))
+        for entry in listed(landing, landing)
+        if entry.name not in FOLDERS
+    ]
+    for folder in FOLDERS:
+        for entry in listed(landing / folder, landing):
+            if day_in(entry.name) is None:
+                days = sorted(map(str, days_in(entry.name)))
+                why = f"has two days in its name, {' and '.join(days)}" if days else "has no day"
+                found.append(Misplaced(f"{folder}/{entry.name}", f"{why}{_NAME_IT}"))
+    return sorted(found, key=lambda one: one.name)
+
+
+_NAME_IT = ": name it after the one day it was delivered for, as sales_2026-11-15.csv"
+
+
+def _why_elsewhere(entry: Path) -> str:
+    kind = "lies in no table's folder" if entry.is_file() else "is no table's folder"
+    return f"{kind}: put deliveries into {', '.join(f'{one}/' for one in FOLDERS)}"
+
+
+def told(misplaced: list[Misplaced], most: int = 3) -> str:
+    """A sentence on what belongs to no day; empty where nothing does."""
+    if not misplaced:
+        return ""
+    shown = "; ".join(f"{one.name} {one.why}" for one in misplaced[:most])
+    more = f"; and {len(misplaced) - most} more" if len(misplaced) > most else ""
+    return f"belongs to no day and is not taken in: {shown}{more}"
+
+
+def _files(entry: Path, day: date, landing: Path, came: float = 0.0) -> Iterator[LandedFile]:
+    """The files of an entry; `came` is when the folder that they lie in was put there."""
     if not entry.is_dir():
-        yield _file(entry, day, landing, 0.0)
+        yield _file(entry, day, landing, came)
         return
     folder = entry.stat()
     # Adding or removing a file changes both times of a folder. Where only one is newer, the whole
     # folder was renamed into its place, and its files came with it.
-    came = folder.st_ctime if folder.st_ctime_ns > folder.st_mtime_ns else 0.0
+    renamed = folder.st_ctime if folder.st_ctime_ns > folder.st_mtime_ns else 0.0
     for path in listed(entry, landing):
-        yield _file(path, day, landing, came)
+        yield from _files(path, day, landing, max(came, renamed))
 
 
 def _file(path: Path, day: date, landing: Path, came: float) -> LandedFile:

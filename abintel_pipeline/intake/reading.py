@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend
 
-from abintel_pipeline.engines import native
+from abintel_pipeline.engines import native, reopen_if_broken
 from abintel_pipeline.intake.errors import IntakeBroken
 from abintel_pipeline.intake.id_texts import CHANGED
 from abintel_pipeline.intake.number_texts import offer_products
@@ -96,13 +96,15 @@ class Reading:
 
     def clear(self) -> None:
         """Remove every temporary file and table of this reading."""
+        for path in self.folder.glob(f".{self.table.raw.name}-*"):
+            path.unlink()
+        if reopen_if_broken(self.connection):
+            return
         self.duckdb.execute(f"DROP SEQUENCE IF EXISTS {CHANGED}")
         tables = self.duckdb.execute(
             "SELECT table_name FROM duckdb_tables() WHERE ends_with(table_name, ?)", [self.key]
         ).fetchall()
         self.drop(*(name for (name,) in tables))
-        for path in self.folder.glob(f".{self.table.raw.name}-*"):
-            path.unlink()
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def seen(columns: SourceColumns, texts: str) -> str:
     for name in columns.texts:
         text, settings = identifier(name), columns.settings
         kind = columns.table.kind(name) if name in columns.table.columns else None
-        if name == FACTOR or (kind and _is_number(kind)):
+        if columns.is_number(name):
             looks.append(f"{number_texts.pointed(text, settings)} AS {_seen(name)}")
         elif kind and pa.types.is_string(kind):
             looks.append(f"{id_texts.looked_at(text, settings)} AS {_seen(name)}")
@@ -84,10 +84,6 @@ def _typed(columns: SourceColumns, column: str) -> str:
 
 def _seen(name: str) -> str:
     return identifier(f"{name} as seen")
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_decimal(kind) or pa.types.is_floating(kind))
 
 
 def _flag(text: str, settings: Settings) -> str:

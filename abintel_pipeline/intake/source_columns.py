@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import pyarrow as pa
+
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.request_tables import TRANSACTIONS, RequestTable
 from abintel_pipeline.intake.sql_text import identifier, quoted
@@ -111,6 +113,13 @@ class SourceColumns:
         return {FACTOR: "1"} | {
             name: next(iter(keep[source])) for name, source in self.kept.items()
         }
+
+    def is_number(self, name: str) -> bool:
+        """Whether a text is read as a number, with the source's decimal mark."""
+        if name not in self.table.columns:
+            return name == FACTOR
+        kind = self.table.kind(name)
+        return bool(pa.types.is_decimal(kind) or pa.types.is_floating(kind))
 
     def number_text(self, text: str) -> str:
         """A number's text with the source's decimal mark in place of the point."""

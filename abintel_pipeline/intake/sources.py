@@ -1,16 +1,18 @@
 """What one day's delivery of a request table consists of.
 
-    <landing>/transactions/YYYY-MM-DD.{csv,csv.gz,parquet,jsonl}
-    <landing>/transactions/YYYY-MM-DD/*.{csv,csv.gz,parquet,jsonl}
+    <landing>/transactions/<name with one day in it>.{csv,csv.gz,parquet,jsonl,xlsx}
+    <landing>/transactions/<folder with one day in its name>/**/*.{csv,csv.gz,parquet,jsonl,xlsx}
     <landing>/customers/…                    likewise
-    <landing>/requests/YYYY-MM-DD.json       feeds both tables
+    <landing>/requests/<name with one day in it>.json       feeds both tables
 
-All that exist for a day are one delivery, in the order of their paths. Or a SQL query is set for
-the table: then nothing may lie in the landing folder for it. Names that start with a dot or end in
-`.tmp` or `.part` are files still being written: they are ignored. Whatever else begins with the day
-and can't be read as a delivery is an error.
+All that exist for a day are one delivery, in the order of their paths. Folders in a day's folder
+may hold columns in their names, as `date=2026-11-15`. Or a SQL query is set for the table: then
+nothing may lie in the landing folder for it. What is still being written and what other programs
+leave is ignored (`named_days`); whatever else belongs to the day and can't be read as a delivery is
+an error.
 """
 
+import hashlib
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,12 +22,12 @@ from typing import Literal
 
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.faults import passes
+from abintel_pipeline.intake.named_days import columns_in, day_in, is_ignored
 from abintel_pipeline.intake.request_tables import RequestTable
 from abintel_pipeline.settings import Settings
 
-Format = Literal["csv", "csv.gz", "parquet", "jsonl", "request", "sql"]
-FORMATS: tuple[Format, ...] = ("csv", "csv.gz", "parquet", "jsonl")
-UNFINISHED = (".tmp", ".part")
+Format = Literal["csv", "csv.gz", "parquet", "jsonl", "xlsx", "request", "sql"]
+FORMATS: tuple[Format, ...] = ("csv", "csv.gz", "parquet", "jsonl", "xlsx")
 SQL = "sql"
 
 
@@ -61,35 +63,31 @@ def day_sources(settings: Settings, day: date, table: RequestTable) -> list[Sour
 
 
 def _tables(landing: Path, folder: str, day: date) -> list[Source]:
-    """The files of one day in a table's folder, and in the day's folder in it."""
+    """The files of one day in a table's folder, and in the day's folders in it."""
     root = landing / folder
-    paths: list[Path] = []
-    for path in _of_day(root, landing, day):
-        inside = path.name == day.isoformat() and stat.S_ISDIR(_mode(path, landing))
-        paths += listed(path, landing) if inside else [path]
+    paths = [path for entry in _of_day(root, landing, day) for path in files_below(entry, landing)]
     paths.sort(key=lambda path: path.relative_to(root).as_posix())
     endings = ", ".join(f".{ending}" for ending in FORMATS)
-    wanted = f"name it {day} with one of {endings}, or put such files into a folder {day}"
-    return [
-        _source(path, landing, _table_format(path, None if path.parent != root else day), wanted)
-        for path in paths
-    ]
+    wanted = f"let its name end in one of {endings}"
+    sources = [_source(path, landing, _table_format(path), wanted) for path in paths]
+    _refuse_copies(sources)
+    return sources
 
 
-def _table_format(path: Path, day: date | None) -> Format | None:
-    """The format of a file by its ending; beside the day's folder its name must say the day."""
+def _table_format(path: Path) -> Format | None:
     name = path.name.lower()
-    if day and not name.startswith(f"{day}."):
-        return None
     return next((f for f in FORMATS if name.endswith(f".{f}")), None)
 
 
 def _requests(landing: Path, day: date) -> list[Source]:
-    wanted = f"name the day's request document {day}.json"
-    return [
-        _source(path, landing, "request" if path.name.lower() == f"{day}.json" else None, wanted)
-        for path in sorted(_of_day(landing / "requests", landing, day))
+    paths = sorted(_of_day(landing / "requests", landing, day))
+    wanted = f"name the day's request document {day}.json, or another name with that day"
+    sources = [
+        _source(path, landing, "request" if path.name.lower().endswith(".json") else None, wanted)
+        for path in paths
     ]
+    _refuse_copies(sources)
+    return sources
 
 
 def _source(path: Path, landing: Path, kind: Format | None, wanted: str) -> Source:
@@ -104,17 +102,53 @@ def _source(path: Path, landing: Path, kind: Format | None, wanted: str) -> Sour
         path.open("rb").close()
     except OSError as error:
         raise _unreadable(path, landing, error) from None
-    return Source(name, kind, path)
+    return Source(name, kind, path, columns_in(path.relative_to(landing).parts[1:-1]))
+
+
+def _refuse_copies(sources: list[Source]) -> None:
+    """Raises DeliveryError for two files with the same bytes: their lines would count twice."""
+    by_size: dict[int, list[Source]] = {}
+    for source in sources:
+        by_size.setdefault(source.path.stat().st_size, []).append(source)
+    for alike in by_size.values():
+        known: dict[str, Source] = {}
+        for source in alike if len(alike) > 1 else ():
+            first = known.setdefault(_digest(source.path), source)
+            if first is not source and _may_have_rows(source):
+                raise DeliveryError(
+                    f"{source.name} holds the same bytes as {first.name}: delivered twice? Take one"
+                    " of them away, or its lines would count twice"
+                )
+
+
+def _may_have_rows(source: Source) -> bool:
+    """False for a header alone: two shops that were closed deliver the same bytes."""
+    if source.format != "csv":
+        return True
+    with source.path.open("rb") as file:
+        return len([line for line in file.read(1 << 16).splitlines() if line.strip()]) > 1
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _of_day(root: Path, landing: Path, day: date) -> list[Path]:
-    return [path for path in listed(root, landing) if path.name.startswith(day.isoformat())]
+    return [path for path in listed(root, landing) if day_in(path.name) == day]
+
+
+def files_below(entry: Path, landing: Path) -> list[Path]:
+    """The files of a day's folder and of the folders in it; of a file, itself."""
+    if not stat.S_ISDIR(_mode(entry, landing)):
+        return [entry]
+    return [path for one in listed(entry, landing) for path in files_below(one, landing)]
 
 
 def listed(folder: Path, landing: Path) -> list[Path]:
-    """What lies in a folder and is not still being written; nothing if there is no folder."""
+    """What lies in a folder and isn't to be ignored; nothing if there is no folder."""
     try:
-        return [path for path in folder.iterdir() if not _unfinished(path)]
+        return [path for path in folder.iterdir() if not is_ignored(path.name)]
     except FileNotFoundError as error:
         if folder.is_symlink():
             raise _unreadable(folder, landing, error) from None
@@ -138,7 +172,3 @@ def _unreadable(path: Path, landing: Path, error: OSError) -> DeliveryError:
         f"{name} can't be read ({error.strerror}), so nobody can tell what was delivered: give the"
         f" pipeline's user the right to read {path}, or take it away"
     )
-
-
-def _unfinished(path: Path) -> bool:
-    return path.name.startswith(".") or path.name.lower().endswith(UNFINISHED)

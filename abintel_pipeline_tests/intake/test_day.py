@@ -28,6 +28,7 @@ from abintel_pipeline.intake import (
 )
 from abintel_pipeline.intake.csv_header import Header
 from abintel_pipeline.intake.csv_slices import Slices
+from abintel_pipeline.intake.landed import misplaced_files, told
 from abintel_pipeline.intake.reading import Reading
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
 from abintel_pipeline.reading import read_snapshot
@@ -86,15 +87,12 @@ def test_all_files_of_a_day_are_one_delivery_in_the_order_of_their_names(landing
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("transactions/2025-04-24/x.xlsx", "put such files into a folder 2025-04-24"),
-        ("transactions/2025-04-24.json", "name it 2025-04-24 with one of .csv, .csv.gz, .parquet"),
-        ("transactions/2025-04-24", "name it 2025-04-24 with one of"),
-        ("transactions/2025-04-24_north.csv", "name it 2025-04-24 with one of"),
-        ("transactions/2025-04-24 (1).csv", "name it 2025-04-24 with one of"),
-        ("transactions/2025-04-24.csv~", "name it 2025-04-24 with one of"),
+        ("transactions/2025-04-24/x.doc", "let its name end in one of .csv, .csv.gz, .parquet"),
+        ("transactions/2025-04-24.json", "let its name end in one of .csv, .csv.gz, .parquet"),
+        ("transactions/2025-04-24", "let its name end in one of"),
+        ("transactions/sales_20250424.csv~", "let its name end in one of"),
         ("requests/2025-04-24.json.gz", "name the day's request document 2025-04-24.json"),
         ("requests/2025-04-24", "name the day's request document 2025-04-24.json"),
-        ("requests/2025-04-24.north.json", "name the day's request document 2025-04-24.json"),
     ],
 )
 def test_a_file_that_is_no_delivery_file_fails(landing: Landing, name: str, advice: str) -> None:
@@ -104,6 +102,103 @@ def test_a_file_that_is_no_delivery_file_fails(landing: Landing, name: str, advi
         landing.take()
     assert str(error.value).startswith(f"{name} is no delivery file: ")
     assert advice in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sales_2025-04-24.csv",
+        "20250424.csv",
+        "2025-04-24_north.csv",
+        "sales 2025_04_24 (1).CSV",
+        "sales.2025.04.24.csv",
+        "2025-04-24-and-again-20250424.csv",
+        "order12_20250424T120000.csv",
+        "2025-04-24/2025-04-23.csv",
+        "2025-04-24/part/of/it/00000.csv",
+        "delivered_on=2025-04-24/part-0.csv",
+        "2025-04-24.csv/part-00000.csv",
+    ],
+)
+def test_a_name_says_its_day_anywhere(landing: Landing, name: str) -> None:
+    landing.put(f"transactions/{name}", HEADER + GOOD)
+    taken = landing.take()
+    assert taken.intake.files == (f"transactions/{name}",)
+    assert landing.intake(take_in_transactions, date(2025, 4, 23)) is None
+    assert misplaced_files(landing.root / "landing") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("transactions/sales.csv", "has no day: name it after the one day"),
+        ("transactions/2025-02-30.csv", "has no day: name it after the one day"),
+        ("transactions/120250424.csv", "has no day: name it after the one day"),
+        ("transactions/north/sales.csv", "has no day: name it after the one day"),
+        (
+            "customers/2025-04-23_to_2025-04-24.csv",
+            "has two days in its name, 2025-04-23 and 2025-04-24: name it after the one day",
+        ),
+        ("2025-04-24.csv", "lies in no table's folder: put deliveries into transactions/"),
+        ("orders/2025-04-24.csv", "is no table's folder: put deliveries into transactions/"),
+    ],
+)
+def test_what_belongs_to_no_day_is_told(landing: Landing, name: str, why: str) -> None:
+    landing.put(name, HEADER + GOOD)
+    landing.put("transactions/_SUCCESS")
+    (found,) = misplaced_files(landing.root / "landing")
+    assert name.startswith(found.name)
+    assert found.why.startswith(why)
+    assert told([found]) == (f"belongs to no day and is not taken in: {found.name} {found.why}")
+    assert landing.intake(take_in_transactions, DAY) is None
+
+
+def test_what_other_programs_leave_is_ignored(landing: Landing) -> None:
+    left = ("_SUCCESS", ".part-0.csv.crc", "part-0.csv.crc", "Thumbs.db", "DESKTOP.INI")
+    for name in (*left, "_committed_123", "_2025-04-24.csv", ".DS_Store"):
+        landing.put(f"transactions/2025-04-24/{name}", "x")
+    assert landing.intake(take_in_transactions, DAY) is None
+    landing.put("transactions/2025-04-24/part-0.csv", HEADER + GOOD)
+    assert landing.take().intake.files == ("transactions/2025-04-24/part-0.csv",)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_column_may_stand_in_a_folders_name(landing: Landing, ending: str) -> None:
+    content = {
+        "csv": "transaction_id,amount,product_id\nT1,1,P1\n",
+        "jsonl": '{"transaction_id": "T1", "amount": 1, "product_id": "P1"}\n',
+    }[ending]
+    folder = "transactions/2025-04-24/Date=2025-04-23/customer_id=K%C3%B6ln 1"
+    landing.put(f"{folder}/part-0.{ending}", content)
+    assert landing.take().accepted == [
+        ("K\u00f6ln 1", "T1", date(2025, 4, 23), Decimal("1.00"), "P1")
+    ]
+    landing.put(f"{folder}/part-0.{ending}", content.replace("T1", ""))
+    hive_null = "transactions/2025-04-24/Date=2025-04-23/customer_id=__HIVE_DEFAULT_PARTITION__"
+    landing.put(f"{hive_null}/part-0.{ending}", content)
+    missing = "missing" if ending == "csv" else "blank"
+    assert sorted(landing.take().reasons) == [
+        [f"customer_id: {missing}"],
+        [f"transaction_id: {missing}"],
+    ]
+
+
+def test_two_files_of_a_day_with_the_same_bytes_fail_by_their_names(landing: Landing) -> None:
+    landing.put("transactions/2025-04-24.csv", HEADER + GOOD)
+    landing.put("transactions/2025-04-24 (1).csv", HEADER + GOOD)
+    with pytest.raises(DeliveryError) as error:
+        landing.take()
+    assert str(error.value).startswith(
+        "transactions/2025-04-24.csv holds the same bytes as transactions/2025-04-24 (1).csv"
+    )
+    landing.put("transactions/2025-04-24 (1).csv", HEADER + GOOD.replace("001", "002"))
+    assert landing.take().intake.accepted == 2
+
+
+def test_two_closed_shops_deliver_the_same_header(landing: Landing) -> None:
+    for shop in ("north", "south"):
+        landing.put(f"transactions/2025-04-24/{shop}.csv", HEADER + "\n")
+    assert landing.take().intake.received == 0
 
 
 @pytest.mark.parametrize("name", ["requests/2025-04-24/a.json", "requests/2025-04-24.json/a.json"])
@@ -169,12 +264,6 @@ def test_what_may_not_be_read_fails_with_its_path(
 def test_a_tables_folder_that_is_a_file_fails(landing: Landing) -> None:
     landing.put("transactions", HEADER)
     with pytest.raises(DeliveryError, match=r"^transactions can't be read \(Not a directory\)"):
-        landing.take()
-
-
-def test_a_folder_that_is_named_like_a_file_fails(landing: Landing) -> None:
-    landing.put("transactions/2025-04-24.parquet/part-0.parquet")
-    with pytest.raises(DeliveryError, match=r"2025-04-24\.parquet is not a file"):
         landing.take()
 
 
