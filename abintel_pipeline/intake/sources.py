@@ -1,7 +1,7 @@
 """What one day's delivery of a request table consists of.
 
-    <landing>/transactions/YYYY-MM-DD.{csv,csv.gz,parquet,jsonl}
-    <landing>/transactions/YYYY-MM-DD/*.{csv,csv.gz,parquet,jsonl}
+    <landing>/transactions/YYYY-MM-DD.{csv,csv.gz,parquet,jsonl,xlsx}
+    <landing>/transactions/YYYY-MM-DD/*.{csv,csv.gz,parquet,jsonl,xlsx}
     <landing>/customers/…                    likewise
     <landing>/requests/YYYY-MM-DD.json       feeds both tables
 
@@ -23,8 +23,8 @@ from abintel_pipeline.intake.faults import passes
 from abintel_pipeline.intake.request_tables import RequestTable
 from abintel_pipeline.settings import Settings
 
-Format = Literal["csv", "csv.gz", "parquet", "jsonl", "request", "sql"]
-FORMATS: tuple[Format, ...] = ("csv", "csv.gz", "parquet", "jsonl")
+Format = Literal["csv", "csv.gz", "parquet", "jsonl", "xlsx", "request", "sql"]
+FORMATS: tuple[Format, ...] = ("csv", "csv.gz", "parquet", "jsonl", "xlsx")
 UNFINISHED = (".tmp", ".part")
 SQL = "sql"
 
