@@ -7,13 +7,19 @@ changed: `001` stays `001`. What can't be an id is null, and `id_problem` says w
 
 import string
 
-from abintel_pipeline.intake.sql_text import quoted
+from abintel_pipeline.intake.sql_text import named, quoted
 from abintel_pipeline.settings import Settings
 
 CHANGED = "ids_changed"
 """The sequence that counts the ids which were changed; a counter is free where none is."""
 
 _PLAIN = string.ascii_letters + string.digits + "_/"
+LETTERS = (
+    "\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0400-\u0481\u048a-\u052f"
+    "\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
+)
+"""Letters of Latin, Cyrillic and East Asian scripts; any text of them is composed already."""
+
 _OUTER = r"[\s\p{Z}\x{0085}\x{00AD}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}\x{FEFF}]+"
 _NO_WIDTH = r"[\x{200B}\x{2060}\x{FEFF}]"
 _FLOAT = r"(0|-?[1-9]\d*)\.0+"
@@ -33,11 +39,16 @@ def id_typed(text: str, settings: Settings) -> str:
     Counts those that it changes.
 
     Nearly all ids are plain letters and digits: one pattern lets them through as they are. What a
-    word for missing begins with is never plain.
+    word for missing begins with is plain only in texts that are longer than any such word.
     """
-    starts = {word.strip()[:1] for word in settings.missing_words}
+    starts = "".join(word.strip()[:1] for word in settings.missing_words)
     first = "".join(c for c in _PLAIN if c not in starts) or "0"
-    plain = f"regexp_full_match({text}, '[{first}][{_PLAIN}-]*')"
+    letters = LETTERS if starts.isascii() else ""
+    longest = max((len(word.strip()) for word in settings.missing_words), default=0)
+    any_letter = f"[{_PLAIN}{LETTERS}]"
+    behind = f"[{_PLAIN}{LETTERS}-]"
+    shapes = f"[{first}{letters}]{behind}*|{any_letter}{behind}{{{longest},}}"
+    plain = f"regexp_full_match({text}, '{shapes}')"
     return f"(CASE WHEN {plain} THEN {text} ELSE {_counted(text, id_normal(text, settings))} END)"
 
 
@@ -66,8 +77,8 @@ def is_missing(text: str, settings: Settings) -> str:
 
 def id_normal(text: str, settings: Settings) -> str:
     """The same without counting."""
-    found = trimmed(text)
-    return (
+    found = "trimmed"
+    normal = (
         f"(CASE WHEN regexp_full_match({text}, '{_FLOAT}') AND NOT {_too_large(text)}"
         f" THEN split_part({text}, '.', 1)"
         f" WHEN {found} = '' OR {_is_word(found, settings)} THEN NULL"
@@ -75,12 +86,15 @@ def id_normal(text: str, settings: Settings) -> str:
         f" WHEN regexp_full_match({found}, '{_FLOAT}') THEN split_part({found}, '.', 1)"
         f" ELSE nfc_normalize({found}) END)"
     )
+    return named(trimmed(text), found, normal)
 
 
 def _counted(text: str, normal: str) -> str:
-    return (
-        f"CASE WHEN {normal} <> {text} AND nextval('{CHANGED}') > 0 THEN {normal} ELSE {normal} END"
+    value = "normal"
+    counted = (
+        f"CASE WHEN {value} <> {text} AND nextval('{CHANGED}') > 0 THEN {value} ELSE {value} END"
     )
+    return named(normal, value, counted)
 
 
 def _too_large(text: str) -> str:

@@ -16,7 +16,7 @@ import duckdb
 
 from abintel_pipeline.contract.columns import MONEY_DIGITS
 from abintel_pipeline.intake.id_texts import is_missing, trimmed
-from abintel_pipeline.intake.sql_text import quoted
+from abintel_pipeline.intake.sql_text import named, quoted
 from abintel_pipeline.settings import Settings
 
 PRODUCT = "abintel_product"
@@ -24,7 +24,6 @@ PRODUCT = "abintel_product"
 
 _EXPONENT = r"([eE][+-]?0*\d{1,3})?"
 _POINTED = rf"[+-]?(\d+(\.\d*)?|\.\d+){_EXPONENT}"
-_SHORT = r"[0-9]{1,12}(\.[0-9]{1,2})?"
 _FACTOR = r"[+-]?\d{1,13}(\.\d{1,6})?"
 _NUMBER_PARTS = r"^([+-]?)(\d*)\.?(\d*)[eE]([+-]?\d+)$"
 _ESCAPED = {
@@ -56,12 +55,10 @@ def amount_typed(text: str, settings: Settings, factor: str | None = None) -> st
     """SQL of an amount from its text, or from the texts of two factors; null where it is none."""
     if factor is not None:
         return _product_typed(pointed(text, settings), pointed(factor, settings), settings)
-    number = pointed(text, settings)
-    typed = _signed(_decimal(number, settings), _below_zero(number), settings)
-    if not _plain_marks(settings):
-        return typed
-    short = f"TRY_CAST({text} AS {_money(settings)})"
-    return f"(CASE WHEN {_is(text, _SHORT)} THEN {short} ELSE {typed} END)"
+    value = _signed(_decimal("n", settings), _below_zero("n"), settings)
+    typed = named(pointed(text, settings), "n", value)
+    short, digits = _short(text, settings)
+    return f"(CASE WHEN {short} THEN TRY_CAST({digits} AS {_money(settings)}) ELSE {typed} END)"
 
 
 def amount_problem(text: str, settings: Settings) -> str:
@@ -122,6 +119,19 @@ def exact_product(one: str, other: str) -> str:
     """
     with decimal.localcontext(_EVERY_DIGIT):
         return f"{decimal.Decimal(one) * decimal.Decimal(other):f}"
+
+
+def _short(text: str, settings: Settings) -> tuple[str, str]:
+    """SQL of whether a text is what nearly all amounts are, and its digits with a point."""
+    mark, thousands = settings.decimal_mark, settings.thousands
+    whole, digits = "[0-9]{1,12}", text
+    if thousands:
+        mark_between = "''" if thousands == "'" else f"[{thousands}]"
+        whole = f"({whole}|[0-9]{{1,3}}({mark_between}[0-9]{{3}}){{1,3}})"
+        digits = f"replace({digits}, {quoted(thousands)}, '')"
+    if mark != ".":
+        digits = f"replace({digits}, {quoted(mark)}, '.')"
+    return _is(text, f"{whole}({_ESCAPED[mark]}[0-9]{{1,2}})?"), digits
 
 
 def _product_typed(one: str, other: str, settings: Settings) -> str:

@@ -104,7 +104,7 @@ def test_zipped_files_and_json_lines_have_the_encoding_too(landing: Landing) -> 
 
 def test_a_file_that_says_it_is_utf_8_is_not_read_as_something_else(landing: Landing) -> None:
     landing.put(CSV, codecs.BOM_UTF8 + (HEADER + GOOD).encode())
-    with pytest.raises(DeliveryError, match="begins with the mark of UTF-8.*unset it"):
+    with pytest.raises(DeliveryError, match="begins with the mark of UTF-8"):
         landing.take(encoding="cp1252")
 
 
