@@ -25,6 +25,7 @@ PRODUCT = "abintel_product"
 _EXPONENT = r"([eE][+-]?0*\d{1,3})?"
 _POINTED = rf"[+-]?(\d+(\.\d*)?|\.\d+){_EXPONENT}"
 _FACTOR = r"[+-]?\d{1,13}(\.\d{1,6})?"
+_FACTOR_TYPE, _DECIMALS = "DECIMAL(19, 6)", 6
 _NUMBER_PARTS = r"^([+-]?)(\d*)\.?(\d*)[eE]([+-]?\d+)$"
 _ESCAPED = {
     ".": r"\.",
@@ -54,7 +55,7 @@ def pointed(text: str, settings: Settings) -> str:
 def amount_typed(text: str, settings: Settings, factor: str | None = None) -> str:
     """SQL of an amount from its text, or from the texts of two factors; null where it is none."""
     if factor is not None:
-        return _product_typed(pointed(text, settings), pointed(factor, settings), settings)
+        return _product_typed(text, factor, settings)
     value = _signed(_decimal("n", settings), _below_zero("n"), settings)
     typed = named(pointed(text, settings), "n", value)
     short, digits = _short(text, settings)
@@ -121,29 +122,35 @@ def exact_product(one: str, other: str) -> str:
         return f"{decimal.Decimal(one) * decimal.Decimal(other):f}"
 
 
-def _short(text: str, settings: Settings) -> tuple[str, str]:
-    """SQL of whether a text is what nearly all amounts are, and its digits with a point."""
+def _short(text: str, settings: Settings, decimals: int = 2) -> tuple[str, str]:
+    """SQL of whether a text is what nearly all numbers are, and its digits with a point."""
     mark, thousands = settings.decimal_mark, settings.thousands
     whole, digits = "[0-9]{1,12}", text
     if thousands:
-        mark_between = "''" if thousands == "'" else f"[{thousands}]"
-        whole = f"({whole}|[0-9]{{1,3}}({mark_between}[0-9]{{3}}){{1,3}})"
+        between = "''" if thousands == "'" else f"[{thousands}]"
+        whole = f"({whole}|[0-9]{{1,3}}({between}[0-9]{{3}}){{1,3}})"
         digits = f"replace({digits}, {quoted(thousands)}, '')"
     if mark != ".":
         digits = f"replace({digits}, {quoted(mark)}, '.')"
-    return _is(text, f"{whole}({_ESCAPED[mark]}[0-9]{{1,2}})?"), digits
+    return _is(text, f"{whole}({_ESCAPED[mark]}[0-9]{{1,{decimals}}})?"), digits
 
 
-def _product_typed(one: str, other: str, settings: Settings) -> str:
+def _product_typed(text: str, factor: str, settings: Settings) -> str:
+    one, other = "n", "m"
     signs = f"starts_with({one}, '-') <> starts_with({other}, '-')"
     below_zero = f"({signs} AND {_not_zero(one)} AND {_not_zero(other)})"
-    return _signed(_product(one, other, settings), below_zero, settings)
+    any_signs = _signed(_product(one, other, settings), below_zero, settings)
+    typed = named(pointed(text, settings), one, named(pointed(factor, settings), other, any_signs))
+    (short, digits), (too, by) = (_short(t, settings, _DECIMALS) for t in (text, factor))
+    product = f"TRY_CAST({digits} AS {_FACTOR_TYPE}) * TRY_CAST({by} AS {_FACTOR_TYPE})"
+    cast = f"TRY_CAST({product} AS {_money(settings)})"
+    return f"(CASE WHEN {short} AND {too} THEN {cast} ELSE {typed} END)"
 
 
 def _product(one: str, other: str, settings: Settings) -> str:
     """DuckDB's decimals hold 19 times 19 digits; what has more is multiplied in Python."""
     fits = f"{_is(one, _FACTOR)} AND {_is(other, _FACTOR)}"
-    short = f"({one}::DECIMAL(19, 6) * {other}::DECIMAL(19, 6))"
+    short = f"({one}::{_FACTOR_TYPE} * {other}::{_FACTOR_TYPE})"
     return (
         f"(CASE WHEN {fits} THEN TRY_CAST({short} AS {_money(settings)})"
         f" ELSE TRY_CAST({PRODUCT}({one}, {other}) AS {_money(settings)}) END)"
