@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 from abintel_pipeline.engines import engine
 from abintel_pipeline.settings import Settings
@@ -41,7 +42,7 @@ def settings(job: ChainJob) -> Settings:
 
 def take_in(job: IntakeJob) -> None:
     """Read, screen, enforce and publish the job's delivery."""
-    settings = _intake_settings(job.data, job.memory_limit)
+    settings = _intake_settings(job.data, job.memory_limit, job.changes)
     with engine(settings) as connection:
         intake = transactions_intake(StepContext(connection, settings, settings.rules), job.day)
     if intake is None:
@@ -49,7 +50,11 @@ def take_in(job: IntakeJob) -> None:
     print(f"received {intake.received}, accepted {intake.accepted}, refused {intake.refused}")
 
 
-def _intake_settings(data: Path, memory_limit: str) -> Settings:
+def _intake_settings(data: Path, memory_limit: str, changes: dict[str, Any]) -> Settings:
     return Settings(
-        _env_file=None, data_dir=data, spill_dir=data / "spill", memory_limit=memory_limit
+        _env_file=None,
+        data_dir=data,
+        spill_dir=data / "spill",
+        memory_limit=memory_limit,
+        **changes,
     )

@@ -3,10 +3,10 @@
 import json
 import shutil
 import sys
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.store import SnapshotStore
@@ -49,7 +49,7 @@ class Job:
     @classmethod
     def from_json(cls, text: str) -> Self:
         values = json.loads(text)
-        kinds = {field.name: field.type for field in fields(cls)}
+        kinds = {one.name: one.type for one in fields(cls)}
         paths = {name: Path(values[name]) for name in values if kinds[name] in (Path, "Path")}
         return cls(**values | paths | {"day": date.fromisoformat(values["day"])})
 
@@ -125,10 +125,12 @@ class JourneyJob(Job):
 class IntakeJob(Job):
     """One delivery: a CSV file in the landing folder of `place`; what is accepted goes there too.
 
-    `clean`: whether every line can be read as it stands.
+    `refused`: how many of its lines can't be read as they stand; `changes`: the settings that it
+    takes to read the others.
     """
 
-    clean: bool = True
+    refused: int = 0
+    changes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def data(self) -> Path:

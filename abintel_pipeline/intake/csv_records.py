@@ -1,9 +1,4 @@
-r"""The records of a CSV file, line by line: the authority on what is a row and what is refused.
-
-A record is made of fields, as many as the header has, parted by the delimiter and ended by LF, CRLF
-or CR. A field is `"…"` with its quotes doubled, or free of line ends; a quote inside a field that
-doesn't begin with one (`5" nail`) is a character like any other. Blank lines are no rows. A quote
-that is never closed costs its own line, not the lines behind it.
+"""The records of a CSV file, one after another: the authority on what is a row and what is refused.
 
 DuckDB's reader is several times faster, but on a file with a quote never closed its threads lost
 186,405 of 1,000,000 rows without a word (DuckDB 2.0.0), it takes `a,b,` for two fields, and its
@@ -13,32 +8,42 @@ line numbers count records. So it is given good records, and nothing else.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
 
-import numpy as np
-
+from abintel_pipeline.intake.csv_grammar import Grammar, grammar
 from abintel_pipeline.intake.csv_header import Header
+from abintel_pipeline.intake.csv_scan import Numbers, is_utf8, sort_lines
+from abintel_pipeline.intake.csv_window import LONGEST, Window, line_ends
 
-LONGEST = 1 << 20
-"""Bytes of the longest record that is read as one; a longer one is refused."""
+TOO_LONG = f"longer than {LONGEST >> 20} MiB"
+BACKSLASH = r"a quote is written \", in CSV it is doubled"
 
-_LF = 0x0A
-_LINE_END = rb"(?:\r\n|\n|\r)"
-_BLANK = re.compile(rb"[\r\n]++")
-_END = re.compile(_LINE_END)
-_INSIDE = rb'"[^"]*+(?>(?:""[^"]*+)*)"'
-_CLOSED = re.compile(rb"[ \t]*+" + _INSIDE)
+_SHORT = 1 << 14
+"""Bytes without a quote for which sorting lines by blocks isn't worth while."""
+
+_BACKSLASH = b'\\"'
+_CLOSED = re.compile(rb'[ \t]*+"[^"]*+(?>(?:""[^"]*+)*)"')
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a walk can begin: a file's offset, and the number of the line there."""
+
+    offset: int
+    line: int
 
 
 @dataclass(frozen=True)
 class Run:
-    """Good records that follow one another, strictly quoted, each ended by LF; UTF-8."""
+    """Good records, strictly quoted, each ended by LF; UTF-8.
 
-    line: int
+    They follow one another from `place`, or are lines of a block there, of these numbers from 0.
+    """
+
+    place: Place
     data: bytes
     records: int
+    lines: Numbers | None = None
 
 
 @dataclass(frozen=True)
@@ -50,186 +55,53 @@ class RefusedLine:
     data: bytes
 
 
-@dataclass(frozen=True)
-class Grammar:
-    """Records of so many fields parted by this delimiter, as regular expressions on bytes."""
-
-    fields: int
-    delimiter: bytes
-    run: re.Pattern[bytes]
-    record: re.Pattern[bytes]
-    loose: re.Pattern[bytes]
-    field: re.Pattern[bytes]
-
-    def split(self, record: bytes) -> list[bytes]:
-        """The fields of one record, without its line end."""
-        values = []
-        for found in self.field.finditer(record):
-            quoted, free = found.groups()
-            values.append(free if quoted is None else quoted.replace(b'""', b'"'))
-            if len(values) == self.fields:
-                break
-        return values
-
-    def join(self, fields: list[bytes]) -> bytes:
-        """Fields as one strictly quoted record, ended by LF."""
-        return self.delimiter.join(b'"' + f.replace(b'"', b'""') + b'"' for f in fields) + b"\n"
+Found = Run | RefusedLine
 
 
-@lru_cache
-def grammar(fields: int, delimiter: str) -> Grammar:
-    """The grammar of a file's records, from its header. Nothing backtracks: linear time.
+def walk(path: Path, header: Header, start: Place | None = None) -> Iterator[Found]:
+    """Every good record and refused line behind the header, or from where a run began.
 
-    Repeated groups are atomic, `(?>(?:…)*)`, and not possessive, `(?:…)*+`: Python before 3.11.5
-    doesn't step back from a possessive group's last, failed round (gh-106052), and a record would
-    begin a byte late.
+    In the file's order, but that a block's refused lines come behind its good ones.
     """
-    mark = delimiter.encode()
-    d = re.escape(mark)
-    strict = rb"(?:" + _INSIDE + rb'|[^"' + d + rb"\r\n]*+)"
-    space = b" \t".replace(mark, b"")
-    free = b"[" + space + rb']*+(?!")[^' + d + rb"\r\n]*+"
-    loose = rb"(?:" + _INSIDE + rb"|" + free + rb")"
-    times = b"{%d})" % (fields - 1)
-    record = strict + rb"(?>(?:" + d + strict + rb")" + times + _LINE_END
-    one = re.compile(
-        rb'(?:"([^"]*+(?>(?:""[^"]*+)*))"|(' + free + rb"))(?:" + d + rb"|\r\n|\n|\r|\Z)"
-    )
-    return Grammar(
-        fields,
-        mark,
-        re.compile(rb"(?>(?:" + record + rb")*)"),
-        re.compile(record),
-        re.compile(loose + rb"(?>(?:" + d + loose + rb")" + times + _LINE_END),
-        one,
-    )
-
-
-def walk(path: Path, header: Header) -> Iterator[Run | RefusedLine]:
-    """Every record and refused line behind the header, in the file's order."""
     rules = grammar(len(header.names), header.delimiter)
+    start = start or Place(header.end, header.lines + 1)
     with path.open("rb") as file:
-        file.seek(header.end)
-        window = _Window(file)
+        window = Window(file, start.offset, start.line)
         while window.fill():
-            yield from _next(window, rules, header.lines + 1 + window.passed)
-            window.skip_blank()
+            yield from _lines(window, rules, header) or _quoted(window, rules, header)
 
 
-def line_ends(data: bytes) -> int:
-    """LF, CRLF and CR in data."""
-    if b"\r" not in data:
-        return data.count(b"\n")
-    return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+def _lines(window: Window, rules: Grammar, header: Header) -> list[Found]:
+    """What the lines up to the next quote are; nothing, if they are few."""
+    quote = window.next(b'"')
+    end = window.whole_lines(quote)
+    if end == window.at or (quote < window.limit and end - window.at < _SHORT):
+        return []
+    place = Place(window.offset, window.line)
+    found = sort_lines(_with_lf(window.take(end)), rules)
+    refused = [
+        RefusedLine(place.line + number, _counted(fields, rules, header), line)
+        for number, line, fields in found.refused
+    ]
+    return [Run(place, found.data, found.records, found.lines), *refused]
 
 
-class _Window:
-    """A moving view of a file that always shows LONGEST bytes, or all that are left.
-
-    `passed` counts the line ends behind it.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.data = b""
-        self.at = 0
-        self.passed = 0
-        self._ended = False
-
-    @property
-    def limit(self) -> int:
-        return self.at + LONGEST
-
-    def fill(self) -> bool:
-        """Read on if need be; False when nothing is left."""
-        left = len(self.data) - self.at
-        if left <= LONGEST and not self._ended:
-            fresh = self._file.read(2 * LONGEST)
-            self._ended = len(fresh) < 2 * LONGEST
-            self.data = self.data[self.at :] + fresh
-            self.at = 0
-            if self._ended and self.data and self.data[-1:] not in (b"\n", b"\r"):
-                self.data += b"\n"
-        return self.at < len(self.data)
-
-    def take(self, end: int) -> bytes:
-        """The bytes up to `end`, which are then behind the window; a CRLF is never parted."""
-        if self.data[end - 1 : end + 1] == b"\r\n":
-            end += 1
-        taken = self.data[self.at : end]
-        self.at = end
-        self.passed += line_ends(taken)
-        return taken
-
-    def skip_blank(self) -> None:
-        """Step over blank lines."""
-        blank = _BLANK.match(self.data, self.at, self.limit)
-        if blank:
-            self.take(blank.end())
-
-    def take_line(self) -> tuple[bytes, bool]:
-        """The physical line at hand with its end, and whether it is no longer than LONGEST."""
-        end = _END.search(self.data, self.at, self.limit)
-        if end:
-            return self.take(end.end()), True
-        start = self.take(min(self.limit, len(self.data)))
-        while self.fill():
-            end = _END.search(self.data, self.at)
-            self.take(end.end() if end else len(self.data))
-            if end:
-                break
-        return start, False
+def _quoted(window: Window, rules: Grammar, header: Header) -> Iterator[Found]:
+    """What stands at the window's beginning: a run of strict records, or one of anything else."""
+    run = rules.run.match(window.data, window.at, window.next(_BACKSLASH))
+    if run and run.end() > window.at:
+        yield from _good(window, run.end(), rules, header)
+    elif empty := rules.empty.match(window.data, window.at, window.limit):
+        window.take(empty.end())
+    else:
+        yield from _single(window, rules, header)
 
 
-def _next(window: _Window, rules: Grammar, line: int) -> Iterator[Run | RefusedLine]:
-    """What stands at the window's beginning: a run of strict records, a loose one, or neither."""
-    end = _unquoted(window, rules) or _strict(window, rules)
-    if end > window.at:
-        yield from _good(window.take(end), rules, line)
-        return
-    if _BLANK.match(window.data, window.at):
-        return
-    loose = rules.loose.match(window.data, window.at, window.limit)
-    if loose:
-        data = window.take(loose.end())
-        if not is_utf8(data):
-            yield RefusedLine(line, "not UTF-8", data)
-        else:
-            yield Run(line, rules.join(rules.split(data)), 1)
-        return
-    data, whole = window.take_line()
-    yield RefusedLine(line, _reason(data, rules) if whole else _too_long(), data)
-
-
-def _strict(window: _Window, rules: Grammar) -> int:
-    """Where the run of strict records in view ends."""
-    run = rules.run.match(window.data, window.at, window.limit)
-    return run.end() if run else window.at
-
-
-def _unquoted(window: _Window, rules: Grammar) -> int:
-    """Where the last whole line in view ends, if all are records without a quote or CR; else 0.
-
-    A file of such lines is walked four times as fast by counting as by matching.
-    """
-    data, start = window.data, window.at
-    end = data.rfind(b"\n", start, window.limit) + 1
-    if not end or data.find(b'"', start, end) >= 0 or data.find(b"\r", start, end) >= 0:
-        return 0
-    values = np.frombuffer(data, np.uint8, end - start, start)
-    ends = np.flatnonzero(values == _LF)
-    marks = np.flatnonzero(values == rules.delimiter[0])
-    if rules.fields == 1 or len(marks) != len(ends) * (rules.fields - 1):
-        return 0
-    each = marks.reshape(len(ends), -1)
-    parted = np.all(each[:, -1] < ends) and np.all(each[1:, 0] > ends[:-1])
-    return end if parted else 0
-
-
-def _good(data: bytes, rules: Grammar, line: int) -> Iterator[Run | RefusedLine]:
-    """A run of strict records, less those that are not UTF-8."""
+def _good(window: Window, end: int, rules: Grammar, header: Header) -> Iterator[Found]:
+    """A run of strict records, less those in another encoding."""
+    place, data = Place(window.offset, window.line), window.take(end)
     if is_utf8(data):
-        yield _run(data, line)
+        yield _run(place, data)
         return
     start = 0
     for found in rules.record.finditer(data):
@@ -237,47 +109,110 @@ def _good(data: bytes, rules: Grammar, line: int) -> Iterator[Run | RefusedLine]
             continue
         if found.start() > start:
             before = data[start : found.start()]
-            yield _run(before, line)
-            line += line_ends(before)
-        yield RefusedLine(line, "not UTF-8", found[0])
-        line += line_ends(found[0])
+            yield _run(place, before)
+            place = _behind(place, before)
+        yield RefusedLine(place.line, _foreign(header), found[0])
+        place = _behind(place, found[0])
         start = found.end()
     if start < len(data):
-        yield _run(data[start:], line)
+        yield _run(place, data[start:])
 
 
-def _run(data: bytes, line: int) -> Run:
+def _single(window: Window, rules: Grammar, header: Header) -> Iterator[Found]:
+    """One record that is loosely quoted, or refused with all that belongs to it."""
+    place = Place(window.offset, window.line)
+    loose = rules.loose.match(window.data, window.at, window.limit)
+    if loose and _escaped(window, rules.escaped) <= loose.end():
+        record = window.take(loose.end())
+        if is_utf8(record):
+            yield Run(place, rules.join(rules.split(record)), 1)
+        else:
+            yield RefusedLine(place.line, _foreign(header), record)
+    elif closed := _closed_out_of_view(window, rules):
+        yield from _too_long(window, closed, rules)
+    else:
+        yield _refused(window, rules, header)
+
+
+def _refused(window: Window, rules: Grammar, header: Header) -> RefusedLine:
+    line = window.line
+    whole = rules.whole.match(window.data, window.at, window.limit)
+    escaped = _escaped(window, rules.escaped_whole)
+    if end := max(escaped, whole.end() if whole else 0):
+        record = window.take(end)
+        reason = BACKSLASH if escaped and is_utf8(record) else _reason(record, rules, header)
+        return RefusedLine(line, reason, record)
+    return RefusedLine(line, TOO_LONG, window.take_line()[0])
+
+
+def _closed_out_of_view(window: Window, rules: Grammar) -> int | None:
+    """The offset where a quote is closed that is opened in this record, further than LONGEST."""
+    if window.limit == len(window.data):
+        return None
+    found = rules.unended.match(window.data, window.at, window.limit)
+    if not found:
+        return None
+    opened = window.data.index(b'"', found.end()) - window.at
+    return window.closing(window.offset + opened + 1, rules.delimiter)
+
+
+def _too_long(window: Window, closed: int, rules: Grammar) -> Iterator[RefusedLine]:
+    """Every line of a record whose quote is closed so far behind.
+
+    Each counts: as one refused row they would pass unseen, were the quote there by mistake.
+    """
+    while window.fill() and window.offset < closed:
+        line, end = window.line, window.index(closed)
+        if end <= window.limit and window.whole_lines(end) == window.at:
+            rest = rules.rest.match(window.data, end)
+            data = window.take(rest.end()) if rest else window.take_line()[0]
+        else:
+            data = window.take_line()[0]
+        yield RefusedLine(line, f"part of a record {TOO_LONG}", data)
+
+
+def _escaped(window: Window, pattern: re.Pattern[bytes]) -> int:
+    r"""Where a record ends in which `\"` stands for a quote; 0: it can't be read so."""
+    if window.next(_BACKSLASH) == window.limit:
+        return 0
+    found = pattern.match(window.data, window.at, window.limit)
+    return found.end() if found and _BACKSLASH in found[0] else 0
+
+
+def _run(place: Place, data: bytes) -> Run:
     if b'"' not in data:
         data = _with_lf(data)
-        return Run(line, data, data.count(b"\n"))
+        return Run(place, data, data.count(b"\n"))
     pieces = data.split(b'"')
     pieces[::2] = [_with_lf(piece) for piece in pieces[::2]]
-    return Run(line, b'"'.join(pieces), sum(piece.count(b"\n") for piece in pieces[::2]))
+    return Run(place, b'"'.join(pieces), sum(piece.count(b"\n") for piece in pieces[::2]))
+
+
+def _behind(place: Place, data: bytes) -> Place:
+    return Place(place.offset + len(data), place.line + line_ends(data))
 
 
 def _with_lf(data: bytes) -> bytes:
     return data if b"\r" not in data else data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _foreign(header: Header) -> str:
+    return f"not {header.encoding}"
 
 
-def _too_long() -> str:
-    return f"longer than {LONGEST >> 20} MiB"
+def _counted(fields: int | None, rules: Grammar, header: Header) -> str:
+    """Why a record of so many fields, or in another encoding (None), is none."""
+    if fields is None:
+        return _foreign(header)
+    noun = "field" if fields == 1 else "fields"
+    return f"{fields} {noun}, the header has {rules.fields}"
 
 
-def _reason(line: bytes, rules: Grammar) -> str:
-    """Why a physical line is no record."""
-    if not is_utf8(line):
-        return "not UTF-8"
-    text = line.rstrip(b"\r\n")
+def _reason(record: bytes, rules: Grammar, header: Header) -> str:
+    """Why a record, or a physical line, is refused."""
+    if not is_utf8(record):
+        return _foreign(header)
+    text = record.rstrip(b"\r\n")
     at = fields = 0
     while at <= len(text):
         found = rules.field.match(text, at)
@@ -288,5 +223,4 @@ def _reason(line: bytes, rules: Grammar) -> str:
         if found.end() == len(text) and not text[found.start() :].endswith(rules.delimiter):
             break
         at = max(found.end(), at + 1)
-    noun = "field" if fields == 1 else "fields"
-    return f"{fields} {noun}, the header has {rules.fields}"
+    return _counted(fields, rules, header)

@@ -1,107 +1,104 @@
-"""The fast way through a CSV file: whole blocks that are proven to hold records alone."""
+"""Lines without a quote, a whole block of them at once: a line is a record, or it is none."""
 
-import re
-from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from abintel_pipeline.intake.csv_header import Header
-from abintel_pipeline.intake.csv_records import LONGEST, Grammar, grammar, is_utf8
+from abintel_pipeline.intake.csv_grammar import Grammar
 
-_TEXT = re.compile(rb"[^\r\n]++")
-
-
-class NotPlain(Exception):
-    """A file is not proven plain: it has to be walked record by record."""
+Numbers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+_LF = 0x0A
+_NOT_ASCII = 0x80
 
 
-def plain_blocks(path: Path, header: Header) -> Iterator[tuple[bytes, int]]:
-    """(records ended by LF, how many) of a plain file, block by block; raises NotPlain.
-
-    Plain is a file that is UTF-8, has no record over LONGEST, no CR but in CRLF, strict quotes
-    wherever there is one, and the header's number of fields wherever quotes or a delimiter at the
-    end of a line could hide another. Ragged lines without any of these DuckDB reports itself.
-    About 0.3 s for 10 M lines without quotes, 3 s with.
+@dataclass(frozen=True)
+class Sorted:
+    """A block's lines, sorted: `data` are its good ones, and `lines` their numbers from 0 (None:
+    all are good). `refused` are (number, line, fields) of the others, without the empty ones;
+    `fields` is None where a line is not UTF-8.
     """
-    rules = grammar(len(header.names), header.delimiter)
-    for block in _blocks(path, header, rules):
-        if not block or not is_utf8(block):
-            raise NotPlain
-        yield _plain(block, rules)
+
+    data: bytes
+    records: int
+    lines: Numbers | None
+    refused: list[tuple[int, bytes, int | None]]
 
 
-def _blocks(path: Path, header: Header, rules: Grammar) -> Iterator[bytes]:
-    """The file behind its header in blocks of whole records; an empty block: there are none."""
-    with path.open("rb") as file:
-        file.seek(header.end)
-        left = b""
-        while fresh := file.read(LONGEST):
-            block = (left + fresh).lstrip(b"\r\n") if left else fresh
-            whole = _whole(block, rules)
-            left = block[whole:]
-            if whole:
-                yield block[:whole]
-            elif len(left) > LONGEST:
-                yield b""
-        if left.strip(b"\r\n"):
-            block = left if left.endswith(b"\n") else left + b"\n"
-            whole = _whole(block, rules)
-            yield block[:whole]
-            if block[whole:].strip(b"\r\n"):
-                yield b""
+def sort_lines(block: bytes, rules: Grammar) -> Sorted:
+    """Sorts a block of lines, each ended by LF, none of which holds a quote or CR.
 
-
-def _whole(block: bytes, rules: Grammar) -> int:
-    """Bytes at the beginning of a block that are whole records, with quotes none over LONGEST."""
-    if b'"' not in block:
-        return block.rfind(b"\n") + 1
-    end = -1
-    at = 0
-    while at > end:
-        end = at
-        found = rules.run.match(block, at, at + LONGEST)
-        at = found.end() if found else at
-    return block.rfind(b"\n", 0, at) + 1
-
-
-def _plain(block: bytes, rules: Grammar) -> tuple[bytes, int]:
-    """A block of whole records ended by LF, and their number."""
-    if b'"' in block:
-        outside = block.split(b'"')[::2]
-        if any(b"\r" in piece for piece in outside):
-            raise NotPlain
-        return block, sum(piece.count(b"\n") for piece in outside)
-    if _long(block):
-        raise NotPlain
-    if b"\r" in block:
-        block = block.replace(b"\r\n", b"\n")
-        if b"\r" in block:
-            raise NotPlain
+    Proving that all are good takes 1 ms a MiB, sorting out the others 2 to 3 ms.
+    """
     values = np.frombuffer(block, np.uint8)
-    ends = values == 0x0A
-    if ends[0] or np.any(ends[:-1] & ends[1:]):
-        lines = _TEXT.findall(block)
-        return _proven(b"\n".join([*lines, b""]), rules), len(lines)
-    if np.any((values[:-1] == rules.delimiter[0]) & ends[1:]):
-        _proven(block, rules)
-    return block, int(np.count_nonzero(ends))
+    ends = np.flatnonzero(values == _LF)
+    marks = np.flatnonzero(values == rules.delimiter[0])
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    utf8 = is_utf8(block)
+    empty = _empty(block, values, starts, ends, rules)
+    if utf8 and not len(empty) and _even(marks, starts, ends, rules.fields):
+        return Sorted(block, len(ends), None, [])
+    fields = np.diff(np.searchsorted(marks, ends), prepend=0) + 1
+    good = fields == rules.fields
+    good[empty] = False
+    foreign = np.zeros(0, np.int64) if utf8 else _foreign(block, values, starts, ends)
+    good[foreign] = False
+    counts: dict[int, int | None] = {n: int(fields[n]) for n in np.flatnonzero(~good).tolist()}
+    counts |= dict.fromkeys(foreign.tolist())
+    for number in empty.tolist():
+        counts.pop(number, None)
+    refused = [
+        (number, block[starts[number] : ends[number] + 1], found)
+        for number, found in counts.items()
+    ]
+    lines = np.flatnonzero(good)
+    return Sorted(_gathered(block, good, starts, ends), len(lines), lines, refused)
 
 
-def _long(block: bytes) -> bool:
-    """Whether a line of a block without quotes is longer than LONGEST."""
-    at = 0
-    while len(block) - at > LONGEST:
-        end = block.rfind(b"\n", at, at + LONGEST)
-        if end < 0:
-            return True
-        at = end + 1
-    return False
+def _even(marks: Numbers, starts: Numbers, ends: Numbers, fields: int) -> bool:
+    """Whether each line has as many delimiters as the header."""
+    if len(marks) != len(ends) * (fields - 1):
+        return False
+    if fields == 1:
+        return True
+    each = marks.reshape(len(ends), -1)
+    return bool(np.all(each[:, 0] >= starts) and np.all(each[:, -1] < ends))
 
 
-def _proven(block: bytes, rules: Grammar) -> bytes:
-    """A block without quotes, if each line has its fields: DuckDB takes `a,b,` for two."""
-    found = rules.run.match(block)
-    if found is None or found.end() < len(block):
-        raise NotPlain
-    return block
+def _empty(
+    block: bytes, values: npt.NDArray[np.uint8], starts: Numbers, ends: Numbers, rules: Grammar
+) -> Numbers:
+    """Lines without a value: they begin with a delimiter, a blank or their end."""
+    first = values[starts]
+    suspects = np.flatnonzero((first == rules.delimiter[0]) | (first <= ord(" ")))
+    nothing = b" \t\n" + rules.delimiter
+    found = [n for n in suspects.tolist() if not block[starts[n] : ends[n]].strip(nothing)]
+    return np.array(found, np.int64)
+
+
+def _foreign(
+    block: bytes, values: npt.NDArray[np.uint8], starts: Numbers, ends: Numbers
+) -> Numbers:
+    """Lines that are not UTF-8."""
+    high = np.unique(np.searchsorted(ends, np.flatnonzero(values >= _NOT_ASCII)))
+    found = [n for n in high.tolist() if not is_utf8(block[starts[n] : ends[n]])]
+    return np.array(found, np.int64)
+
+
+def _gathered(block: bytes, good: Flags, starts: Numbers, ends: Numbers) -> bytes:
+    """The good lines, copied by stretches of them."""
+    turns = np.flatnonzero(np.diff(good, prepend=False, append=False))
+    return b"".join(
+        block[starts[first] : ends[last - 1] + 1] for first, last in turns.reshape(-1, 2).tolist()
+    )
+
+
+def is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -23,6 +23,7 @@ from abintel_pipeline.intake.sources import Source, day_sources
 from abintel_pipeline.intake.sql import read_sql
 from abintel_pipeline.intake.sql_text import identifier
 from abintel_pipeline.intake.verdicts import Verdicts, typed_rows
+from abintel_pipeline.intake.xlsx_files import read_xlsx
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store import Staged, file_literal
 
@@ -82,6 +83,7 @@ READERS: dict[str, Callable[[Reading, Source], Part | None]] = {
     "csv.gz": read_csv,
     "parquet": read_parquet,
     "jsonl": read_json_lines,
+    "xlsx": read_xlsx,
     "request": read_request,
     "sql": lambda reading, _: read_sql(reading),
 }

@@ -7,13 +7,19 @@ changed: `001` stays `001`. What can't be an id is null, and `id_problem` says w
 
 import string
 
-from abintel_pipeline.intake.sql_text import quoted
+from abintel_pipeline.intake.sql_text import named, quoted
 from abintel_pipeline.settings import Settings
 
 CHANGED = "ids_changed"
 """The sequence that counts the ids which were changed; a counter is free where none is."""
 
 _PLAIN = string.ascii_letters + string.digits + "_/"
+LETTERS = (
+    "\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0400-\u0481\u048a-\u052f"
+    "\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
+)
+"""Letters of Latin, Cyrillic and East Asian scripts; any text of them is composed already."""
+
 _OUTER = r"[\s\p{Z}\x{0085}\x{00AD}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}\x{FEFF}]+"
 _NO_WIDTH = r"[\x{200B}\x{2060}\x{FEFF}]"
 _FLOAT = r"(0|-?[1-9]\d*)\.0+"
@@ -27,39 +33,33 @@ SCIENTIFIC = (
 TOO_LARGE = "a float of 2**53 or more, its last digits are lost: export it as text"
 
 
-def looked_at(text: str, settings: Settings) -> str:
-    """SQL of an id's text as it is read, where that has to be looked at; null where it is plain.
-
-    Nearly all ids are letters and digits: one pattern lets them through as they are. What a word
-    for missing begins with is never plain.
-    """
-    starts = {word.strip()[:1] for word in settings.missing_words}
-    first = "".join(c for c in _PLAIN if c not in starts) or "0"
-    plain = f"regexp_full_match({text}, '[{first}][{_PLAIN}-]*')"
-    return f"CASE WHEN NOT {plain} THEN {trimmed(text)} END"
-
-
-def id_typed(text: str, seen: str, settings: Settings) -> str:
-    """SQL of an id from its text and what was `looked_at`; null where none can be told.
+def id_typed(text: str, settings: Settings) -> str:
+    """SQL of an id from its text; null where there is none, or none that can be told.
 
     Counts those that it changes.
+
+    Nearly all ids are plain letters and digits: one pattern lets them through as they are. What a
+    word for missing begins with is plain only in texts that are longer than any such word.
     """
-    normal = _normal(seen, settings)
-    counted = f"CASE WHEN {normal} <> {text} AND nextval('{CHANGED}') > 0 THEN {normal}"
-    return f"(CASE WHEN {seen} IS NULL THEN {text} ELSE {counted} ELSE {normal} END END)"
+    starts = "".join(word.strip()[:1] for word in settings.missing_words)
+    first = "".join(c for c in _PLAIN if c not in starts) or "0"
+    letters = LETTERS if starts.isascii() else ""
+    longest = max((len(word.strip()) for word in settings.missing_words), default=0)
+    any_letter = f"[{_PLAIN}{LETTERS}]"
+    behind = f"[{_PLAIN}{LETTERS}-]"
+    shapes = f"[{first}{letters}]{behind}*|{any_letter}{behind}{{{longest},}}"
+    plain = f"regexp_full_match({text}, '{shapes}')"
+    return f"(CASE WHEN {plain} THEN {text} ELSE {_counted(text, id_normal(text, settings))} END)"
 
 
-def id_uncounted(text: str, seen: str, settings: Settings) -> str:
-    """The same without counting."""
-    return f"(CASE WHEN {seen} IS NULL THEN {text} ELSE {_normal(seen, settings)} END)"
-
-
-def id_problem(seen: str, settings: Settings) -> str:
-    """SQL of why what was `looked_at` is no id; null where it is one."""
+def id_problem(text: str, settings: Settings) -> str:
+    """SQL of why a text is no id; null where it is one."""
+    found = trimmed(text)
     return (
-        f"(CASE WHEN {seen} = '' THEN 'blank' WHEN {_is_word(seen, settings)} THEN 'missing'"
-        f" WHEN regexp_full_match({seen}, '{_SCIENTIFIC}') THEN {quoted(SCIENTIFIC)}"
-        f" WHEN {_too_large(seen)} THEN {quoted(TOO_LARGE)} END)"
+        f"(CASE WHEN {text} IS NULL THEN NULL WHEN {found} = '' THEN 'blank'"
+        f" WHEN {_is_word(found, settings)} THEN 'missing'"
+        f" WHEN regexp_full_match({found}, '{_SCIENTIFIC}') THEN {quoted(SCIENTIFIC)}"
+        f" WHEN {_too_large(found)} THEN {quoted(TOO_LARGE)} END)"
     )
 
 
@@ -75,13 +75,26 @@ def is_missing(text: str, settings: Settings) -> str:
     return f"({text} IS NULL OR {found} = '' OR {_is_word(found, settings)})"
 
 
-def _normal(seen: str, settings: Settings) -> str:
-    return (
-        f"(CASE WHEN {seen} = '' OR {_is_word(seen, settings)} THEN NULL"
-        f" WHEN regexp_full_match({seen}, '{_FLOAT}')"
-        f" THEN CASE WHEN NOT {_too_large(seen)} THEN split_part({seen}, '.', 1) END"
-        f" WHEN NOT regexp_full_match({seen}, '{_SCIENTIFIC}') THEN nfc_normalize({seen}) END)"
+def id_normal(text: str, settings: Settings) -> str:
+    """The same without counting."""
+    found = "trimmed"
+    normal = (
+        f"(CASE WHEN regexp_full_match({text}, '{_FLOAT}') AND NOT {_too_large(text)}"
+        f" THEN split_part({text}, '.', 1)"
+        f" WHEN {found} = '' OR {_is_word(found, settings)} THEN NULL"
+        f" WHEN regexp_full_match({found}, '{_SCIENTIFIC}') OR {_too_large(found)} THEN NULL"
+        f" WHEN regexp_full_match({found}, '{_FLOAT}') THEN split_part({found}, '.', 1)"
+        f" ELSE nfc_normalize({found}) END)"
     )
+    return named(trimmed(text), found, normal)
+
+
+def _counted(text: str, normal: str) -> str:
+    value = "normal"
+    counted = (
+        f"CASE WHEN {value} <> {text} AND nextval('{CHANGED}') > 0 THEN {value} ELSE {value} END"
+    )
+    return named(normal, value, counted)
 
 
 def _too_large(text: str) -> str:
@@ -92,5 +105,7 @@ def _too_large(text: str) -> str:
 
 
 def _is_word(text: str, settings: Settings) -> str:
+    """By position: DuckDB makes a join of a long `IN (…)`, which trimmed every text in advance,
+    also those that are plain, and cost as much as the rest of the screening."""
     words = ", ".join(quoted(word.strip()) for word in settings.missing_words if word.strip())
-    return f"{text} IN ({words})" if words else "false"
+    return f"(list_position([{words}], {text}) IS NOT NULL)" if words else "false"

@@ -5,7 +5,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from abintel_pipeline.intake.csv_records import LONGEST
+from abintel_pipeline.intake.csv_window import LONGEST
+from abintel_pipeline.intake.encodings import BOM, UTF16_MARKS, as_utf8, shown, told
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.json_values import Repeated, as_json, parse
 from abintel_pipeline.intake.reading import Part, Reading
@@ -13,7 +14,6 @@ from abintel_pipeline.intake.source_columns import Keys
 from abintel_pipeline.intake.sources import Source
 from abintel_pipeline.intake.text_rows import TextRows
 
-_BOM = b"\xef\xbb\xbf"
 _SHOWN = 10_000
 
 
@@ -24,9 +24,10 @@ def read_json_lines(reading: Reading, source: Source) -> Part:
     """
     with closing(TextRows(reading, source.name)) as rows:
         keys = Keys(reading.columns, source.constants)
-        for number, line in _lines(source.path, source.name):
+        encoding = told(reading.settings.encoding)
+        for number, line in _lines(as_utf8(reading, source), source.name):
             if line.strip():
-                _add(rows, number, line, keys)
+                _add(rows, number, line, keys, encoding)
         if not rows.received:
             raise DeliveryError(
                 f"{source.name}: is empty: deliver a day without rows as a CSV file that has its"
@@ -35,8 +36,8 @@ def read_json_lines(reading: Reading, source: Source) -> Part:
         return rows.part()
 
 
-def _add(rows: TextRows, number: int, line: bytes, keys: Keys) -> None:
-    text, value, reason = _parsed(line)
+def _add(rows: TextRows, number: int, line: bytes, keys: Keys, encoding: str) -> None:
+    text, value, reason = _parsed(line, encoding)
     if reason:
         rows.refuse(number, f"line: {reason}", {"line": text[:_SHOWN]})
     else:
@@ -49,9 +50,9 @@ def _lines(path: Path, name: str) -> Any:
     """(number, bytes) of each line; of one longer than LONGEST only its beginning."""
     with path.open("rb") as file:
         start = file.read(4)
-        if start.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in start:
-            raise DeliveryError(f"{name}: is not UTF-8 (UTF-16?): deliver it as UTF-8")
-        file.seek(len(_BOM) if start.startswith(_BOM) else 0)
+        if start.startswith(UTF16_MARKS) or b"\x00" in start:
+            raise DeliveryError(f"{name}: is not UTF-8 but UTF-16: set ABINTEL_ENCODING=utf-16")
+        file.seek(len(BOM) if start.startswith(BOM) else 0)
         number = 0
         while line := file.readline(LONGEST + 1):
             number += 1
@@ -61,15 +62,15 @@ def _lines(path: Path, name: str) -> Any:
             yield number, line.rstrip(b"\r\n")
 
 
-def _parsed(line: bytes) -> tuple[str, Any, str | None]:
+def _parsed(line: bytes, encoding: str) -> tuple[str, Any, str | None]:
     """A line's text and value, or why it is no row."""
-    text = line.decode(errors="backslashreplace")
+    text = shown(line, encoding)
     if len(line) > LONGEST:
         return text, None, f"longer than {LONGEST >> 20} MiB"
     try:
         value = parse(line.decode())
     except UnicodeDecodeError:
-        return text, None, "not UTF-8"
+        return text, None, f"not {encoding}"
     except json.JSONDecodeError as error:
         return text, None, f"not JSON (column {error.colno}: {error.msg})"
     except RecursionError:

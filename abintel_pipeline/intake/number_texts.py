@@ -16,7 +16,7 @@ import duckdb
 
 from abintel_pipeline.contract.columns import MONEY_DIGITS
 from abintel_pipeline.intake.id_texts import is_missing, trimmed
-from abintel_pipeline.intake.sql_text import quoted
+from abintel_pipeline.intake.sql_text import named, quoted
 from abintel_pipeline.settings import Settings
 
 PRODUCT = "abintel_product"
@@ -24,8 +24,8 @@ PRODUCT = "abintel_product"
 
 _EXPONENT = r"([eE][+-]?0*\d{1,3})?"
 _POINTED = rf"[+-]?(\d+(\.\d*)?|\.\d+){_EXPONENT}"
-_SHORT = r"[0-9]{1,12}(\.[0-9]{1,2})?"
 _FACTOR = r"[+-]?\d{1,13}(\.\d{1,6})?"
+_FACTOR_TYPE, _DECIMALS = "DECIMAL(19, 6)", 6
 _NUMBER_PARTS = r"^([+-]?)(\d*)\.?(\d*)[eE]([+-]?\d+)$"
 _ESCAPED = {
     ".": r"\.",
@@ -43,8 +43,7 @@ def pointed(text: str, settings: Settings) -> str:
     bare = f"trim({text}, {quoted(_BLANKS)})"
     if _plain_marks(settings):
         turned = _sign_in_front(bare)
-        slow = f"WHEN {_is(turned, _POINTED)} THEN {turned}"
-        return f"(CASE WHEN {_is(text, _SHORT)} THEN {text} {slow} END)"
+        return f"(CASE WHEN {_is(turned, _POINTED)} THEN {turned} END)"
     mark, thousands = _ESCAPED[settings.decimal_mark], _ESCAPED[settings.thousands]
     whole = rf"(\d{{1,3}}({thousands}\d{{3}})+|\d+)" if thousands else r"\d+"
     digits = rf"({whole}({mark}\d*)?|{mark}\d+)"
@@ -53,29 +52,19 @@ def pointed(text: str, settings: Settings) -> str:
     return f"(CASE WHEN {_is(bare, rf'[+-]?{digits}{_EXPONENT}|{digits}-')} THEN {turned} END)"
 
 
-def amount_typed(number: str, settings: Settings) -> str:
-    """SQL of an amount from a `pointed` number; null where it is none."""
-    return _signed(_decimal(number, settings), _below_zero(number), settings)
+def amount_typed(text: str, settings: Settings, factor: str | None = None) -> str:
+    """SQL of an amount from its text, or from the texts of two factors; null where it is none."""
+    if factor is not None:
+        return _product_typed(text, factor, settings)
+    value = _signed(_decimal("n", settings), _below_zero("n"), settings)
+    typed = named(pointed(text, settings), "n", value)
+    short, digits = _short(text, settings)
+    return f"(CASE WHEN {short} THEN TRY_CAST({digits} AS {_money(settings)}) ELSE {typed} END)"
 
 
-def product_typed(one: str, other: str, settings: Settings) -> str:
-    """SQL of an amount that is the product of two `pointed` numbers; null where it is none."""
-    signs = f"starts_with({one}, '-') <> starts_with({other}, '-')"
-    below_zero = f"({signs} AND {_not_zero(one)} AND {_not_zero(other)})"
-    return _signed(_product(one, other, settings), below_zero, settings)
-
-
-def number_typed(text: str, number: str, settings: Settings) -> str:
-    """SQL of a number as float64, from its text and the `pointed` number.
-
-    Infinity, which the model refuses, where a text is none.
-    """
-    other = f"CASE WHEN NOT {is_missing(text, settings)} THEN 'infinity'::DOUBLE END"
-    return f"(CASE WHEN {number} IS NULL THEN {other} ELSE TRY_CAST({number} AS DOUBLE) END)"
-
-
-def amount_problem(text: str, number: str, settings: Settings) -> str:
+def amount_problem(text: str, settings: Settings) -> str:
     """SQL of why a text is no amount; null where it is one."""
+    number = pointed(text, settings)
     cases = [
         (f"{text} IS NULL", "missing"),
         (f"{trimmed(text)} = ''", "blank"),
@@ -86,20 +75,26 @@ def amount_problem(text: str, number: str, settings: Settings) -> str:
     return _first_case(cases)
 
 
-def product_problem(
-    texts: tuple[str, str], numbers: tuple[str, str], names: tuple[str, str], settings: Settings
-) -> str:
+def product_problem(texts: tuple[str, str], names: tuple[str, str], settings: Settings) -> str:
     """SQL of why the texts of two factors, so named, are no amount; null where they are one."""
+    one, other = (pointed(text, settings) for text in texts)
     cases = []
-    for name, text, number in zip(names, texts, numbers, strict=True):
+    for name, text, number in zip(names, texts, (one, other), strict=True):
         cases.append((is_missing(text, settings), f"{name} is missing"))
         cases.append((f"{number} IS NULL", f"{name} is {not_a_number(settings)}"))
-    return _first_case([*cases, *_unusable(_product(*numbers, settings), settings)])
+    return _first_case([*cases, *_unusable(_product(one, other, settings), settings)])
 
 
-def number_problem(text: str, number: str, settings: Settings) -> str:
+def number_typed(text: str, settings: Settings) -> str:
+    """SQL of a number as float64; infinity, which the model refuses, where a text is none."""
+    number = f"TRY_CAST({pointed(text, settings)} AS DOUBLE)"
+    given = f"coalesce({number}, 'infinity'::DOUBLE)"
+    return f"(CASE WHEN NOT {is_missing(text, settings)} THEN {given} END)"
+
+
+def number_problem(text: str, settings: Settings) -> str:
     """SQL of why a text is no number; null where it is one, or where none is there."""
-    other = f"NOT {is_missing(text, settings)} AND {number} IS NULL"
+    other = f"NOT {is_missing(text, settings)} AND {pointed(text, settings)} IS NULL"
     return _first_case([(other, not_a_number(settings))])
 
 
@@ -127,10 +122,35 @@ def exact_product(one: str, other: str) -> str:
         return f"{decimal.Decimal(one) * decimal.Decimal(other):f}"
 
 
+def _short(text: str, settings: Settings, decimals: int = 2) -> tuple[str, str]:
+    """SQL of whether a text is what nearly all numbers are, and its digits with a point."""
+    mark, thousands = settings.decimal_mark, settings.thousands
+    whole, digits = "[0-9]{1,12}", text
+    if thousands:
+        between = "''" if thousands == "'" else f"[{thousands}]"
+        whole = f"({whole}|[0-9]{{1,3}}({between}[0-9]{{3}}){{1,3}})"
+        digits = f"replace({digits}, {quoted(thousands)}, '')"
+    if mark != ".":
+        digits = f"replace({digits}, {quoted(mark)}, '.')"
+    return _is(text, f"{whole}({_ESCAPED[mark]}[0-9]{{1,{decimals}}})?"), digits
+
+
+def _product_typed(text: str, factor: str, settings: Settings) -> str:
+    one, other = "n", "m"
+    signs = f"starts_with({one}, '-') <> starts_with({other}, '-')"
+    below_zero = f"({signs} AND {_not_zero(one)} AND {_not_zero(other)})"
+    any_signs = _signed(_product(one, other, settings), below_zero, settings)
+    typed = named(pointed(text, settings), one, named(pointed(factor, settings), other, any_signs))
+    (short, digits), (too, by) = (_short(t, settings, _DECIMALS) for t in (text, factor))
+    product = f"TRY_CAST({digits} AS {_FACTOR_TYPE}) * TRY_CAST({by} AS {_FACTOR_TYPE})"
+    cast = f"TRY_CAST({product} AS {_money(settings)})"
+    return f"(CASE WHEN {short} AND {too} THEN {cast} ELSE {typed} END)"
+
+
 def _product(one: str, other: str, settings: Settings) -> str:
     """DuckDB's decimals hold 19 times 19 digits; what has more is multiplied in Python."""
     fits = f"{_is(one, _FACTOR)} AND {_is(other, _FACTOR)}"
-    short = f"({one}::DECIMAL(19, 6) * {other}::DECIMAL(19, 6))"
+    short = f"({one}::{_FACTOR_TYPE} * {other}::{_FACTOR_TYPE})"
     return (
         f"(CASE WHEN {fits} THEN TRY_CAST({short} AS {_money(settings)})"
         f" ELSE TRY_CAST({PRODUCT}({one}, {other}) AS {_money(settings)}) END)"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from abintel_pipeline.intake.errors import TooManyRefused
 from abintel_pipeline.intake.reading import Part, Reading
-from abintel_pipeline.intake.screening import problem, seen
+from abintel_pipeline.intake.screening import problem
 from abintel_pipeline.intake.sql_text import quoted
 from abintel_pipeline.intake.verdicts import WHOLE_ROW, Verdicts
 from abintel_pipeline.store import file_literal
@@ -44,7 +44,9 @@ def _refused_rows(reading: Reading, part: Part, number: int, verdicts: Verdicts)
     the reader or screening says about the same cell is the truth.
     """
     table = reading.table
-    causes = " ".join(f"WHEN {quoted(c)} THEN {problem(reading.columns, c)}" for c in table.columns)
+    causes = " ".join(
+        f"WHEN {quoted(c)} THEN {problem(reading.columns, c, 'located')}" for c in table.columns
+    )
     label = quoted(table.identity_label)
     order = " ".join(f"WHEN {quoted(c)} THEN {n}" for n, c in enumerate(table.columns))
     return f"""
@@ -58,8 +60,7 @@ def _refused_rows(reading: Reading, part: Part, number: int, verdicts: Verdicts)
                     ELSE coalesce(place || '.', '') || v."column" END || ': ' ||
                 coalesce(problems[v."column"], CASE v."column" {causes} END, v.reason) AS reason,
                 CASE v."column" {order} ELSE {len(table.columns)} END AS nth
-            FROM {verdicts.table} AS v
-                JOIN ({seen(reading.columns, part.located(verdicts.of(number)))}) AS located
+            FROM {verdicts.table} AS v JOIN ({part.located(verdicts.of(number))}) AS located
                 USING (ordinal)
             WHERE v.part = {number}
         )

@@ -29,61 +29,43 @@ def screened(columns: SourceColumns, texts: str) -> str:
     typed = [f"{_typed(columns, name)} AS {identifier(name)}" for name in columns.table.columns]
     if leaves_out(columns):
         typed.append(f"{_left_out(columns)} AS {LEFT_OUT}")
-    return f"SELECT {', '.join(typed)} FROM ({seen(columns, texts)})"
+    return f"SELECT {', '.join(typed)} FROM ({texts})"
 
 
-def seen(columns: SourceColumns, texts: str) -> str:
-    """SELECT of texts, and of what is looked at of them once for all questions."""
-    looks = []
-    for name in columns.texts:
-        text, settings = identifier(name), columns.settings
-        kind = columns.table.kind(name) if name in columns.table.columns else None
-        if columns.is_number(name):
-            looks.append(f"{number_texts.pointed(text, settings)} AS {_seen(name)}")
-        elif kind and pa.types.is_string(kind):
-            looks.append(f"{id_texts.looked_at(text, settings)} AS {_seen(name)}")
-    return f"SELECT *, {', '.join(looks)} FROM ({texts})"
-
-
-def problem(columns: SourceColumns, column: str) -> str:
-    """SQL of why a text that was `seen` can't become its column's type; NULL where it can."""
-    text, look, settings = identifier(column), _seen(column), columns.settings
+def problem(columns: SourceColumns, column: str, row: str) -> str:
+    """SQL that says why a text of `row` can't become its column's type; NULL where it can."""
+    text, settings = f"{row}.{identifier(column)}", columns.settings
     kind = columns.table.kind(column)
     if pa.types.is_string(kind):
-        return id_texts.id_problem(look, settings)
+        return id_texts.id_problem(text, settings)
     if pa.types.is_date(kind):
         return date_texts.date_problem(text, settings)
     if pa.types.is_boolean(kind):
         return f"CASE WHEN {_flag(text, settings)} IS NULL THEN {quoted(NO_FLAG)} END"
     if pa.types.is_floating(kind):
-        return number_texts.number_problem(text, look, settings)
+        return number_texts.number_problem(text, settings)
     if columns.factors:
-        factors = (text, identifier(FACTOR)), (look, _seen(FACTOR))
-        return number_texts.product_problem(*factors, columns.factors, settings)
-    return number_texts.amount_problem(text, look, settings)
+        factor = f"{row}.{identifier(FACTOR)}"
+        return number_texts.product_problem((text, factor), columns.factors, settings)
+    return number_texts.amount_problem(text, settings)
 
 
 NO_FLAG = "neither true nor false (ABINTEL_CANCELLED_WORDS says what a word means)"
 
 
 def _typed(columns: SourceColumns, column: str) -> str:
-    text, look, settings = identifier(column), _seen(column), columns.settings
-    kind = columns.table.kind(column)
+    text, settings, kind = identifier(column), columns.settings, columns.table.kind(column)
     if pa.types.is_string(kind):
-        return id_texts.id_typed(text, look, settings)
+        return id_texts.id_typed(text, settings)
     if pa.types.is_date(kind):
         return date_texts.date_typed(text, settings)
     if pa.types.is_boolean(kind):
         return _flag(text, settings)
     if pa.types.is_floating(kind):
-        return number_texts.number_typed(text, look, settings)
-    if columns.factors:
-        return number_texts.product_typed(look, _seen(FACTOR), settings)
-    return number_texts.amount_typed(look, settings)
-
-
-def _seen(name: str) -> str:
-    return identifier(f"{name} as seen")
+        return number_texts.number_typed(text, settings)
+    return number_texts.amount_typed(
+        text, settings, identifier(FACTOR) if columns.factors else None
+    )
 
 
 def _flag(text: str, settings: Settings) -> str:
@@ -120,7 +102,7 @@ def _nobody(settings: Settings) -> str:
     ids = [quoted(one.strip()) for one in settings.nobody_ids if one.strip()]
     tests = ["false"]
     if ids:
-        known = id_texts.id_uncounted(text, _seen("customer_id"), settings)
+        known = id_texts.id_normal(text, settings)
         tests.append(f"coalesce({known}, {id_texts.trimmed(text)}) IN ({', '.join(ids)})")
     if any(not one.strip() for one in settings.nobody_ids):
         tests.append(id_texts.is_missing(text, settings))

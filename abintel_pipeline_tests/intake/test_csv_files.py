@@ -14,6 +14,7 @@ from abintel_pipeline_tests.intake.conftest import DAY, GOOD, HEADER, Landing
 CSV = "transactions/2025-04-24.csv"
 GOOD_ROW = ("001", "T1", DAY, Decimal("12.50"), "P1")
 LINE = "line: "
+BACKSLASH = r"a quote is written \", in CSV it is doubled"
 
 
 def deliver(landing: Landing, content: str | bytes, name: str = CSV, **changes: object):
@@ -71,7 +72,7 @@ def test_amounts_have_the_currencys_decimals(
     ("field", "text", "reason"),
     [
         (3, "abc", "amount: not a number"),
-        (3, "NaN", "amount: not a number"),
+        (3, "NaN", "amount: missing"),
         (3, "inf", "amount: not a number"),
         (3, '"12,50"', "amount: not a number"),
         (3, "true", "amount: not a number"),
@@ -89,7 +90,11 @@ def test_amounts_have_the_currencys_decimals(
         (2, "24.04.2025", "date: not an ISO calendar date"),
         (2, "20250424", "date: not an ISO calendar date"),
         (2, "2025-4-4", "date: not an ISO calendar date"),
-        (2, "0000-01-01", "date: not an ISO calendar date"),
+        (
+            2,
+            "0000-01-01",
+            "date: before 1980-01-01, the first plausible day (ABINTEL_EARLIEST_DATE)",
+        ),
         (2, "2025-04-25", "date: after delivered_on"),
         (2, "", "date: missing"),
         (
@@ -144,7 +149,7 @@ def test_a_row_is_refused_with_all_its_reasons(landing: Landing) -> None:
 def test_line_ends_and_a_byte_order_mark_change_nothing(
     landing: Landing, end: str, mark: str, last: bool
 ) -> None:
-    text = mark + HEADER + "\n" + GOOD + '"a\n\nb",T2,2025-04-24,1,"P ""1"", big"\n' + GOOD
+    text = mark + HEADER + "\n" + GOOD + '"a\n\nb",T2,2025-04-24,1,"P ""1"", big"\nx\n'
     text = text.replace("\n", end) if end != "\r" else text.replace("\n", "\r")
     taken = deliver(landing, text if last else text.removesuffix(end))
     inside = f"a{end}{end}b"
@@ -153,7 +158,7 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(
         (inside, "T2", DAY, Decimal("1.00"), 'P "1", big'),
     ]
     assert taken.places == [(CSV, 7)]
-    assert taken.reasons == [["customer_id, transaction_id, date, product_id: duplicate"]]
+    assert taken.reasons == [["line: 1 field, the header has 5"]]
 
 
 def test_mixed_line_ends_are_read_and_blank_lines_are_no_rows(landing: Landing) -> None:
@@ -169,7 +174,14 @@ def test_mixed_line_ends_are_read_and_blank_lines_are_no_rows(landing: Landing) 
     [
         ("a,b,c", "3 fields, the header has 5"),
         ("a", "1 field, the header has 5"),
-        ("   ", "1 field, the header has 5"),
+        ("(30 rows affected)", "1 field, the header has 5"),
+        ('C4,T4,2025-04-24,1,50,"hello\nC9,T,2025-04-24,9,P\nbye"', "6 fields, the header has 5"),
+        ('"a\n\nb",x,"c\n001,T,2025-04-24,1,P\nd"', "3 fields, the header has 5"),
+        ('001,"7\\" frame, single",2025-04-24,1,P1', BACKSLASH),
+        ('001,"say \\"hi\\"",2025-04-24,1,P1', BACKSLASH),
+        ('001,"7\\" x\nC9,T,2025-04-24,9,P\n",2025-04-24,1,P1,', BACKSLASH),
+        ('001,T2,"7\\",\nC9,T,2025-04-24,9,P\n",2025-04-24,1', BACKSLASH),
+        ('001,T2,2025-04-24,1,"7\\"\nC9,T,2025-04-24,9,P\nbye"', BACKSLASH),
         ("001,T2,2025-04-24,1,P1,", "6 fields, the header has 5"),
         ("001,T2,2025-04-24,1,P1,,", "7 fields, the header has 5"),
         ('001,T2,2025-04-24,1,P1,"x, y"', "6 fields, the header has 5"),
@@ -307,6 +319,75 @@ def test_another_delimiter_is_a_setting(landing: Landing, delimiter: str) -> Non
     assert taken.reasons == [["line: 2 fields, the header has 5"]]
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("before", ["", "\ufeff", "sep={}\r\n", "\ufeffsep={}\n", '"sep={}"\n'])
+def test_the_delimiter_is_told_by_the_header(landing: Landing, delimiter: str, before: str) -> None:
+    text = (HEADER + GOOD + "x\n").replace(",", delimiter)
+    taken = deliver(landing, before.format(delimiter) + text)
+    assert taken.accepted == [GOOD_ROW]
+    assert taken.places == [(CSV, 4 if "sep" in before else 3)]
+
+
+def test_a_delimiter_that_is_set_is_the_one_in_force(landing: Landing) -> None:
+    taken = deliver(landing, "a;b," + HEADER + "x;y," + GOOD, csv_delimiter=",")
+    assert taken.accepted == [GOOD_ROW]
+    with pytest.raises(DeliveryError, match="set ABINTEL_CSV_DELIMITER to ','"):
+        deliver(landing, HEADER + GOOD, csv_delimiter=";")
+
+
+def test_the_mark_of_excel_says_the_delimiter_but_not_against_the_setting(
+    landing: Landing,
+) -> None:
+    assert deliver(landing, "sep=^\n" + (HEADER + GOOD).replace(",", "^")).accepted == [GOOD_ROW]
+    taken = deliver(landing, "sep=;\n" + HEADER + GOOD, csv_delimiter=",")
+    assert taken.accepted == [GOOD_ROW]
+
+
+def test_names_of_another_case_or_in_blanks_are_the_same_columns(landing: Landing) -> None:
+    assert deliver(landing, HEADER.upper().replace(",", " ; ") + GOOD.replace(",", ";")).rows
+
+
+def test_a_delimiter_behind_every_line_is_a_column_without_a_name(landing: Landing) -> None:
+    text = (HEADER + GOOD * 2 + "\n,,,,,\n").replace("\n", ",\n")
+    taken = deliver(landing, text)
+    assert (taken.accepted, taken.refused) == ([GOOD_ROW] * 2, [])
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [",,,,", ",", ",,,,,,", "   ", "\t", " , ,,\t,", '"","","","",""', '"", " " ,""', '""'],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_line_without_a_value_is_no_row(landing: Landing, nothing: str, end: str) -> None:
+    text = HEADER + nothing + "\n" + GOOD + nothing + "\n" + nothing + "\nx\n" + nothing
+    taken = deliver(landing, text.replace("\n", end))
+    assert taken.accepted == [GOOD_ROW]
+    assert taken.places == [(CSV, 6)]
+    assert taken.intake.received == 2
+
+
+def test_a_mark_of_byte_order_inside_a_file_is_shown(landing: Landing) -> None:
+    landing.put(CSV, HEADER + GOOD + "\ufeff" + GOOD.replace("12", "x") + "\ufeffz\n")
+    taken = landing.take()
+    stored = [row["raw"] for row in taken.refused]
+    assert r'{"customer_id": "\ufeff001"' in stored[0]
+    assert stored[1] == r'{"line": "\ufeffz"}'
+
+
+@pytest.mark.parametrize("extra", ["", ",x"])
+def test_no_row_is_made_of_a_field_longer_than_a_mebibyte(landing: Landing, extra: str) -> None:
+    inside = "C9,T666,2025-04-24,99999.00,P1\n"
+    times = (1 << 20) // len(inside) + 10
+    note = f'001,T,2025-04-24,1,"\n{inside * times}"{extra}\n'
+    taken = deliver(landing, HEADER + GOOD + note + '"never,T2\n' + GOOD.replace("T1", "T3"))
+    assert [row[1] for row in taken.accepted] == ["T1", "T3"]
+    assert taken.intake.received == 2 + (times + 2) + 1
+    assert taken.intake.reasons == {
+        "line: part of a record longer than 1 MiB": times + 2,
+        "line: a quote is never closed": 1,
+    }
+
+
 def test_a_gzipped_file_is_read_like_a_plain_one(landing: Landing) -> None:
     name = "transactions/2025-04-24.csv.gz"
     taken = deliver(landing, gzip.compress((HEADER + GOOD + "x\n").encode()), name)
@@ -327,13 +408,25 @@ def test_a_header_alone_is_a_delivery_of_no_rows(landing: Landing) -> None:
         ("\n\n", "is empty"),
         ("\ufeff", "is empty"),
         (GOOD, "no column 'customer_id', 'transaction_id', 'date', 'amount', 'product_id'"),
-        (HEADER.replace("amount", "total"), "line 1: no column 'amount' in the header"),
-        (HEADER.replace("amount", " amount"), "no column 'amount'"),
-        (HEADER.replace("amount", "date"), "'date' twice"),
-        (HEADER.replace(",", ";"), "parted by semicolons: set ABINTEL_CSV_DELIMITER to ';'"),
-        (HEADER.encode("utf-16"), "UTF-16"),
-        (HEADER.encode("utf-16-le"), "UTF-16"),
-        ("caf\xe9,".encode("latin-1") + HEADER.encode(), "byte 4: the header is not UTF-8"),
+        (HEADER.replace("amount", "total"), "line 1: no column 'amount'; it has customer_id,"),
+        (HEADER.replace("amount", "date"), "column 'date' stands there twice"),
+        (HEADER.replace(",", "^"), "set ABINTEL_CSV_DELIMITER to '^'"),
+        (HEADER.replace(",", ";").replace("amount", "amuont"), "'amuont' for 'amount'"),
+        ("sep=;\nx" + HEADER.replace(",", ";"), "line 2: no column 'customer_id'"),
+        (HEADER.replace("d", "d\ufeffx"), r"d\ufeffx"),
+        (HEADER.encode("utf-16"), "set ABINTEL_ENCODING=utf-16"),
+        (HEADER.encode("utf-16-le"), "set ABINTEL_ENCODING=utf-16"),
+        (b"PK\x03\x04\x00[Content_Types].xml", "let its name end in .xlsx"),
+        (b"PK\x03\x04\x00", "is a zip file: unpack it"),
+        (gzip.compress(HEADER.encode(), mtime=0), "let its name end in .csv.gz"),
+        (b"PAR1\x00", "let its name end in .parquet"),
+        (b"%PDF-1.7", "is a PDF"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old Excel file, or one with a password"),
+        (b" \r\n<!DOCTYPE html>", "is a web page"),
+        (
+            "caf\xe9,".encode("latin-1") + HEADER.encode(),
+            "byte 4: the header is not UTF-8: set ABINTEL_ENCODING=cp1252",
+        ),
         ('"customer_id,x\n' + GOOD, "the header can't be read"),
         ('"a"b,' + HEADER, "the header can't be read"),
         (HEADER.strip() + ',"size\n001,T1,2025-04-24,1,P1,x\n', "the header can't be read"),
@@ -360,7 +453,7 @@ def test_a_torn_gzip_file_fails(landing: Landing) -> None:
 
 @pytest.mark.parametrize("delimiter", ['"', "\n", "§", "", ",,"])
 def test_a_delimiter_that_cannot_be_one_is_no_setting(delimiter: str) -> None:
-    with pytest.raises(ValidationError, match="can't part fields: give one ASCII character"):
+    with pytest.raises(ValidationError, match="can't separate fields: give one ASCII character"):
         Settings(csv_delimiter=delimiter)
 
 

@@ -586,7 +586,7 @@ def test_rows_that_get_lost_are_an_error(
     [
         ("transactions/2025-04-24.jsonl", "{}\n", "json_lines._add"),
         ("transactions/2025-04-24.csv", HEADER + "x\n", "csv_files._raw_line"),
-        ("transactions/2025-04-24.csv", HEADER + line(amount="x"), "csv_files._Locator._in_run"),
+        ("transactions/2025-04-24.csv", HEADER + line(amount="x"), "csv_located.Located._fields"),
         ("requests/2025-04-24.json", '{"customers": []}', "request_documents._add_transactions"),
     ],
 )

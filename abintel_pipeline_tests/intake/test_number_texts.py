@@ -1,0 +1,65 @@
+"""Amounts and products from their texts, held against Python's decimals."""
+
+import random
+from decimal import ROUND_HALF_UP, Decimal, localcontext
+
+import duckdb
+import pytest
+
+from abintel_pipeline.intake.number_texts import amount_typed, offer_products
+from abintel_pipeline.settings import Settings
+
+MARKS = [(".", None), (",", None), (".", ","), (",", "'"), (",", " "), (".", "'")]
+CENT = Decimal("0.01")
+
+
+def texts(seed: int, mark: str, thousands: str, number: int) -> list[tuple[str, Decimal]]:
+    """Numbers as programs write them, and their values."""
+    draw = random.Random(seed)
+    found = []
+    for _ in range(number):
+        whole = draw.randrange(10 ** draw.randrange(1, 9))
+        grouped = f"{whole:,}".replace(",", thousands) if draw.random() < 0.5 else str(whole)
+        digits = "".join(draw.choices("0123456789", k=draw.randrange(5)))
+        sign, power, blank = draw.choice(["", "", "", "-"]), draw.choice(["", "", "e1"]), " "
+        text = f"{sign}{grouped}{mark if digits else ''}{digits}{power}"
+        text += blank if draw.random() < 0.2 else ""
+        found.append((text, Decimal(f"{sign}{whole}.{digits or '0'}{power}")))
+    return found
+
+
+def rounded(value: Decimal) -> Decimal:
+    """As money, half up; what is below zero stays so."""
+    money = value.quantize(CENT, ROUND_HALF_UP)
+    return -CENT if value < 0 and not money else money
+
+
+def typed(expression: str, *columns: list[str]) -> list[Decimal]:
+    with duckdb.connect() as connection:
+        offer_products(connection)
+        names = ", ".join(f"unnest(${n + 1}) AS c{n}" for n in range(len(columns)))
+        rows = connection.execute(f"SELECT {expression} FROM (SELECT {names})", list(columns))
+        return [value for (value,) in rows.fetchall()]
+
+
+@pytest.mark.parametrize(("mark", "thousands"), MARKS)
+def test_an_amount_is_what_python_makes_of_its_digits(mark: str, thousands: str | None) -> None:
+    settings = Settings(_env_file=None, decimal_mark=mark, thousands_mark=thousands)
+    cases = texts(1, mark, settings.thousands, 3_000)
+    got = typed(amount_typed("c0", settings), [text for text, _ in cases])
+    assert got == [rounded(value) for _, value in cases]
+
+
+@pytest.mark.parametrize(("mark", "thousands"), MARKS)
+def test_a_product_is_what_python_makes_of_two_numbers(mark: str, thousands: str | None) -> None:
+    settings = Settings(_env_file=None, decimal_mark=mark, thousands_mark=thousands)
+    ones, others = (texts(seed, mark, settings.thousands, 3_000) for seed in (2, 3))
+    got = typed(amount_typed("c0", settings, "c1"), *([t for t, _ in c] for c in (ones, others)))
+    with localcontext(prec=60):
+        values = [one * other for (_, one), (_, other) in zip(ones, others, strict=True)]
+        # One that is too large is refused, as is whatever is below zero.
+        kept = [v if abs(v) < 10**16 else min(v, Decimal(0)) and -CENT for v in values]
+        expected = [
+            rounded(v) if v or not one else None for v, one in zip(kept, values, strict=True)
+        ]
+    assert got == expected
