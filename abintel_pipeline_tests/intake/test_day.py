@@ -567,7 +567,7 @@ def test_the_staged_files_are_what_the_store_publishes(landing: Landing) -> None
 def test_rows_that_get_lost_are_an_error(
     landing: Landing, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
-    """The fast way gives up when rows are missing; on the slow way it is a defect."""
+    """Rows that were counted and are not read are a defect here."""
     landing.put("transactions/2025-04-24.csv", HEADER + line() + line("002") + "x\n")
     stage = csv_files._staged
 
@@ -586,7 +586,7 @@ def test_rows_that_get_lost_are_an_error(
     [
         ("transactions/2025-04-24.jsonl", "{}\n", "json_lines._add"),
         ("transactions/2025-04-24.csv", HEADER + "x\n", "csv_files._raw_line"),
-        ("transactions/2025-04-24.csv", HEADER + line(amount="x"), "csv_located.Located._fields"),
+        ("transactions/2025-04-24.csv", HEADER + line(amount="x"), "csv_located.Located._in_run"),
         ("requests/2025-04-24.json", '{"customers": []}', "request_documents._add_transactions"),
     ],
 )

@@ -205,8 +205,9 @@ def screen(connection: Any, columns: SourceColumns, texts: list[dict[str, object
     connection.register("texts", pa.Table.from_pylist(texts, kinds))
     offer_products(connection)
     connection.execute(f"CREATE OR REPLACE TEMP SEQUENCE {CHANGED}")
-    found = connection.execute(screened(columns, "SELECT * FROM texts")).fetch_arrow_table()
-    return [tuple(row[name] for name in NAMES) for row in found.to_pylist()]  # type: ignore[misc]
+    typed = screened(columns, "SELECT * FROM texts")
+    rows: list[Row] = connection.execute(f"SELECT {', '.join(NAMES)} FROM ({typed})").fetchall()
+    return rows
 
 
 @pytest.mark.slow

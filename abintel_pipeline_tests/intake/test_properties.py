@@ -271,7 +271,8 @@ def test_line_ends_inside_quotes_are_taken_in_as_python_reads_them(
     taken = landing.take()
     assert taken.refused == []
     assert [(row[0], row[4]) for row in taken.accepted] == [
-        (row[0], row[4]) for row in by_python(text)
+        (row[0].strip(), row[4].strip())  # ids lose their outer white space
+        for row in by_python(text)
     ]
 
 
