@@ -22,6 +22,8 @@ from abintel_pipeline import cli_service
 from abintel_pipeline import demo as demo_data
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.engines import engine
+from abintel_pipeline.intake.advice import advice
+from abintel_pipeline.intake.refused_deliveries import RefusedDelivery
 from abintel_pipeline.partitions import days_between, newest_day
 from abintel_pipeline.running import GROUPS, RunFailed, Selection, run_days
 from abintel_pipeline.settings import (
@@ -32,7 +34,15 @@ from abintel_pipeline.settings import (
     origins,
     unknown_variables,
 )
-from abintel_pipeline.showing import Overview, Share, overview, refusals
+from abintel_pipeline.showing import (
+    Overview,
+    Refusal,
+    Share,
+    overview,
+    refusals,
+    refused_deliveries,
+    refused_rows,
+)
 from abintel_pipeline.store import SnapshotMissing, SnapshotStore
 from abintel_pipeline.ui import PortTaken, serve
 from abintel_pipeline.windows import NothingDelivered, affected_snapshots, runs_of_days
@@ -72,6 +82,7 @@ err = Console(stderr=True, soft_wrap=True)
 REQUEST_TABLES = ("raw_transactions", "raw_customers")
 SHOWN_REFUSALS = 50
 SHOWN_DAYS = 10
+SHOWN_LETTERS = 300
 UI_PORT = 3000
 
 
@@ -238,21 +249,53 @@ def rejected(
     day: Day,
     limit: Annotated[int, typer.Option(help="How many rows to show.", min=1)] = SHOWN_REFUSALS,
 ) -> None:
-    """Show the rows that were refused in the deliveries of DATE, with every reason."""
+    """Show the rows that were refused in the deliveries of DATE, with every reason.
+
+    Those of a delivery that was refused as a whole come first.
+    """
     with _telling() as settings:
+        store = SnapshotStore(settings.store)
         with engine(settings) as connection:
-            found = refusals(connection, SnapshotStore(settings.store), day, limit)
-        if found is None:
+            whole = refused_deliveries(connection, store, day)
+            rows = [refused_rows(connection, store, one, limit) for one in whole]
+            found = refusals(connection, store, day, limit)
+        if found is None and not whole:
             raise NothingTakenIn(day)
-        for row in found.rows:
-            out.print(f"{row.file}, row {row.row}: {'; '.join(row.reasons)}", markup=False)
-            out.print(f"    {row.raw}", style="dim", markup=False, highlight=False)
-        if found.total > len(found.rows):
-            out.print(f"… and {found.total - len(found.rows):,} more (--limit)")
-        noun = "row" if found.total == 1 else "rows"
-        out.print(f"{found.total:,} {noun} refused on {day}")
-        for reason, count in found.reasons.items():
-            out.print(f"  {count:>8,}  {reason}", markup=False)
+        for one, first in zip(whole, rows, strict=True):
+            _print_refused_whole(settings, one, first)
+        if whole:
+            earlier = "an earlier delivery" if found else "no earlier delivery"
+            out.print(f"Published of {day} is {earlier}{':' if found else ''}")
+        if found:
+            _print_rows(found.rows, found.total)
+            noun = "row" if found.total == 1 else "rows"
+            out.print(f"{found.total:,} {noun} refused on {day}")
+            for reason, count in found.reasons.items():
+                out.print(f"  {count:>8,}  {reason}", markup=False)
+
+
+def _print_refused_whole(settings: Settings, one: RefusedDelivery, rows: list[Refusal]) -> None:
+    """The refused rows of a delivery of which nothing was published, why, and what may help."""
+    out.print(f"{one}.", style="red", markup=False)
+    out.print("The delivery was refused as a whole; what was published before stays.")
+    _print_rows(rows, one.refused)
+    out.print("The commonest reasons:")
+    for reason in one.reasons:
+        first = reason.examples[0]
+        out.print(f"  {reason.rows:>8,}  {reason.name}, as {first.file}, row {first.row}:",
+                  markup=False)  # fmt: skip
+        out.print(f"            {first.raw[:SHOWN_LETTERS]}", style="dim", markup=False)
+    out.print("What may help:")
+    for told in advice(one, settings.landing):
+        out.print(f"  {told}", markup=False)
+
+
+def _print_rows(rows: list[Refusal], total: int) -> None:
+    for row in rows:
+        out.print(f"{row.file}, row {row.row}: {'; '.join(row.reasons)}", markup=False)
+        out.print(f"    {row.raw}", style="dim", markup=False, highlight=False)
+    if total > len(rows):
+        out.print(f"… and {total - len(rows):,} more (--limit)")
 
 
 @app.command()

@@ -1,14 +1,22 @@
 """What a person wants to see of a published day, as plain rows; printing is the command line's."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
 import ibis
 from ibis.backends.duckdb import Backend
 
-from abintel_pipeline.contract import TABLES
+from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.contract.rfm import TIERS
+from abintel_pipeline.engines import native
+from abintel_pipeline.intake.refused_deliveries import (
+    REJECTED,
+    RefusedDelivery,
+    kept,
+    refused_store,
+)
 from abintel_pipeline.store import SnapshotStore, stored_rules
 from abintel_pipeline.windows import Window, trailing_window
 
@@ -104,9 +112,14 @@ class Refusals:
     reasons: dict[str, int]
 
 
-def refusals(connection: Backend, store: SnapshotStore, day: date, limit: int) -> Refusals | None:
+def refusals(
+    connection: Backend,
+    store: SnapshotStore,
+    day: date,
+    limit: int,
+    tables: Iterable[Table] = REJECTED,
+) -> Refusals | None:
     """A day's refused rows in the order of table, file and row; None if nothing was taken in."""
-    tables = [TABLES["rejected_transactions"], TABLES["rejected_customers"]]
     taken_in = [table for table in tables if store.path(table, day).is_file()]
     if not taken_in:
         return None
@@ -121,3 +134,19 @@ def refusals(connection: Backend, store: SnapshotStore, day: date, limit: int) -
         reasons.update({row["reason"]: row["rows"] for row in counted})
     total = sum(store.rows(table, day) for table in taken_in)
     return Refusals(rows, total, dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair))))
+
+
+def refused_rows(
+    connection: Backend, store: SnapshotStore, delivery: RefusedDelivery, limit: int
+) -> list[Refusal]:
+    """The first refused rows of a delivery that was refused as a whole."""
+    kept_in = refused_store(store)
+    found = refusals(connection, kept_in, delivery.day, limit, [delivery.table])
+    return found.rows if found else []
+
+
+def refused_deliveries(
+    connection: Backend, store: SnapshotStore, day: date
+) -> list[RefusedDelivery]:
+    """The day's deliveries that were refused as a whole, since its tables were published."""
+    return kept(native(connection), store, day)
