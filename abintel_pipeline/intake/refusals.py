@@ -3,6 +3,8 @@
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from abintel_pipeline.intake.advice import advice
 from abintel_pipeline.intake.errors import TooManyRefused
 from abintel_pipeline.intake.reading import Part, Reading
@@ -12,10 +14,11 @@ from abintel_pipeline.intake.refused_deliveries import (
     commonest,
     write_counts,
 )
+from abintel_pipeline.intake.row_counts import LEFT_OUT_KEY
 from abintel_pipeline.intake.screening import problem
 from abintel_pipeline.intake.sql_text import quoted
 from abintel_pipeline.intake.verdicts import WHOLE_ROW, Verdicts
-from abintel_pipeline.store import file_literal, file_metadata
+from abintel_pipeline.store import copy_to_parquet, file_literal, file_metadata
 
 COMMONEST = 5
 _SHOWN = 300
@@ -32,8 +35,12 @@ def write_refused(reading: Reading, parts: list[Part], verdicts: Verdicts) -> tu
         " NULL::VARCHAR AS raw WHERE false"
     )
     path = reading.folder / f"{reading.table.rejected.name}-{reading.day}.parquet"
-    rows = " UNION ALL ".join(selects or [nothing])
-    return path, reading.write(f"SELECT * FROM ({rows}) ORDER BY file, row", path, rejected=True)
+    rows = f"SELECT * FROM ({' UNION ALL '.join(selects or [nothing])}) ORDER BY file, row"
+    metadata = file_metadata(reading.table.rejected, reading.settings.rules)
+    if left_out := sum(part.typed.left_out for part in parts):
+        metadata[LEFT_OUT_KEY] = str(left_out)
+    copy_to_parquet(reading.duckdb, rows, path, metadata)
+    return path, int(pq.read_metadata(path).num_rows)
 
 
 def _refused_lines(part: Part) -> str:
