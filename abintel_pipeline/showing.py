@@ -17,12 +17,20 @@ from abintel_pipeline.intake.refused_deliveries import (
     kept,
     refused_store,
 )
+from abintel_pipeline.intake.row_counts import RowCounts, row_counts
 from abintel_pipeline.store import SnapshotStore, stored_rules
 from abintel_pipeline.windows import Window, trailing_window
 
 CUSTOMER_RFM = TABLES["customer_rfm"]
 CUSTOMER_LOYALTY = TABLES["customer_loyalty"]
 ROW = ("file", "row", "reasons", "raw")
+
+
+class NothingTakenIn(Exception):
+    """A delivery was asked about that hasn't been taken in."""
+
+    def __init__(self, day: date) -> None:
+        super().__init__(f"no delivery of {day} has been taken in")
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Overview:
     window: Window
     received: int
     refused: int
+    left_out: int
 
 
 def overview(connection: Backend, store: SnapshotStore, day: date) -> Overview:
@@ -55,17 +64,27 @@ def overview(connection: Backend, store: SnapshotStore, day: date) -> Overview:
     rules = stored_rules(store.path(CUSTOMER_RFM, day))
     loyalty_rules = stored_rules(store.path(CUSTOMER_LOYALTY, day))
     window = trailing_window(store, day, rules.history_days)
-    refused = sum(store.rows(TABLES["rejected_transactions"], d) for d in window.delivered)
-    accepted = sum(store.rows(TABLES["raw_transactions"], d) for d in window.delivered)
+    counts = (row_counts(store, TABLES["raw_transactions"], d) for d in window.delivered)
+    rows = sum((one for one in counts if one), RowCounts())
     return Overview(
         day=day,
         customers=store.rows(CUSTOMER_RFM, day),
         segments=_shares(rfm, "segment", list(loyalty_rules.segment_thresholds)),
         tiers=_shares(rfm, "rfm_tier", list(TIERS)),
         window=window,
-        received=accepted + refused,
-        refused=refused,
+        received=rows.received,
+        refused=rows.refused,
+        left_out=rows.left_out,
     )
+
+
+def rows_taken_in(
+    store: SnapshotStore, raw: Table, start: date, end: date
+) -> tuple[RowCounts, list[date]]:
+    """The rows of a raw table's deliveries from start to end, and the days with refused ones."""
+    counts = {day: row_counts(store, raw, day) for day in store.days(raw, start, end)}
+    known = {day: one for day, one in counts.items() if one}
+    return sum(known.values(), RowCounts()), [day for day, one in known.items() if one.refused]
 
 
 def _shares(rfm: ibis.Table, by: str, names: list[str]) -> list[Share]:

@@ -150,7 +150,7 @@ def test_the_setting_that_helps_is_named(shop: Shop, setting: str):
 def test_text_of_windows_is_told_by_its_bytes(shop: Shop):
     shop.deliver(ON)
     (shop.settings.landing / "transactions" / f"{ON}.csv").write_bytes(
-        f"{HEADER}\nM\u00fcller,T,{ON},1.00,P1\n".encode("cp1252")
+        f"{HEADER}\nMüller,T,{ON},1.00,P1\n".encode("cp1252")
     )
     with pytest.raises(TooManyRefused, match="ABINTEL_ENCODING=cp1252"):
         shop.take_in(ON)
