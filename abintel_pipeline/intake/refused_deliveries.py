@@ -25,6 +25,8 @@ REJECTED = (REJECTED_TRANSACTIONS, REJECTED_CUSTOMERS)
 SAMPLES = 20
 """Rows of each reason that are looked at for what may help."""
 MOST_REASONS = 10
+MOST_LETTERS = 2000
+"""Of a row that is an example; a line without an end may be megabytes long."""
 _COUNTS = ("abintel_received", "abintel_refused", "abintel_cap")
 
 
@@ -95,7 +97,7 @@ def rounded_up(refused: int, received: int) -> str:
 
 def commonest(connection: duckdb.DuckDBPyConnection, rows: Path) -> tuple[Reason, ...]:
     """The commonest reasons in a rejected file. Places are counted as one: `[]`."""
-    row = "{'file': file, 'row': row, 'raw': raw}"
+    row = f"{{'file': file, 'row': row, 'raw': left(raw, {MOST_LETTERS})}}"
     found = connection.execute(
         f"SELECT reason, count(*), min_by({row}, (file, row), {SAMPLES}) FROM ({by_reason(rows)})"
         f" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_REASONS}"
