@@ -27,7 +27,11 @@ DESCRIPTIONS: Mapping[str, str] = {
     " was published before stays.",
     "refused_share": "Few rows of the delivery were refused.",
     "delivery_volume": "As many rows as this weekday's recent deliveries usually have.",
+    "repeated_lines": "Few lines of the delivery are exact copies of another.",
+    "misplaced_files": "Every file in the landing folder belongs to a day. Looked for on the newest"
+    " day of a run.",
     "missing_deliveries": "No delivery day is missing from the snapshot's window.",
+    "customer_share": "No customer has a large part of all orders.",
     "empty_segment": "Every loyalty segment has customers.",
     "constant_metric": "Every loyalty metric with a weight differs between customers.",
     "tier_shares": "The shares of the tiers are near those of the day before.",

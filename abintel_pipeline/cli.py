@@ -18,10 +18,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from abintel_pipeline import cli_service
+from abintel_pipeline import cli_rejected, cli_service, cli_settings
 from abintel_pipeline import demo as demo_data
+from abintel_pipeline.cli_rejected import Day, parse_day
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.engines import engine
+from abintel_pipeline.intake import DeliveryError
+from abintel_pipeline.intake.landed import misplaced_files
 from abintel_pipeline.partitions import days_between, newest_day
 from abintel_pipeline.running import GROUPS, RunFailed, Selection, run_days
 from abintel_pipeline.settings import (
@@ -29,10 +32,9 @@ from abintel_pipeline.settings import (
     ENV_PREFIX,
     Settings,
     faults,
-    origins,
     unknown_variables,
 )
-from abintel_pipeline.showing import Overview, Share, overview, refusals
+from abintel_pipeline.showing import NothingTakenIn, Overview, Share, overview, rows_taken_in
 from abintel_pipeline.store import SnapshotMissing, SnapshotStore
 from abintel_pipeline.ui import PortTaken, serve
 from abintel_pipeline.windows import NothingDelivered, affected_snapshots, runs_of_days
@@ -46,16 +48,10 @@ app = typer.Typer(
 )
 
 
-class NothingTakenIn(Exception):
-    """A delivery was asked about that hasn't been taken in."""
-
-    def __init__(self, day: date) -> None:
-        super().__init__(f"no delivery of {day} has been taken in")
-
-
 CANNOT = (
     RunFailed,
     NothingDelivered,
+    DeliveryError,
     NothingTakenIn,
     SnapshotMissing,
     PortTaken,
@@ -66,23 +62,13 @@ CANNOT = (
 """What can keep a command from its work that the person at the keyboard can do something about."""
 INTERRUPTED = 130
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
+out = Console(soft_wrap=True, emoji=False)
+err = Console(stderr=True, soft_wrap=True, emoji=False)
 
 REQUEST_TABLES = ("raw_transactions", "raw_customers")
-SHOWN_REFUSALS = 50
 SHOWN_DAYS = 10
+SHOWN_FILES = 10
 UI_PORT = 3000
-
-
-def _parse_day(text: str) -> date:
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no date: write YYYY-MM-DD") from error
-
-
-Day = Annotated[Any, typer.Argument(parser=_parse_day, metavar="DATE", help="A day, YYYY-MM-DD.")]
 
 
 @contextmanager
@@ -121,11 +107,11 @@ def _settings() -> Settings:
 @app.command()
 def run(
     start: Annotated[
-        Any, typer.Argument(parser=_parse_day, metavar="FROM", help="First day, YYYY-MM-DD.")
+        Any, typer.Argument(parser=parse_day, metavar="FROM", help="First day, YYYY-MM-DD.")
     ],
     end: Annotated[
         Any,
-        typer.Argument(parser=_parse_day, metavar="[TO]", help="Last day; left out: FROM alone."),
+        typer.Argument(parser=parse_day, metavar="[TO]", help="Last day; left out: FROM alone."),
     ] = None,
     only: Annotated[
         str | None, typer.Option(help=f"Only these steps: {' or '.join(GROUPS)}.", metavar="GROUP")
@@ -140,6 +126,9 @@ def run(
     with _telling() as settings:
         _within_partitions(settings, start, last)
         _run(settings, start, last, Selection(only))
+        if only != "snapshots":
+            _print_intakes(settings, start, last)
+            _print_misplaced(settings)
         _print_undelivered(settings, start, last)
         out.print(f"Published under {settings.store}", markup=False)
 
@@ -179,6 +168,29 @@ def _print_undelivered(settings: Settings, start: date, end: date) -> None:
             f"No delivery of transactions: {_some(missing)}. Looked for in {settings.landing}",
             markup=False,
         )
+
+
+def _print_intakes(settings: Settings, start: date, end: date) -> None:
+    """What became of the rows, where not all were accepted, and how to see those refused."""
+    store = SnapshotStore(settings.store)
+    for table in (TABLES[name] for name in REQUEST_TABLES):
+        rows, refused_on = rows_taken_in(store, table, start, end)
+        if rows.refused or rows.left_out:
+            hint = f" (abintel rejected {_some(refused_on)})" if refused_on else ""
+            out.print(
+                f"{table.name}: {rows.received:,} rows received, {rows.accepted:,} accepted,"
+                f" {rows.refused:,} refused{hint}, {rows.left_out:,} left out",
+                markup=False,
+            )
+
+
+def _print_misplaced(settings: Settings) -> None:
+    """The files that nobody takes in."""
+    found = misplaced_files(settings.landing)
+    for one in found[:SHOWN_FILES]:
+        out.print(f"Belongs to no day: {one.name} ({one.why})", markup=False)
+    if len(found) > SHOWN_FILES:
+        out.print(f"… and {len(found) - SHOWN_FILES:,} more files that belong to no day")
 
 
 def _some(days: list[date]) -> str:
@@ -230,29 +242,8 @@ def _print_deliveries(seen: Overview) -> None:
     )
     missing = f" ({_some(window.missing)})" if window.missing else ""
     out.print(f"Missing delivery days: {len(window.missing)}{missing}")
-    out.print(f"Refused rows: {seen.refused:,} of {seen.received:,}")
-
-
-@app.command()
-def rejected(
-    day: Day,
-    limit: Annotated[int, typer.Option(help="How many rows to show.", min=1)] = SHOWN_REFUSALS,
-) -> None:
-    """Show the rows that were refused in the deliveries of DATE, with every reason."""
-    with _telling() as settings:
-        with engine(settings) as connection:
-            found = refusals(connection, SnapshotStore(settings.store), day, limit)
-        if found is None:
-            raise NothingTakenIn(day)
-        for row in found.rows:
-            out.print(f"{row.file}, row {row.row}: {'; '.join(row.reasons)}", markup=False)
-            out.print(f"    {row.raw}", style="dim", markup=False, highlight=False)
-        if found.total > len(found.rows):
-            out.print(f"… and {found.total - len(found.rows):,} more (--limit)")
-        noun = "row" if found.total == 1 else "rows"
-        out.print(f"{found.total:,} {noun} refused on {day}")
-        for reason, count in found.reasons.items():
-            out.print(f"  {count:>8,}  {reason}", markup=False)
+    left_out = f", {seen.left_out:,} left out" if seen.left_out else ""
+    out.print(f"Refused rows: {seen.refused:,} of {seen.received:,}{left_out}")
 
 
 @app.command()
@@ -270,19 +261,6 @@ def affected(day: Day) -> None:
         out.print(f"{len(days)} published {noun} affected by the delivery of {day}")
         for first, last in runs_of_days(days):
             out.print(f"  abintel run {first} {last} --only snapshots")
-
-
-@app.command("settings")
-def show_settings() -> None:
-    """Show every setting: its value in force, where that came from, and what it is for."""
-    with _telling() as settings:
-        table = Table("setting", "value", "from", "meaning", show_edge=False)
-        sources = origins()
-        for name, field in Settings.model_fields.items():
-            value = getattr(settings, name)
-            shown = value.model_dump() if hasattr(value, "model_dump") else value
-            table.add_row(name, *map(escape, (str(shown), sources[name], field.description or "")))
-        Console(width=None if out.is_terminal else 200).print(table)
 
 
 @app.command()
@@ -317,6 +295,8 @@ def ui(
         raise typer.Exit(serve(settings, port))
 
 
+cli_rejected.add_command(app, _telling)
+cli_settings.add_command(app, _telling)
 cli_service.add_commands(app, _telling)
 
 if __name__ == "__main__":

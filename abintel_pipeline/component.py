@@ -97,7 +97,7 @@ class CustomerSnapshots(dg.Component):
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
         """Raises DagsterInvalidDefinitionError naming each attribute that is wrong."""
         written = attributes.model_dump(exclude_unset=True) if attributes else {}
-        given = dict(context.resolution_context.resolve_value(written))
+        given = {name: _resolved(context.resolution_context, v) for name, v in written.items()}
         key_prefix = given.pop("key_prefix", None)
         try:
             settings = GivenSettings(**given)
@@ -109,6 +109,20 @@ class CustomerSnapshots(dg.Component):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002
         """The pipeline's definitions."""
         return build_defs(self.settings, key_prefix=self.key_prefix)
+
+
+def _resolved(scope: dg.ResolutionContext, value: Any) -> Any:
+    """A value with its templates filled in; what holds none is as it was written.
+
+    Dagster 1.13 reads every text as a template, and gives a number for the text "0" and nothing for
+    "None": ids and words would be changed.
+    """
+    if isinstance(value, dict):
+        return {key: _resolved(scope.at_path(key), one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_resolved(scope.at_path(place), one) for place, one in enumerate(value)]
+    template = isinstance(value, str) and "{{" in value
+    return scope.resolve_value(value) if template else value
 
 
 def _under(settings: Settings, root: Path) -> Settings:

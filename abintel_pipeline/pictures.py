@@ -3,6 +3,7 @@
 A PNG is under 40 kB: it goes into the metadata of an event, which is stored and sent whole.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -119,9 +120,12 @@ def tiers(step: StepContext, day: date) -> dict[tuple[int, int], dict[str, int]]
 def refused_by_reason(step: StepContext, rejected: Table, day: date) -> bytes | None:
     """Refused rows by reason, the commonest first; None if none was refused."""
     counts = reasons(step, rejected, day)
-    if not counts:
-        return None
-    with picture(f"{rejected.name} of {day}", "rows") as drawn:
+    return reasons_drawn(f"{rejected.name} of {day}", counts) if counts else None
+
+
+def reasons_drawn(title: str, counts: Sequence[tuple[str, int]]) -> bytes:
+    """Rows by reason, in the order given."""
+    with picture(title, "rows") as drawn:
         names = [in_short(reason, REASON_LETTERS) for reason, _ in counts]
         bars(drawn.axes, names, [rows for _, rows in counts])
     return drawn.png

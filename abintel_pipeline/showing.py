@@ -1,20 +1,36 @@
 """What a person wants to see of a published day, as plain rows; printing is the command line's."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
 import ibis
 from ibis.backends.duckdb import Backend
 
-from abintel_pipeline.contract import TABLES
+from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.contract.rfm import TIERS
+from abintel_pipeline.engines import native
+from abintel_pipeline.intake.refused_deliveries import (
+    REJECTED,
+    RefusedDelivery,
+    kept,
+    refused_store,
+)
+from abintel_pipeline.intake.row_counts import RowCounts, row_counts
 from abintel_pipeline.store import SnapshotStore, stored_rules
 from abintel_pipeline.windows import Window, trailing_window
 
 CUSTOMER_RFM = TABLES["customer_rfm"]
 CUSTOMER_LOYALTY = TABLES["customer_loyalty"]
 ROW = ("file", "row", "reasons", "raw")
+
+
+class NothingTakenIn(Exception):
+    """A delivery was asked about that hasn't been taken in."""
+
+    def __init__(self, day: date) -> None:
+        super().__init__(f"no delivery of {day} has been taken in")
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,7 @@ class Overview:
     window: Window
     received: int
     refused: int
+    left_out: int
 
 
 def overview(connection: Backend, store: SnapshotStore, day: date) -> Overview:
@@ -47,17 +64,27 @@ def overview(connection: Backend, store: SnapshotStore, day: date) -> Overview:
     rules = stored_rules(store.path(CUSTOMER_RFM, day))
     loyalty_rules = stored_rules(store.path(CUSTOMER_LOYALTY, day))
     window = trailing_window(store, day, rules.history_days)
-    refused = sum(store.rows(TABLES["rejected_transactions"], d) for d in window.delivered)
-    accepted = sum(store.rows(TABLES["raw_transactions"], d) for d in window.delivered)
+    counts = (row_counts(store, TABLES["raw_transactions"], d) for d in window.delivered)
+    rows = sum((one for one in counts if one), RowCounts())
     return Overview(
         day=day,
         customers=store.rows(CUSTOMER_RFM, day),
         segments=_shares(rfm, "segment", list(loyalty_rules.segment_thresholds)),
         tiers=_shares(rfm, "rfm_tier", list(TIERS)),
         window=window,
-        received=accepted + refused,
-        refused=refused,
+        received=rows.received,
+        refused=rows.refused,
+        left_out=rows.left_out,
     )
+
+
+def rows_taken_in(
+    store: SnapshotStore, raw: Table, start: date, end: date
+) -> tuple[RowCounts, list[date]]:
+    """The rows of a raw table's deliveries from start to end, and the days with refused ones."""
+    counts = {day: row_counts(store, raw, day) for day in store.days(raw, start, end)}
+    known = {day: one for day, one in counts.items() if one}
+    return sum(known.values(), RowCounts()), [day for day, one in known.items() if one.refused]
 
 
 def _shares(rfm: ibis.Table, by: str, names: list[str]) -> list[Share]:
@@ -104,9 +131,14 @@ class Refusals:
     reasons: dict[str, int]
 
 
-def refusals(connection: Backend, store: SnapshotStore, day: date, limit: int) -> Refusals | None:
+def refusals(
+    connection: Backend,
+    store: SnapshotStore,
+    day: date,
+    limit: int,
+    tables: Iterable[Table] = REJECTED,
+) -> Refusals | None:
     """A day's refused rows in the order of table, file and row; None if nothing was taken in."""
-    tables = [TABLES["rejected_transactions"], TABLES["rejected_customers"]]
     taken_in = [table for table in tables if store.path(table, day).is_file()]
     if not taken_in:
         return None
@@ -121,3 +153,19 @@ def refusals(connection: Backend, store: SnapshotStore, day: date, limit: int) -
         reasons.update({row["reason"]: row["rows"] for row in counted})
     total = sum(store.rows(table, day) for table in taken_in)
     return Refusals(rows, total, dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair))))
+
+
+def refused_rows(
+    connection: Backend, store: SnapshotStore, delivery: RefusedDelivery, limit: int
+) -> list[Refusal]:
+    """The first refused rows of a delivery that was refused as a whole."""
+    kept_in = refused_store(store)
+    found = refusals(connection, kept_in, delivery.day, limit, [delivery.table])
+    return found.rows if found else []
+
+
+def refused_deliveries(
+    connection: Backend, store: SnapshotStore, day: date
+) -> list[RefusedDelivery]:
+    """The day's deliveries that were refused as a whole, since its tables were published."""
+    return kept(native(connection), store, day)

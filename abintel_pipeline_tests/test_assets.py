@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from abintel_pipeline.assets import refused
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.definitions import build_defs
 from abintel_pipeline.jobs import JOB_NAME
@@ -155,6 +156,78 @@ def test_a_delivery_that_fails_does_not_hold_up_the_others_of_its_range(shop: Sh
     (failed,) = [e for e in result.all_events if e.is_step_failure]
     told = failed.step_failure_data.user_failure_data.description
     assert told.startswith("transactions/2025-01-03.csv, line 1: no column")
+
+
+def failure(shop: Shop, start: str, end: str) -> tuple[str, dict[str, Any]]:
+    """What the one failed step of a run says, and its metadata."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = run(shop, instance, start, end)
+    (failed,) = [e for e in result.all_events if e.is_step_failure]
+    told = failed.step_failure_data.user_failure_data
+    return told.description, {name: value.value for name, value in told.metadata.items()}
+
+
+def test_a_refused_delivery_fails_with_its_counts_reasons_rows_and_a_picture(shop: Shop):
+    """One of two rows is refused."""
+    shop.deliver("2025-01-01", "001,T1,2025-01-01,a|c,P1", "002,T2,2025-01-01,1.00,P1")
+    told, metadata = failure(shop, "2025-01-01", "2025-01-01")
+    assert told.startswith("transactions of 2025-01-01: 1 of 2 rows refused (50.0%)")
+    assert metadata.pop("reasons_drawn").startswith("![](data:image/png;base64,")
+    assert metadata == {
+        "day": "2025-01-01",
+        "received": 2,
+        "refused": 1,
+        "refused_share": 0.5,
+        "cap": 0.05,
+        "sufficient_cap": "ABINTEL_MAX_REFUSED_SHARE=0.5",
+        "reasons": {"amount: not a number": 1},
+        "refused_deliveries": (
+            "| day | delivery | received | refused | share | cap | commonest reason |\n"
+            "| --- | --- | --- | --- | --- | --- | --- |\n"
+            "| 2025-01-01 | transactions | 2 | 1 | 50.0% | 5.0% | amount: not a number |"
+        ),
+        "refused_rows": (
+            "| rows | reason | file | row | as it came |\n"
+            "| --- | --- | --- | --- | --- |\n"
+            "| 1 | amount: not a number | transactions/2025-01-01.csv | 2 |"
+            ' {"customer_id": "001", "transaction_id": "T1", "date": "2025-01-01",'
+            ' "amount": "a\\|c", "product_id": "P1"} |'
+        ),
+    }
+
+
+def test_each_refused_delivery_of_a_range_is_told_and_the_newest_in_full(shop: Shop):
+    shop.deliver("2025-01-01", "001,T1,2025-01-01,abc,P1")
+    shop.deliver("2025-01-02", "001,T1,2025-01-02,1.00,P1")
+    shop.deliver("2025-01-03", "001,T1,2025-01-03,-1,P1")
+    shop.deliver("2025-01-04", header="oops")
+    told, metadata = failure(shop, "2025-01-01", "2025-01-04")
+    assert "transactions/2025-01-04.csv, line 1: no column" in told
+    lines = metadata["refused_deliveries"].splitlines()[2:]
+    assert [(line.split(" | ")[0], line.split(" | ")[-1]) for line in lines] == [
+        ("| 2025-01-01", "amount: not a number |"),
+        ("| 2025-01-03", "amount: negative |"),
+    ]
+    assert (metadata["day"], metadata["reasons"]) == ("2025-01-03", {"amount: negative": 1})
+    assert shop.store.days(TABLES["raw_transactions"]) == [day("2025-01-02")]
+
+
+def test_a_delivery_that_cannot_be_read_has_no_refused_rows_to_tell_of(shop: Shop):
+    shop.deliver("2025-01-01", header="oops")
+    told, metadata = failure(shop, "2025-01-01", "2025-01-01")
+    assert told.startswith("transactions/2025-01-01.csv, line 1: no column")
+    assert metadata == {}
+
+
+def test_a_failure_is_told_also_where_its_picture_cannot_be_drawn(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(refused, "reasons_drawn", lambda *_: 1 / 0)
+    shop.deliver("2025-01-01", "001,T1,2025-01-01,abc,P1")
+    told, metadata = failure(shop, "2025-01-01", "2025-01-01")
+    assert told.startswith("transactions of 2025-01-01: 1 of 1 rows refused")
+    assert metadata["refused"] == 1
+    assert "reasons_drawn" not in metadata
 
 
 def test_a_delivery_tells_which_published_snapshots_it_affects(shop: Shop):

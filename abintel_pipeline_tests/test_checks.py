@@ -65,7 +65,7 @@ def test_every_check_is_declared_with_its_asset(shop: Shop):
     graph = build_defs(shop.settings).resolve_asset_graph()
     found = {key for key in graph.asset_check_keys if key.name != CHECK_NAME}
     assert {(key.asset_key.to_user_string(), key.name) for key in found} == CHECKS
-    assert len(CHECKS) == 13
+    assert len(CHECKS) == 16
     assert {key.name for key in found if graph.get(key).blocking} == {"verified"}
 
 
@@ -94,7 +94,7 @@ def test_each_partition_has_one_materialization_and_each_of_its_checks(
     constant = ("loyalty_summary", "constant_metric")
     assert found.pop(constant) == {"FAILED": set(DAYS)}  # everybody bought on the last day
     assert found == {check: {"SUCCEEDED": set(DAYS)} for check in found}
-    assert len(found) == 12
+    assert len(found) == 15
 
 
 def test_a_partition_is_marked_when_its_file_is_renamed(delivered: Shop):

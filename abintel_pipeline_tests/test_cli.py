@@ -1,11 +1,15 @@
 """The command line: what it prints, and how it ends."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from abintel_pipeline import cli
 from abintel_pipeline.cli import app
+from abintel_pipeline.contract import TABLES
+from abintel_pipeline.setting_groups import GROUPS
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import Shop
 
@@ -78,6 +82,60 @@ def test_a_delivery_with_too_many_refused_rows_fails_and_says_why(shop_env: Shop
     assert "abc" in result.stderr
 
 
+GERMAN = [f'00{n},T{n},2025-01-01,"{n},50",P1' for n in range(1, 4)]
+
+
+def test_the_refused_rows_of_a_delivery_that_was_refused_as_a_whole_are_shown(shop_env: Shop):
+    shop_env.deliver("2025-01-01", "001,T1,2025-01-01,9.00,P1", *GERMAN)
+    assert abintel("run", "2025-01-01").exit_code == 1
+    shown = abintel("rejected", "2025-01-01")
+    assert shown.exit_code == 0
+    lines = shown.stdout.splitlines()
+    assert lines[:3] == [
+        "transactions of 2025-01-01: 3 of 4 rows refused (75.0%), more than"
+        " ABINTEL_MAX_REFUSED_SHARE allows (5.0%).",
+        "The delivery was refused as a whole; what was published before stays.",
+        "transactions/2025-01-01.csv, row 3: amount: not a number",
+    ]
+    assert "         3  amount: not a number, as transactions/2025-01-01.csv, row 3:" in lines
+    assert "  ABINTEL_DECIMAL_MARK=',' reads numbers such as 12,50" in lines
+    assert "  ABINTEL_MAX_REFUSED_SHARE=0.75 drops these rows and takes in the others" in lines
+    assert lines[-1] == "Published of 2025-01-01 is no earlier delivery"
+    assert not shop_env.store.days(TABLES["rejected_transactions"])
+
+
+def test_what_is_published_of_an_earlier_delivery_is_shown_after_a_refused_one(
+    shop_env: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    shop_env.deliver("2025-01-01", *(f"{n},T{n},2025-01-01,1,P1" for n in range(39)), "9,T,x,1,P")
+    assert abintel("run", "2025-01-01").exit_code == 0
+    shop_env.deliver("2025-01-01", *GERMAN)
+    assert abintel("run", "2025-01-01").exit_code == 1
+    shown = abintel("rejected", "2025-01-01", "--limit", "1")
+    assert "… and 2 more (--limit)" in shown.stdout
+    earlier = shown.stdout.partition("Published of 2025-01-01 is an earlier delivery\n")[2]
+    assert earlier.startswith("transactions/2025-01-01.csv, row 41: date: ")
+    assert "1 row refused on 2025-01-01" in earlier
+    monkeypatch.setenv("ABINTEL_DECIMAL_MARK", ",")
+    assert abintel("run", "2025-01-01").exit_code == 0
+    taken_in = abintel("rejected", "2025-01-01")
+    assert taken_in.stdout == "0 rows refused on 2025-01-01\n"
+
+
+def test_the_setting_that_helps_takes_the_delivery_in(
+    shop_env: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    shop_env.deliver("2025-01-01", *GERMAN)
+    failed = abintel("run", "2025-01-01")
+    assert "ABINTEL_DECIMAL_MARK=','" in failed.stderr
+    assert f"abintel inspect {shop_env.settings.landing}/transactions/2025-01-01.csv" in (
+        failed.stderr
+    )
+    assert "All of them: abintel rejected 2025-01-01" in failed.stderr
+    monkeypatch.setenv("ABINTEL_DECIMAL_MARK", ",")
+    assert abintel("run", "2025-01-01").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -102,6 +160,66 @@ def test_what_isn_t_there_ends_with_1(shop_env: Shop):
     assert "no delivery of transactions" in abintel("run", "2025-01-01").stderr
 
 
+def test_the_settings_are_shown_in_groups_with_their_values_as_they_are_written(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("ABINTEL_NOBODY_IDS", '["0", ""]')
+    monkeypatch.setenv("ABINTEL_TRANSACTION_COLUMNS", '{"product_id": null}')
+    shown = abintel("settings").stdout
+    titles = [shown.index(group.title) for group in GROUPS]
+    assert titles == sorted(titles)
+    assert '["0", ""]' in shown
+    assert '{"product_id": null}' in shown
+    for group, start, end in zip(GROUPS, titles, [*titles[1:], len(shown)], strict=True):
+        rows = [line.strip().split(" ")[0] for line in shown[start:end].splitlines()]
+        assert [name for name in rows if name in Settings.model_fields] == list(group.settings)
+
+
+def test_one_group_of_settings_is_shown_alone():
+    shown = abintel("settings", "--only", "source").stdout
+    assert "date_format" in shown
+    assert "history_days" not in shown
+    wrong = abintel("settings", "--only", "sources")
+    assert wrong.exit_code == 2
+    told = " ".join(wrong.stderr.replace("│", " ").split())
+    assert "--only sources: choose one of rules, source, pipeline, service" in told
+
+
+def test_every_setting_is_in_one_group():
+    grouped = [name for group in GROUPS for name in group.settings]
+    assert sorted(grouped) == sorted(Settings.model_fields)
+
+
+def test_a_run_tells_what_became_of_the_rows_where_not_all_were_accepted(
+    shop_env: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    """The first day has a guest and a broken amount, the second neither."""
+    monkeypatch.setenv("ABINTEL_MAX_REFUSED_SHARE", "0.5")
+    monkeypatch.setenv("ABINTEL_NOBODY_IDS", '["0"]')
+    lines = [f"{n},T{n},2025-01-01,1.00,P1" for n in (0, 1, 2)]
+    shop_env.deliver("2025-01-01", *lines, "3,T3,2025-01-01,abc,P1")
+    shop_env.deliver("2025-01-02", "1,T5,2025-01-02,1.00,P1")
+    first = abintel("run", "2025-01-01", "2025-01-02")
+    assert (
+        "raw_transactions: 5 rows received, 3 accepted, 1 refused (abintel rejected 2025-01-01),"
+        " 1 left out"
+    ) in first.stdout.splitlines()
+    assert "rows received" not in abintel("run", "2025-01-02").stdout
+    assert "rows received" not in abintel("run", "2025-01-01", "--only", "snapshots").stdout
+    assert "Refused rows: 1 of 5, 1 left out" in abintel("show", "2025-01-02").stdout
+
+
+def test_a_run_names_the_files_that_belong_to_no_day(
+    shop_env: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    files = [SimpleNamespace(name=f"transactions/{n}.csv", why="no day") for n in range(12)]
+    monkeypatch.setattr(cli, "misplaced_files", lambda _: files)
+    shown = abintel("run", "2025-01-01", "--only", "deliveries").stdout.splitlines()
+    assert shown.count("Belongs to no day: transactions/9.csv (no day)") == 1
+    assert "Belongs to no day: transactions/10.csv (no day)" not in shown
+    assert "… and 2 more files that belong to no day" in shown
+
+
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ABINTEL_BINS", "11")
     result = abintel("settings")
@@ -112,7 +230,7 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch):
 WRONG = {
     "ABINTEL_WEIGHTS": ("visits", "ABINTEL_WEIGHTS: lists and objects are written as JSON"),
     "ABINTEL_BIN": ("3", "ABINTEL_BIN is no setting: is ABINTEL_BINS meant?"),
-    "ABINTEL_CSV_DELIMITER": ('"', "ABINTEL_CSV_DELIMITER: '\"' can't part fields"),
+    "ABINTEL_CSV_DELIMITER": ('"', "ABINTEL_CSV_DELIMITER: '\"' can't separate fields"),
     "ABINTEL_TRANSACTION_COLUMNS": ('{"custmer": "x"}', "'custmer' is no column of the contract"),
     "ABINTEL_CUSTOMER_COLUMNS": (
         '{"customer_id": "loyalty_score"}',

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from abintel_pipeline.cli import app
 from abintel_pipeline.contract import TABLES
+from abintel_pipeline.intake.advice import ADVICE
+from abintel_pipeline.setting_groups import GROUPS, Group
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import HEADER, Shop, day
 
@@ -177,14 +179,24 @@ def test_the_readmes_settings_are_settings(monkeypatch: pytest.MonkeyPatch, tmp_
     assert ":start" in (settings.transactions_query or "")
 
 
-def test_the_table_of_settings_is_true():
+@pytest.mark.parametrize("group", GROUPS, ids=[group.name for group in GROUPS])
+def test_the_tables_of_settings_are_true(group: Group):
+    """Each group has a heading as the command line shows it, and a row for each of its settings."""
     row = re.compile(r"^\| `(\w+)` \| (`ABINTEL_.*?) \| (.*?) \| (.*) \|$", re.MULTILINE)
-    rows = {found[1]: found for found in row.finditer(OPERATING.read_text())}
-    assert list(rows) == list(Settings.model_fields)
-    for name, field in Settings.model_fields.items():
+    section = OPERATING.read_text().split(f"\n### {group.title}\n")[1].split("\n##")[0]
+    rows = {found[1]: found for found in row.finditer(section)}
+    assert tuple(rows) == group.settings
+    for name in group.settings:
+        field = Settings.model_fields[name]
         assert f"`ABINTEL_{name.upper()}`" in rows[name][2]
         assert rows[name][3] == default_of(field.default), name
-        assert rows[name][4] == field.description, name
+        assert rows[name][4].replace(r"\|", "|") == field.description, name
+
+
+def test_every_setting_that_a_refused_delivery_is_told_of_is_on_the_page():
+    section = OPERATING.read_text().split("### When a delivery is refused\n")[1].split("\n### ")[0]
+    told = {name for *_, help_ in ADVICE for name in re.findall(r"ABINTEL_\w+", help_)}
+    assert told - set(re.findall(r"ABINTEL_\w+", section)) == set()
 
 
 def default_of(value: object) -> str:

@@ -15,8 +15,10 @@ from abintel_pipeline.definitions import build_defs
 from abintel_pipeline.jobs import JOB_NAME
 from abintel_pipeline.lineage import LINEAGE
 from abintel_pipeline.partitions import range_tags
+from abintel_pipeline.pictures import reasons
 from abintel_pipeline.running import QUIET
 from abintel_pipeline.settings import Settings
+from abintel_pipeline.snapshots import StepContext
 from abintel_pipeline_tests.shop import Shop, day
 from abintel_pipeline_tests.test_assets import metadata_of
 
@@ -128,6 +130,47 @@ def test_numbers_that_are_worth_following_are_told_of_every_day(told: Told):
         assert sum(v for k, v in rfm.items() if k.startswith("customers in ")) == 4
         assert told["raw_transactions"][on]["refused_share"] == 0.2
         assert rfm["dagster/partition_row_count"] == 4
+
+
+def test_what_became_of_the_rows_is_told_of_the_delivery(shop: Shop):
+    """Nine rows: a broken amount is refused; a guest and two lost orders are left out.
+
+    Of the five accepted two are below 0, -1.50 and -2.00; ` 4` and `5.0` are changed to 4 and 5.
+    """
+    source = {
+        "max_refused_share": 1.0,
+        "returns": "net",
+        "nobody_ids": ("0",),
+        "keep_rows": {"state": ("paid",)},
+    }
+    rows = [
+        *("1,T1,9.00,paid", "1,T2,-1.50,paid", "1,T3,-2.00,paid", " 4,T4,1.00,paid"),
+        *("5.0,T5,1.00,paid", "6,T6,abc,paid", "0,T7,1.00,paid"),
+        *("8,T8,1.00,lost", "9,T9,1.00,lost"),
+    ]
+    header = "customer_id,transaction_id,amount,state,date,product_id"
+    shop.deliver(DAYS[0], *(f"{row},{DAYS[0]},P1" for row in rows), header=header)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result, told = chain(shop.settings.model_copy(update=source), instance)
+        assert result.success
+    counts = {
+        "received": 9,
+        "accepted": 5,
+        "refused": 1,
+        "refused_share": 1 / 9,
+        "left_out": 3,
+        "left_out_by": {"state: lost": 2, "customer_id: 0": 1},
+        "returns": 2,
+        "returned": -3.5,
+        "ids_changed": 2,
+        "reasons": {"amount: not a number": 1},
+    }
+    for table in ("raw_transactions", "rejected_transactions"):
+        assert {name: told[table][DAYS[0]][name] for name in counts} == counts
+    step = StepContext(shop.step.connection, shop.settings, shop.step.rules)
+    assert reasons(step, TABLES["rejected_transactions"], day(DAYS[0])) == [
+        ("amount: not a number", 1)
+    ]
 
 
 def test_columns_tell_where_they_come_from(told: Told):

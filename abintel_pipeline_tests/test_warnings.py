@@ -1,6 +1,7 @@
 """Each warning shown to come, and not to come; every number worked by hand."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.engines import native
 from abintel_pipeline.findings import Finding
+from abintel_pipeline.intake import DeliveryError
 from abintel_pipeline.settings import Rules, Settings
 from abintel_pipeline.snapshots import (
     StepContext,
@@ -20,9 +22,10 @@ from abintel_pipeline.warning import (
     delivery_warnings,
     features_warnings,
     loyalty_warnings,
+    misplaced,
     rfm_warnings,
 )
-from abintel_pipeline_tests.shop import Shop, day, days
+from abintel_pipeline_tests.shop import HEADER, Shop, day, days
 
 ON = "2025-03-05"
 transactions_warnings = delivery_warnings(TABLES["raw_transactions"])
@@ -103,7 +106,8 @@ def test_two_weeks_are_too_few_to_compare_and_nine_weeks_ago_too_long(shop: Shop
 def test_a_delivery_that_did_not_come_is_a_warning_of_volume(shop: Shop) -> None:
     for weeks in (1, 2, 3):
         take_in(shop, str(day(ON) - timedelta(weeks=weeks)), 5)
-    share, volume = transactions_warnings(shop.step, [day(ON)])
+    share, volume, *others = transactions_warnings(shop.step, [day(ON)])
+    assert [one.passed for one in others] == [True, True]
     assert (share.passed, share.sentence) == (True, "nothing was delivered")
     assert (volume.passed, volume.numbers["change"]) == (False, 1.0)
 
@@ -113,12 +117,148 @@ def test_missing_delivery_days_are_a_warning(shop: Shop, tolerated: int, passed:
     for on in ("2025-03-01", "2025-03-03", ON):
         take_in(shop, on, 1)
     step = with_settings(shop, warn_missing_days=tolerated)
-    (finding,) = features_warnings(step, [day(ON)])
+    list(features_snapshots(step, [day(ON)]))
+    finding = only(features_warnings(step, [day(ON)]), "missing_deliveries")
     assert finding.passed is passed
     assert finding.numbers == {"missing": 2, "delivered": 3, "limit": tolerated}
     assert finding.sentence == (
         "2 of 5 delivery days in the window are missing, the first 2025-03-02"
     )
+
+
+def test_rows_that_the_settings_leave_out_are_told_and_count_as_received(shop: Shop) -> None:
+    """Of ten rows two are a guest's and one is refused: a tenth of what was received."""
+    step = with_settings(shop, nobody_ids=("0",), max_refused_share=1)
+    again = Shop(step)
+    guests = [f"0,G{n},{ON},1.00,P1" for n in range(2)]
+    good = [f"{n},T{n},{ON},1.00,P1" for n in range(1, 8)]
+    again.deliver(ON, *guests, *good, f"9,T9,{ON},abc,P1")
+    again.take_in(ON)
+    found = transactions_warnings(step, [day(ON)])
+    share = only(found, "refused_share")
+    assert share.sentence == (
+        "1 of 10 rows refused, 10.00%, 2 left out by the settings; up to 1.00% is usual"
+    )
+    assert share.numbers == {"share": 0.1, "limit": 0.01, "left_out": 2}
+    assert only(found, "delivery_volume").numbers == {"received": 10}
+    assert only(found, "repeated_lines").sentence.startswith("0 of 7 accepted lines")
+
+
+@pytest.mark.parametrize(("limit", "passed"), [(0.5, True), (0.49, False)])
+def test_lines_that_are_exact_copies_are_a_warning(shop: Shop, limit: float, passed: bool) -> None:
+    """A stands three times and B twice: three copies of six lines.
+
+    C has another amount than A. The day before has the same lines once.
+    """
+    before = str(day(ON) - timedelta(days=1))
+    a, b, c = (f"1,T1,{before},1.00,P1", f"2,T2,{before},1.00,P1", f"1,T1,{before},2.00,P1")
+    for on, lines in ((before, (a, b, c)), (ON, (a, b, a, c, b, a))):
+        shop.deliver(on, *lines)
+        shop.take_in(on)
+    step = with_settings(shop, warn_repeated_share=limit)
+    found = transactions_warnings(step, [day(before), day(ON)])
+    earlier, then = (one for one in found if one.check == "repeated_lines")
+    assert (earlier.passed, earlier.numbers["copies"]) == (True, 0)
+    assert then.numbers == {"copies": 3, "share": 0.5, "limit": limit}
+    assert then.passed is passed
+    assert then.sentence.startswith("3 of 6 accepted lines are exact copies of another, 50.00%")
+    assert ("written twice" in then.sentence) is not passed
+
+
+def test_lines_with_a_number_each_cannot_be_copies_and_cost_no_query(shop: Shop) -> None:
+    shop.deliver(ON, f"1,T1,{ON},1.00,P1,1", f"1,T1,{ON},1.00,P1,2", header=f"{HEADER},line_id")
+    shop.take_in(ON)
+    counted = Counted(shop.step.connection)
+    step = StepContext(counted, shop.settings, shop.step.rules)
+    finding = only(transactions_warnings(step, [day(ON)]), "repeated_lines")
+    assert (finding.passed, finding.numbers["copies"], counted.queries) == (True, 0, 0)
+
+
+def test_lines_without_ids_can_be_copies_too(shop: Shop) -> None:
+    step = with_settings(shop, transaction_columns={"transaction_id": None, "product_id": None})
+    again = Shop(step)
+    again.deliver(ON, *[f"1,{ON},1.00"] * 3, header="customer_id,date,amount")
+    again.take_in(ON)
+    assert only(transactions_warnings(step, [day(ON)]), "repeated_lines").numbers["copies"] == 2
+
+
+def test_days_stored_with_other_decimals_are_compared_as_they_are(shop: Shop) -> None:
+    """1.25 and 1.75 are two amounts, also where the first day of the query has none after 1."""
+    before = str(day(ON) - timedelta(days=1))
+    whole = Shop(with_settings(shop, currency_decimals=0))
+    for one, on, amounts in ((whole, before, (1, 1)), (shop, ON, (1.75, 2.25))):
+        one.deliver(on, *(f"1,T1,{before},{amount},P1" for amount in amounts))
+        one.take_in(on)
+    found = transactions_warnings(shop.step, [day(before), day(ON)])
+    counts = [one.numbers["copies"] for one in found if one.check == "repeated_lines"]
+    assert counts == [1, 0]
+
+
+def with_orders(shop: Shop, orders: list[int]) -> Finding:
+    """What is told of a snapshot whose customers have these numbers of orders."""
+    lines = [f"c{c:03},T{n},{ON},1.00,P1" for c, count in enumerate(orders) for n in range(count)]
+    shop.deliver(ON, *lines)
+    shop.take_in(ON)
+    list(features_snapshots(shop.step, [day(ON)]))
+    return only(features_warnings(shop.step, [day(ON)]), "customer_share")
+
+
+@pytest.mark.parametrize(("most", "passed"), [(2, True), (3, False)])
+def test_one_customer_with_a_large_part_of_all_orders_is_a_warning(
+    shop: Shop, most: int, passed: bool
+) -> None:
+    """Beside 20 customers with one each 2 of 22 are 9.1 %, and 3 of 23 are 13.0 %."""
+    finding = with_orders(shop, [1] * 20 + [most])
+    assert finding.passed is passed
+    assert finding.numbers == {
+        "customers": 21, "orders": 20 + most, "share": most / (20 + most), "limit": 0.1
+    }  # fmt: skip
+    assert finding.sentence.startswith(f"customer c020 has {most} of {20 + most} orders")
+    assert ("""ABINTEL_NOBODY_IDS='["c020"]' leaves""" in finding.sentence) is not passed
+
+
+def test_of_customers_with_as_many_orders_the_first_is_named(shop: Shop) -> None:
+    assert with_orders(shop, [1, 5, 5, *[1] * 20]).sentence.startswith("customer c001 has 5 of")
+
+
+def test_fewer_than_twenty_customers_are_too_few_to_compare(shop: Shop) -> None:
+    finding = with_orders(shop, [5] + [1] * 18)
+    assert (finding.passed, finding.sentence) == (
+        True,
+        "19 customers with 23 orders are too few to compare",
+    )
+
+
+MISPLACED = [SimpleNamespace(name=f"transactions/{n}.csv", why="no day") for n in range(7)]
+
+
+@pytest.mark.parametrize(("files", "told"), [
+    (0, "every file in the landing folder belongs to a day"),
+    (1, "1 file belongs to no day: transactions/0.csv (no day)"),
+    (7, "7 files belong to no day: transactions/0.csv (no day); transactions/1.csv (no day);"
+        " transactions/2.csv (no day); transactions/3.csv (no day); transactions/4.csv (no day) and"
+        " 2 more"),
+])  # fmt: skip
+def test_files_that_belong_to_no_day_are_a_warning_of_the_newest_day(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, files: int, told: str
+) -> None:
+    monkeypatch.setattr(misplaced, "misplaced_files", lambda _: MISPLACED[:files])
+    before = day(ON) - timedelta(days=1)
+    found = transactions_warnings(shop.step, [before, day(ON)], day(ON))
+    earlier, newest = (one for one in found if one.check == "misplaced_files")
+    assert (earlier.passed, earlier.sentence) == (True, "told of the newest day of a run")
+    assert (newest.passed, newest.sentence, newest.numbers) == (not files, told, {"files": files})
+
+
+def test_a_landing_folder_that_cannot_be_read_is_a_warning_and_no_error(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(_: object) -> None:
+        raise DeliveryError("customers can't be read")
+
+    monkeypatch.setattr(misplaced, "misplaced_files", closed)
+    finding = only(transactions_warnings(shop.step, [day(ON)], day(ON)), "misplaced_files")
+    assert (finding.passed, "customers can't be read" in finding.sentence) == (False, True)
 
 
 def by_spend(shop: Shop, spends: list[int], on: str = ON, **rules: object) -> Shop:
@@ -245,13 +385,16 @@ class Counted:
 
 @pytest.mark.parametrize(
     ("warn", "cost"),
-    [(transactions_warnings, 0), (features_warnings, 0), (loyalty_warnings, 2), (rfm_warnings, 1)],
+    [(transactions_warnings, 1), (features_warnings, 1), (loyalty_warnings, 2), (rfm_warnings, 1)],
     ids=["transactions", "features", "loyalty", "rfm"],
 )
 def test_warnings_of_ten_days_cost_as_many_queries_as_those_of_one(
     shop: Shop, warn: Warn, cost: int
 ) -> None:
-    """Loyalty: the summaries, and the scores of segments if one is empty, as Bronze here is."""
+    """Transactions: the copies. Features: the customers with most orders.
+
+    Loyalty: the summaries, and the scores of segments if one is empty, as Bronze here is.
+    """
     again = by_spend(shop, [0, 100, 600, 750, 1000])
     wanted = days(ON, "2025-03-14")
     for make in (features_snapshots, loyalty_snapshots, rfm_snapshots):

@@ -34,5 +34,5 @@ CUSTOMER_FEATURES_STEP = Step(
     snapshot_days,
     looked_at_again,
     features_warnings,
-    {FEATURES.name: ("missing_deliveries",)},
+    {FEATURES.name: ("missing_deliveries", "customer_share")},
 )

@@ -14,4 +14,6 @@ def deliveries(step: StepContext, days: list[date]) -> Iterator[Made]:
     return taken_in("transactions", take_in_transactions, step, days)
 
 
-RAW_TRANSACTIONS_STEP = intake_step("transactions", deliveries, "refused_share", "delivery_volume")
+WARNINGS = ("refused_share", "delivery_volume", "repeated_lines", "misplaced_files")
+
+RAW_TRANSACTIONS_STEP = intake_step("transactions", deliveries, *WARNINGS)

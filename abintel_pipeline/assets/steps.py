@@ -12,6 +12,7 @@ from dagster._core.definitions.source_asset import (
 )
 
 from abintel_pipeline.assets.making import make_days
+from abintel_pipeline.assets.refused import refusals_told
 from abintel_pipeline.assets.step import Step
 from abintel_pipeline.checks import Checks
 from abintel_pipeline.metadata import table_spec
@@ -51,6 +52,7 @@ def step_assets(
         with (
             transient_faults_retried(context.retry_number),
             step_context(settings, getattr(context.resources, rules), rules) as opened,
+            refusals_told(context.log),
         ):
             yield from make_days(context, step, checks, opened, progress)  # type: ignore[misc]
         yield from (_output(key) for key in keys.values())

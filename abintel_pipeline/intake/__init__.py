@@ -5,9 +5,15 @@ Pandera models decide what is accepted. Refused rows are kept with every reason.
 """
 
 from abintel_pipeline.intake.day import Intake, take_in_customers, take_in_transactions
-from abintel_pipeline.intake.errors import DeliveryError, IntakeBroken, TooManyRefused
+from abintel_pipeline.intake.errors import (
+    DeliveriesFailed,
+    DeliveryError,
+    IntakeBroken,
+    TooManyRefused,
+)
 
 __all__ = [
+    "DeliveriesFailed",
     "DeliveryError",
     "Intake",
     "IntakeBroken",

@@ -62,10 +62,10 @@ class Reading:
         """A path in the staging folder that nobody has yet."""
         return self.folder / f".{self.table.raw.name}-{next(self._numbers)}{ending}"
 
-    def write(self, query: str, path: Path, rejected: bool = False) -> int:
-        """Stream a query into a Parquet file of the store's making; how many rows it has."""
-        table = self.table.rejected if rejected else self.table.raw
-        copy_to_parquet(self.duckdb, query, path, file_metadata(table, self.settings.rules))
+    def write(self, query: str, path: Path) -> int:
+        """Stream a query into a file of the raw table, as the store has them; its rows."""
+        metadata = file_metadata(self.table.raw, self.settings.rules)
+        copy_to_parquet(self.duckdb, query, path, metadata)
         return int(pq.read_metadata(path).num_rows)
 
     def stage(self, texts: str) -> Typed:

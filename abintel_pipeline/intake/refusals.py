@@ -3,12 +3,22 @@
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
+from abintel_pipeline.intake.advice import advice
 from abintel_pipeline.intake.errors import TooManyRefused
 from abintel_pipeline.intake.reading import Part, Reading
+from abintel_pipeline.intake.refused_deliveries import (
+    RefusedDelivery,
+    by_reason,
+    commonest,
+    write_counts,
+)
+from abintel_pipeline.intake.row_counts import LEFT_OUT_KEY
 from abintel_pipeline.intake.screening import problem
 from abintel_pipeline.intake.sql_text import quoted
 from abintel_pipeline.intake.verdicts import WHOLE_ROW, Verdicts
-from abintel_pipeline.store import file_literal
+from abintel_pipeline.store import copy_to_parquet, file_literal, file_metadata
 
 COMMONEST = 5
 _SHOWN = 300
@@ -25,8 +35,12 @@ def write_refused(reading: Reading, parts: list[Part], verdicts: Verdicts) -> tu
         " NULL::VARCHAR AS raw WHERE false"
     )
     path = reading.folder / f"{reading.table.rejected.name}-{reading.day}.parquet"
-    rows = " UNION ALL ".join(selects or [nothing])
-    return path, reading.write(f"SELECT * FROM ({rows}) ORDER BY file, row", path, rejected=True)
+    rows = f"SELECT * FROM ({' UNION ALL '.join(selects or [nothing])}) ORDER BY file, row"
+    metadata = file_metadata(reading.table.rejected, reading.settings.rules)
+    if left_out := sum(part.typed.left_out for part in parts):
+        metadata[LEFT_OUT_KEY] = str(left_out)
+    copy_to_parquet(reading.duckdb, rows, path, metadata)
+    return path, int(pq.read_metadata(path).num_rows)
 
 
 def _refused_lines(part: Part) -> str:
@@ -70,7 +84,7 @@ def _refused_rows(reading: Reading, part: Part, number: int, verdicts: Verdicts)
 def count_reasons(reading: Reading, refused: Path) -> dict[str, int]:
     """{reason: rows} of a rejected file, commonest first. Places are counted as one: `[]`."""
     found = reading.duckdb.execute(
-        f"SELECT reason, count(*) FROM ({_by_reason(refused)}) GROUP BY 1 ORDER BY 2 DESC, 1"
+        f"SELECT reason, count(*) FROM ({by_reason(refused)}) GROUP BY 1 ORDER BY 2 DESC, 1"
     ).fetchall()
     return dict(found)
 
@@ -80,27 +94,36 @@ def check_share(reading: Reading, received: int, refused: int, rows: Path) -> No
 
     Compared as the decimal that was set: as a binary number 0.29 of 100 rows is less than 29.
     """
-    cap = reading.settings.max_refused_share
-    if refused <= Decimal(str(cap)) * received:
+    cap = Decimal(str(reading.settings.max_refused_share))
+    if refused <= cap * received:
         return
-    examples = reading.duckdb.execute(
-        f"SELECT reason, count(*), min_by(file, (file, row)), min_by(row, (file, row)),"
-        f" min_by(raw, (file, row)) FROM ({_by_reason(rows)})"
-        f" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {COMMONEST}"
-    ).fetchall()
-    lines = "".join(
-        f"\n  {count:,} times {reason}, as {file}, row {row}: {raw[:_SHOWN]}"
-        for reason, count, file, row, raw in examples
+    delivery = RefusedDelivery(
+        reading.table.rejected,
+        reading.day,
+        received,
+        refused,
+        cap,
+        commonest(reading.duckdb, rows),
+        rows,
     )
-    raise TooManyRefused(
-        f"{reading.table.folder} of {reading.day}: {refused:,} of {received:,} rows refused"
-        f" ({refused / received:.1%}), more than ABINTEL_MAX_REFUSED_SHARE allows ({cap:.1%})."
-        f" Nothing was published. The commonest reasons:{lines}"
-    )
+    metadata = file_metadata(delivery.table, reading.settings.rules)
+    write_counts(reading.duckdb, delivery, metadata)
+    raise TooManyRefused(_told(delivery, reading.settings.landing), delivery)
 
 
-def _by_reason(rows: Path) -> str:
-    reason = (
-        r"regexp_replace(regexp_replace(unnest(reasons), '\[\d+\]', '[]', 'g'), ' \(column .*', '')"
+def _told(delivery: RefusedDelivery, landing: Path) -> str:
+    reasons = [
+        f"  {reason.rows:,} times {reason.name}, as {first.file}, row {first.row}:"
+        f" {first.raw[:_SHOWN]}"
+        for reason in delivery.reasons[:COMMONEST]
+        for first in reason.examples[:1]
+    ]
+    helps = [f"  {one}" for one in advice(delivery, landing)]
+    return "\n".join(
+        [
+            f"{delivery}. Nothing was published. The commonest reasons:",
+            *reasons,
+            f"All of them: abintel rejected {delivery.day}. What may help:",
+            *helps,
+        ]
     )
-    return f"SELECT {reason} AS reason, file, row, raw FROM read_parquet({file_literal(rows)})"

@@ -8,12 +8,15 @@ from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.findings import Finding, VerificationFailed
 from abintel_pipeline.intake import (
+    DeliveriesFailed,
     DeliveryError,
     Intake,
+    TooManyRefused,
     take_in_customers,
     take_in_transactions,
 )
 from abintel_pipeline.intake.landed import LandedFile, landed_files
+from abintel_pipeline.intake.refused_deliveries import forget, keep
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots.step import StepContext
 from abintel_pipeline.store import Outdated
@@ -32,7 +35,8 @@ def take_in(step: StepContext, day: date, how: TakeIn) -> Intake | None:
     None when nothing was delivered for that day; what was published before stays. Where the files
     change while they are read they are read again.
 
-    Raises DeliveryError when they don't come to rest.
+    Raises DeliveryError when they don't come to rest, TooManyRefused above the cap: then the
+    refused rows are kept beside what is published.
     """
     for _ in range(READINGS):
         landed = landed_files(step.settings.landing, day)
@@ -57,10 +61,16 @@ def _taken_in(
     step: StepContext, day: date, how: TakeIn, unchanged: Callable[[date], bool]
 ) -> Intake | None:
     with step.store.staging() as folder:
-        intake = how(step.connection, step.settings, day, folder)
+        try:
+            intake = how(step.connection, step.settings, day, folder)
+        except TooManyRefused as refused:
+            if unchanged(day):
+                refused.delivery = keep(step.store, refused.delivery)
+            raise
         if intake is not None:
             intake = reconciled(intake)
             step.store.publish(intake.refused_rows, intake.accepted_rows, unchanged=unchanged)
+            forget(step.store, intake.refused_rows.table, day)
     return intake
 
 
@@ -72,7 +82,7 @@ def take_in_days(
     A delivery that can't be taken in, or whose rows don't add up, doesn't hold up those after it.
 
     Raises at the end, telling of all that failed: VerificationFailed if one didn't add up, else
-    DeliveryError.
+    DeliveriesFailed. Refused rows of a delivery of which too many were are kept.
     """
     failed: list[DeliveryError] = []
     refused: list[Finding] = []
@@ -92,7 +102,7 @@ def take_in_days(
     if refused:
         raise VerificationFailed(refused, failed)
     if failed:
-        raise DeliveryError("\n".join(map(str, failed)))
+        raise DeliveriesFailed(failed)
 
 
 def transactions_intake(step: StepContext, day: date) -> Intake | None:

@@ -6,16 +6,16 @@ from statistics import median
 
 from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.findings import Finding, warning
+from abintel_pipeline.intake.row_counts import RowCounts, row_counts
 from abintel_pipeline.snapshots import StepContext
 from abintel_pipeline.store import SnapshotStore
+from abintel_pipeline.warning.customers import customer_share
+from abintel_pipeline.warning.misplaced import misplaced
+from abintel_pipeline.warning.repeated import repeated_lines
 from abintel_pipeline.windows import window_of
 
 RAW_TRANSACTIONS = TABLES["raw_transactions"]
 CUSTOMER_FEATURES = TABLES["customer_features"]
-REJECTED = {
-    "raw_transactions": TABLES["rejected_transactions"],
-    "raw_customers": TABLES["rejected_customers"],
-}
 
 RECENT_WEEKS = 8
 FEWEST_WEEKS = 3
@@ -27,58 +27,64 @@ Warn = Callable[[StepContext, list[date], date | None], list[Finding]]
 
 
 def delivery_warnings(table: Table) -> Warn:
-    """`refused_share` of a raw table's deliveries, and of transactions `delivery_volume`."""
+    """`refused_share` of a raw table's deliveries.
 
-    def warn(step: StepContext, days: list[date], _newest: date | None = None) -> list[Finding]:
+    Of transactions `delivery_volume`, `repeated_lines` and `misplaced_files` too.
+    """
+
+    def warn(step: StepContext, days: list[date], newest: date | None = None) -> list[Finding]:
         counts = Counts(step.store, table)
         found = [_refused_share(step, table, day, counts) for day in days]
         if table is RAW_TRANSACTIONS:
             found += [_delivery_volume(step, day, counts) for day in days]
+            found += repeated_lines(step, days)
+            found += misplaced(step, days, newest)
         return found
 
     return warn
 
 
 class Counts:
-    """Rows of deliveries that were taken in, accepted and refused, each footer read once."""
+    """Rows of deliveries that were taken in, each footer read once."""
 
     def __init__(self, store: SnapshotStore, table: Table) -> None:
-        self._store, self._tables = store, (table, REJECTED[table.name])
-        self._known: dict[date, tuple[int, int] | None] = {}
+        self._store, self._table = store, table
+        self._known: dict[date, RowCounts | None] = {}
 
-    def of(self, day: date) -> tuple[int, int] | None:
-        """(accepted, refused); None when nothing was taken in."""
+    def of(self, day: date) -> RowCounts | None:
+        """The day's counts; None when nothing was taken in."""
         if day not in self._known:
-            there = all(self._store.path(table, day).is_file() for table in self._tables)
-            accepted, refused = (
-                (self._store.rows(table, day) for table in self._tables) if there else (0, 0)
-            )
-            self._known[day] = (accepted, refused) if there else None
+            self._known[day] = row_counts(self._store, self._table, day)
         return self._known[day]
 
 
 def _refused_share(step: StepContext, table: Table, day: date, counts: Counts) -> Finding:
-    limit = step.settings.warn_refused_share
-    accepted, refused = counts.of(day) or (0, 0)
-    share = refused / (accepted + refused) if refused else 0.0
-    sentence = (
-        f"{refused:,} of {accepted + refused:,} rows refused, {share:.2%}; up to {limit:.2%} is"
-        " usual"
-        if counts.of(day)
-        else "nothing was delivered"
-    )
-    return warning(
-        table.name, day, "refused_share", share <= limit, sentence, share=share, limit=limit
+    """Of all rows received, those that the settings leave out included, as for the cap."""
+    limit, rows = step.settings.warn_refused_share, counts.of(day)
+    share = rows.refused / rows.received if rows and rows.received else 0.0
+    sentence = _refused_sentence(rows, share, limit) if rows else "nothing was delivered"
+    numbers = {"share": share, "limit": limit}
+    if rows and rows.left_out:
+        numbers["left_out"] = rows.left_out
+    return warning(table.name, day, "refused_share", share <= limit, sentence, **numbers)
+
+
+def _refused_sentence(rows: RowCounts, share: float, limit: float) -> str:
+    left_out = f", {rows.left_out:,} left out by the settings" if rows.left_out else ""
+    return (
+        f"{rows.refused:,} of {rows.received:,} rows refused, {share:.2%}{left_out}; up to"
+        f" {limit:.2%} is usual"
     )
 
 
 def _delivery_volume(step: StepContext, day: date, counts: Counts) -> Finding:
+    """Of rows received, whether accepted, refused or left out."""
     limit = step.settings.warn_volume_change
-    received = sum(counts.of(day) or (0, 0))
+    received = (counts.of(day) or RowCounts()).received
     earlier = (counts.of(day - timedelta(weeks=n)) for n in range(1, RECENT_WEEKS + 1))
-    recent = [sum(one) for one in earlier if one]
+    recent = [one.received for one in earlier if one]
     if len(recent) < FEWEST_WEEKS:
-        sentence = f"{received:,} rows; too few deliveries on the same weekday to compare"
+        sentence = f"{received:,} rows received; too few deliveries on the same weekday to compare"
         return warning(
             RAW_TRANSACTIONS.name, day, "delivery_volume", True, sentence, received=received
         )
@@ -89,7 +95,7 @@ def _delivery_volume(step: StepContext, day: date, counts: Counts) -> Finding:
         day,
         "delivery_volume",
         change <= limit,
-        f"{received:,} rows, where the last {len(recent)} of this weekday had a median of"
+        f"{received:,} rows received, where the last {len(recent)} of this weekday had a median of"
         f" {usual:,.0f}; a change by {limit:.0%} is usual",
         received=received,
         usual=usual,
@@ -101,10 +107,10 @@ def _delivery_volume(step: StepContext, day: date, counts: Counts) -> Finding:
 def features_warnings(
     step: StepContext, days: list[date], _newest: date | None = None
 ) -> list[Finding]:
-    """`missing_deliveries` in the windows of snapshots."""
+    """`missing_deliveries` in the windows of snapshots, and `customer_share`."""
     taken_in, limit = step.store.days(RAW_TRANSACTIONS), step.settings.warn_missing_days
     windows = (window_of(taken_in, day, step.rules.history_days) for day in days)
-    return [
+    found = [
         warning(
             CUSTOMER_FEATURES.name,
             window.end,
@@ -119,6 +125,7 @@ def features_warnings(
         for window in windows
         if window
     ]
+    return found + customer_share(step, days)
 
 
 def _first(days: Iterable[date]) -> str:
