@@ -114,16 +114,3 @@ def _file(path: Path, day: date, landing: Path, came: float) -> LandedFile:
         f"{is_now.st_size}:{is_now.st_mtime_ns}:{is_now.st_ino}",
         max(is_now.st_ctime, path.lstat().st_ctime, came),
     )
-
-
-@dataclass(frozen=True)
-class MisplacedFile:
-    """A file in the landing folder that belongs to no day, and why."""
-
-    name: str
-    why: str
-
-
-def misplaced_files(landing: Path) -> list[MisplacedFile]:  # noqa: ARG001
-    """Stub."""
-    return []
