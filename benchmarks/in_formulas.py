@@ -28,7 +28,8 @@ from abintel_pipeline.metrics.features import customer_features
 from abintel_pipeline.metrics.in_force import lines_in_force, lines_in_window, window_start
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_bounds, loyalty_summary
 from abintel_pipeline.metrics.rfm import rfm_beside_loyalty, rfm_cuts, rfm_thresholds
-from abintel_pipeline.metrics.states import Span, customer_changes, customer_states, features_on
+from abintel_pipeline.metrics.span import Span
+from abintel_pipeline.metrics.states import customer_changes, customer_states, features_on
 from abintel_pipeline.settings import Rules
 from abintel_pipeline.store import SnapshotStore, Staged, Write, bind_files, scan, view_of_day
 from benchmarks.in_pipeline import settings

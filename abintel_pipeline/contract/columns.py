@@ -4,7 +4,8 @@ The models are the one source of truth: the Arrow schema a file is written with 
 the column schema shown in the Dagster UI in `metadata`, and neither is written anywhere else.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import pandas as pd
@@ -38,6 +39,8 @@ class Table:
     partition_column: str
     order: tuple[str, ...]
     version: int = 1
+    added: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Columns that files of earlier versions don't have, and the value of all of their rows."""
 
     @property
     def schema(self) -> pyarrow.Schema:

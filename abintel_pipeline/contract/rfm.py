@@ -23,7 +23,7 @@ class CustomerRfm(pa.DataFrameModel):
     customer_id: Text = pa.Field(unique=True, description="CRM/ERP key of the customer.")
     recency_days: SmallWhole = pa.Field(ge=0, description="Days since the latest order.")
     frequency: Whole = pa.Field(ge=1, description="Distinct orders in the window.")
-    monetary_total: Float = pa.Field(ge=0, description="Spend in the window, currency units.")
+    monetary_total: Float = pa.Field(description="Spend in the window, currency units.")
     recency_score: SmallWhole = pa.Field(ge=1, le=10, description="1..bins, bins = most recent.")
     frequency_score: SmallWhole = pa.Field(ge=1, le=10, description="1..bins, bins = most often.")
     monetary_score: SmallWhole = pa.Field(ge=1, le=10, description="1..bins, bins = most spent.")

@@ -10,7 +10,8 @@ import ibis.expr.types as ir
 from abintel_pipeline.engines import bound_day, kept
 from abintel_pipeline.metrics.features import customer_features
 from abintel_pipeline.metrics.in_force import lines_in_force, lines_in_window
-from abintel_pipeline.metrics.states import Span, customer_changes, customer_states, features_on
+from abintel_pipeline.metrics.span import Span
+from abintel_pipeline.metrics.states import customer_changes, customer_states, features_on
 from abintel_pipeline.snapshots.chunks import chunk_by_chunk
 from abintel_pipeline.snapshots.files import staged_all, writing
 from abintel_pipeline.snapshots.step import (
