@@ -113,7 +113,7 @@ def _totals_of_purchases(in_force: ir.Table) -> ir.Table:
     )
     totals = orders.group_by("customer_id").agg(
         spend=orders.amount.sum(),
-        visits=visits(orders).sum(),
+        visits=visits(orders).sum().cast("int64"),
         latest=orders.date.max(where=orders.purchases > 0),
     )
     return totals.filter(totals.visits > 0)
