@@ -111,9 +111,11 @@ def _totals_of_purchases(in_force: ir.Table) -> ir.Table:
     orders = in_force.group_by("customer_id", "transaction_id", "date").agg(
         amount=in_force.amount.sum(), purchases=purchases(in_force)
     )
+    # DuckDB adds up 64-bit numbers to a 128-bit one, which Ibis takes for 64 bits already.
+    visited = visits(orders).sum().cast("decimal(38, 0)").cast("int64")
     totals = orders.group_by("customer_id").agg(
         spend=orders.amount.sum(),
-        visits=visits(orders).sum().cast("int64"),
+        visits=visited,
         latest=orders.date.max(where=orders.purchases > 0),
     )
     return totals.filter(totals.visits > 0)
