@@ -51,7 +51,8 @@ def _statistics(path: Path, columns: Iterable[str]) -> dict[str, list[pq.Statist
     """{column: its statistics in each row group}; none of a column that the file doesn't have."""
     footer = pq.read_metadata(path)
     places = {name: place for place, name in enumerate(footer.schema.names)}
-    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    every = (footer.row_group(number) for number in range(footer.num_row_groups))
+    groups = [group for group in every if group.num_rows]
     return {
         name: [group.column(places[name]).statistics for group in groups] if name in places else []
         for name in columns

@@ -108,13 +108,13 @@ def _as_polars_lazy(settings: Settings, table: Table, days: list[date]) -> Any:
     if not paths:
         return pl.LazyFrame(pl.from_arrow(table.schema.empty_table()))
     each = [
-        pl.scan_parquet(path.absolute(), glob=False, hive_partitioning=False).with_columns(
-            pl.lit(day).alias(table.partition_column), **_added(table, path)
-        )
+        pl.scan_parquet(path.absolute(), glob=False, hive_partitioning=False)
+        .with_columns(pl.lit(day).alias(table.partition_column), **_added(table, path))
+        .select(table.schema.names)
         for day, path in zip(days, paths, strict=True)
     ]
     # Relaxed: days may be stored with different decimals of the currency.
-    return pl.concat(each, how="vertical_relaxed").select(table.schema.names)
+    return pl.concat(each, how="vertical_relaxed")
 
 
 def _added(table: Table, path: Path) -> dict[str, Any]:

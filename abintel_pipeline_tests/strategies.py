@@ -126,8 +126,13 @@ def _money(values: list[int], decimals: int) -> st.SearchStrategy[Fraction]:
 
 
 @st.composite
-def cohorts(draw: st.DrawFn, decimals: int = 2, snapshot: date = SNAPSHOT) -> list[Row]:
-    """Features of one snapshot, at least one customer; metrics are constant now and then."""
+def cohorts(
+    draw: st.DrawFn, decimals: int = 2, snapshot: date = SNAPSHOT, *, requested: bool = False
+) -> list[Row]:
+    """Features of one snapshot, at least one customer; metrics are constant now and then.
+
+    `requested`: as a request has them, with no total below zero and some product.
+    """
     ids = draw(st.lists(customer_ids, min_size=1, max_size=8, unique=True))
     columns = {
         "purchase_total": draw(
@@ -149,6 +154,9 @@ def cohorts(draw: st.DrawFn, decimals: int = 2, snapshot: date = SNAPSHOT) -> li
     rows = []
     for customer_id in sorted(ids):
         row = {name: draw(values) for name, values in columns.items()}
+        if requested:
+            row["purchase_total"] = abs(row["purchase_total"])
+            row["product_diversity"] = max(row["product_diversity"], 1)
         ticket = money(Fraction(row["purchase_total"]) / row["visit_frequency"], decimals)
         rows.append(
             {"snapshot_date": snapshot, "customer_id": customer_id, "loyalty_score": 0.0}

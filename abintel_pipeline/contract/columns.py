@@ -24,6 +24,9 @@ SmallWhole = Annotated[pd.ArrowDtype, pyarrow.int32()]
 MONEY_DIGITS = 18
 """Digits of a delivered amount: at the default two decimals, 16 before the point."""
 
+LARGEST_SUM = 1e38
+"""No sum of amounts is larger, as a sum has 38 digits; no number at all, such as NaN, is within."""
+
 
 def not_blank(texts: Any) -> Any:
     """True where a text holds more than white space."""

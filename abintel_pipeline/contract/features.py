@@ -2,7 +2,15 @@
 
 import pandera.pandas as pa
 
-from abintel_pipeline.contract.columns import Day, Float, SmallWhole, Table, Text, Whole
+from abintel_pipeline.contract.columns import (
+    LARGEST_SUM,
+    Day,
+    Float,
+    SmallWhole,
+    Table,
+    Text,
+    Whole,
+)
 
 
 class CustomerFeatures(pa.DataFrameModel):
@@ -13,10 +21,14 @@ class CustomerFeatures(pa.DataFrameModel):
 
     snapshot_date: Day = pa.Field(description="Day at whose end the snapshot was taken.")
     customer_id: Text = pa.Field(unique=True, description="CRM/ERP key of the customer.")
-    purchase_total: Float = pa.Field(description="Spend in the window, currency units.")
+    purchase_total: Float = pa.Field(
+        ge=-LARGEST_SUM, le=LARGEST_SUM, description="Spend in the window, currency units."
+    )
     visit_frequency: Whole = pa.Field(ge=1, description="Distinct orders in the window.")
     avg_ticket: Float = pa.Field(
-        description="purchase_total / visit_frequency, half up, currency units."
+        ge=-LARGEST_SUM,
+        le=LARGEST_SUM,
+        description="purchase_total / visit_frequency, half up, currency units.",
     )
     product_diversity: Whole = pa.Field(ge=0, description="Distinct products in the window.")
     loyalty_score: Float = pa.Field(
