@@ -288,16 +288,16 @@ def _select(table: Table, paths: list[Path]) -> str:
     rows = f"read_parquet([{files}], hive_partitioning=false, filename=true, union_by_name=true)"
     return (
         f"SELECT *{_replaced(table)}, {DAY_OF_FILE} AS {table.partition_column}"
-        f" FROM {_with_added(table, rows)}"
+        f" FROM {_with_added(table, rows, paths)}"
     )
 
 
-def _with_added(table: Table, rows: str) -> str:
+def _with_added(table: Table, rows: str, paths: list[Path]) -> str:
     """SQL of the rows with the columns that files of earlier versions don't have, there null.
 
-    No row is added, so that an engine's planner drops the other half.
+    One file that has them is enough, and the last is likely to; else no row of them is added.
     """
-    if not table.added:
+    if not table.added or table.added.keys() <= set(pq.read_schema(paths[-1]).names):
         return rows
     types = ibis.schema(table.schema)
     columns = ", ".join(f"NULL::{_sql_type(types[name])} AS {name}" for name in table.added)
