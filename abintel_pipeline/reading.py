@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.engines import open_engine
@@ -106,13 +108,25 @@ def _as_polars_lazy(settings: Settings, table: Table, days: list[date]) -> Any:
     if not paths:
         return pl.LazyFrame(pl.from_arrow(table.schema.empty_table()))
     each = [
-        pl.scan_parquet(path.absolute(), glob=False, hive_partitioning=False).with_columns(
-            pl.lit(day).alias(table.partition_column)
-        )
+        pl.scan_parquet(path.absolute(), glob=False, hive_partitioning=False)
+        .with_columns(pl.lit(day).alias(table.partition_column), **_added(table, path))
+        .select(table.schema.names)
         for day, path in zip(days, paths, strict=True)
     ]
     # Relaxed: days may be stored with different decimals of the currency.
-    return pl.concat(each, how="vertical_relaxed").select(table.schema.names)
+    return pl.concat(each, how="vertical_relaxed")
+
+
+def _added(table: Table, path: Path) -> dict[str, Any]:
+    """The columns that a file of an earlier version doesn't have, for Polars."""
+    import polars as pl
+
+    if not table.added:
+        return {}
+    types: Any = pl.from_arrow(table.schema.empty_table())
+    have = pq.read_schema(path).names
+    missing = {name: value for name, value in table.added.items() if name not in have}
+    return {name: pl.lit(value, types.schema[name]) for name, value in missing.items()}
 
 
 LOADERS: dict[str, Callable[[Settings, Table, list[date]], Any]] = {

@@ -21,14 +21,18 @@ from pathlib import Path
 
 import duckdb
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend
+from ibis.backends.sql.datatypes import DuckDBType
 
 from abintel_pipeline.contract import TABLES, Table
+from abintel_pipeline.contract.line_traits import LineTraits
 from abintel_pipeline.engines import native
 from abintel_pipeline.findings import Figure, Finding
+from abintel_pipeline.footers import line_traits, spread
 from abintel_pipeline.settings import Rules
 from abintel_pipeline.turns import publishing
 
@@ -113,15 +117,13 @@ class SnapshotStore:
         """Row count of a published day, from the file's footer."""
         return int(pq.read_metadata(self.path(table, day)).num_rows)
 
-    def late_days(self, days: Iterable[date]) -> list[date]:
-        """Those delivery days among `days` that brought a line dated before them.
+    def line_traits(self, days: Iterable[date]) -> dict[date, LineTraits]:
+        """{delivery day: what is among its lines}, read off each file's footer: it costs no scan.
 
-        Read off the smallest `date` in each file's footer, so that lines that came on their day
-        cost no scan. A file whose footer has no such statistics counts as late.
+        Where the footer doesn't tell, anything may be.
         """
         raw = TABLES["raw_transactions"]
-        spans = ((day, _span(self.path(raw, day), "date", (date.min, day))) for day in days)
-        return [day for day, span in spans if span and span[0] < day]
+        return {day: line_traits(self.path(raw, day), day) for day in days}
 
     def newest_date(self, day: date) -> date | None:
         """The newest date among the lines delivered on a day; None if there is no line.
@@ -130,7 +132,7 @@ class SnapshotStore:
         doesn't tell.
         """
         path = self.path(TABLES["raw_transactions"], day)
-        span = _span(path, "date", (date.min, day)) if path.is_file() else None
+        span = spread(path, "date", (date.min, day)) if path.is_file() else None
         return span[1] if span else None
 
     # ── writing ──────────────────────────────────────────────────────────────
@@ -278,14 +280,39 @@ def _select(table: Table, paths: list[Path]) -> str:
     """The SQL that reads those files.
 
     By name: the types of all files are united, so that days stored with more decimals of the
-    currency than the first keep them. The day is read off the end of each file's own path: a folder
-    above the store may be called `env=prod`, which hive partitioning takes for a column.
+    currency than the first keep them, and files of an earlier version have the columns that were
+    added. The day is read off the end of each file's own path: a folder above the store may be
+    called `env=prod`, which hive partitioning takes for a column.
     """
     files = ", ".join(map(file_literal, paths))
+    rows = f"read_parquet([{files}], hive_partitioning=false, filename=true, union_by_name=true)"
     return (
-        f"SELECT *, {DAY_OF_FILE} AS {table.partition_column} FROM"
-        f" read_parquet([{files}], hive_partitioning=false, filename=true, union_by_name=true)"
+        f"SELECT *{_replaced(table)}, {DAY_OF_FILE} AS {table.partition_column}"
+        f" FROM {_with_added(table, rows, paths)}"
     )
+
+
+def _with_added(table: Table, rows: str, paths: list[Path]) -> str:
+    """SQL of the rows with the columns that files of earlier versions don't have, there null.
+
+    One file that has them is enough, and the last is likely to; else no row of them is added.
+    """
+    if not table.added or table.added.keys() <= set(pq.read_schema(paths[-1]).names):
+        return rows
+    types = ibis.schema(table.schema)
+    columns = ", ".join(f"NULL::{_sql_type(types[name])} AS {name}" for name in table.added)
+    return f"(FROM {rows} UNION ALL BY NAME SELECT {columns} WHERE false)"
+
+
+def _replaced(table: Table) -> str:
+    """SQL that gives the added columns the value they have in earlier versions, where not null."""
+    values = {name: value for name, value in table.added.items() if value is not None}
+    given = ", ".join(f"coalesce({name}, {value}) AS {name}" for name, value in values.items())
+    return f" REPLACE ({given})" if given else ""
+
+
+def _sql_type(dtype: dt.DataType) -> str:
+    return str(DuckDBType.to_string(dtype))
 
 
 def copy_to_parquet(
@@ -318,21 +345,6 @@ def _of_contract(table: Table, written: pa.Schema) -> None:
     wanted = {f.name: f.type for f in table.schema if f.name != table.partition_column}
     if {field.name: field.type for field in written} != wanted:
         raise TypeError(f"{table.name}: wrote {written.to_string()}, the contract has {wanted}")
-
-
-def _span(path: Path, column: str, unknown: tuple[date, date]) -> tuple[date, date] | None:
-    """Smallest and largest value of a date column by the file's footer; None without rows.
-
-    `unknown` where the footer has no such statistics.
-    """
-    footer = pq.read_metadata(path)
-    place = footer.schema.to_arrow_schema().get_field_index(column)
-    groups = [footer.row_group(g).column(place).statistics for g in range(footer.num_row_groups)]
-    if not groups:
-        return None
-    if any(group is None or not group.has_min_max for group in groups):
-        return unknown
-    return min(group.min for group in groups), max(group.max for group in groups)
 
 
 def _flush(path: Path) -> None:

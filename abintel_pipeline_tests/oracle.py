@@ -15,7 +15,7 @@ from typing import Any
 from abintel_pipeline.settings import METRICS, Rules
 
 Row = dict[str, Any]
-IDENTITY = ("customer_id", "transaction_id", "date", "product_id")
+POSITION = ("customer_id", "transaction_id", "date", "product_id", "line_id")
 INTERPRETATIONS = {
     "Champion": "Champions – recent, frequent and high-value",
     "Loyal": "Loyal – regular buyers of above-average value",
@@ -36,11 +36,21 @@ def exact(number: Any) -> Fraction:
 
 
 def half_up(number: Fraction, decimals: int) -> Fraction:
-    """
-    >>> half_up(Fraction("0.25625"), 4)
-    Fraction(2563, 10000)
+    """A tie goes up.
+
+    >>> half_up(Fraction("0.25625"), 4), half_up(Fraction("-0.5"), 0)
+    (Fraction(2563, 10000), Fraction(0, 1))
     """
     return Fraction(floor(number * 10**decimals + Fraction(1, 2)), 10**decimals)
+
+
+def money(amount: Fraction, decimals: int) -> Fraction:
+    """A tie goes away from zero, as in Python's ROUND_HALF_UP.
+
+    >>> money(Fraction("17.505"), 2), money(Fraction("-17.505"), 2)
+    (Fraction(1751, 100), Fraction(-1751, 100))
+    """
+    return half_up(amount, decimals) if amount >= 0 else -half_up(-amount, decimals)
 
 
 def quantile(numbers: list[Fraction], share: Fraction) -> Fraction:
@@ -64,28 +74,40 @@ def published(rows: list[Row]) -> list[Row]:
 
 
 def in_force(lines: list[Row], today: date, history_days: int) -> list[Row]:
-    """The lines with delivered_on <= today < leaves_on."""
+    """The lines with delivered_on <= today < leaves_on that were not cancelled."""
 
     def leaves_on(line: Row) -> date:
         redelivered = [
             other["delivered_on"]
             for other in lines
-            if all(other[name] == line[name] for name in IDENTITY)
+            if all(other[name] == line[name] for name in POSITION)
             and other["delivered_on"] > line["delivered_on"]
         ]
         return min([line["date"] + timedelta(days=history_days), *redelivered])
 
-    return [line for line in lines if line["delivered_on"] <= today < leaves_on(line)]
+    return [
+        line
+        for line in lines
+        if line["delivered_on"] <= today < leaves_on(line) and not line["cancelled"]
+    ]
+
+
+def visits(purchases: list[Row]) -> int:
+    """Orders, and lines that have no order's id."""
+    orders = {(line["transaction_id"], line["date"]) for line in purchases}
+    alone = sum(line["transaction_id"] is None for line in purchases)
+    return alone + sum(order is not None for order, _ in orders)
 
 
 def features(lines: list[Row], customers: list[Row], today: date, rules: Rules) -> list[Row]:
-    """One row per customer with a line in force, by customer_id."""
+    """One row per customer with a purchase in force, by customer_id: a return alone is none."""
     counted = in_force(lines, today, rules.history_days)
     rows = []
-    for customer_id in sorted({line["customer_id"] for line in counted}):
+    for customer_id in sorted({line["customer_id"] for line in counted if line["amount"] >= 0}):
         own = [line for line in counted if line["customer_id"] == customer_id]
+        bought = [line for line in own if line["amount"] >= 0]
+        products = {line["product_id"] for line in bought} - {None}
         total = exact(sum((line["amount"] for line in own), Decimal(0)))
-        visits = len({(line["transaction_id"], line["date"]) for line in own})
         delivered = [
             (row["delivered_on"], row["loyalty_score"])
             for row in customers
@@ -98,11 +120,11 @@ def features(lines: list[Row], customers: list[Row], today: date, rules: Rules) 
                 "snapshot_date": today,
                 "customer_id": customer_id,
                 "purchase_total": total,
-                "visit_frequency": visits,
-                "avg_ticket": half_up(total / visits, rules.currency_decimals),
-                "product_diversity": len({line["product_id"] for line in own}),
+                "visit_frequency": visits(bought),
+                "avg_ticket": money(total / visits(bought), rules.currency_decimals),
+                "product_diversity": len(products),
                 "loyalty_score": max(delivered)[1] if delivered else 0.0,
-                "recency_days": (today - max(line["date"] for line in own)).days,
+                "recency_days": (today - max(line["date"] for line in bought)).days,
             }
         )
     return rows

@@ -1,4 +1,4 @@
-"""One small world, worked by hand: six snapshots of four customers.
+"""One small world, worked by hand: seven snapshots of four customers.
 
 Each value earns its place by being awkward. The window is 10 days, so that customers leave it: an
 order of 1 March counts up to 10 March. There are 3 bins, so that the quantiles are at 1/3 and 2/3.
@@ -19,7 +19,14 @@ def march(day: int) -> date:
 
 
 def _line(
-    customer: str, order: str, day: int, product: str, amount: str, delivered: int
+    customer: str,
+    order: str,
+    day: int,
+    product: str,
+    amount: str,
+    delivered: int,
+    *,
+    cancelled: bool = False,
 ) -> dict[str, Any]:
     return {
         "customer_id": customer,
@@ -27,6 +34,8 @@ def _line(
         "date": march(day),
         "amount": Decimal(amount),
         "product_id": product,
+        "line_id": None,
+        "cancelled": cancelled,
         "delivered_on": march(delivered),
     }
 
@@ -34,10 +43,14 @@ def _line(
 LINES = {
     # An order of two lines is one visit.
     "001 apple": _line("001", "T1", 1, "apple", "9.95", 1),
-    "001 bag": _line("001", "T1", 1, "bag", "0.05", 1),
+    # The bag stands twice: both lines count.
+    "001 bag": _line("001", "T1", 1, "bag", "0.02", 1),
+    "001 second bag": _line("001", "T1", 1, "bag", "0.03", 1),
     # Customer 1 is not customer 001, though the order's id is the same.
     "1 apple": _line("1", "T1", 2, "apple", "30.00", 2),
     "kim": _line("kim", "K1", 2, "apple", "20.00", 2),
+    # A cancelled order never was: customer max has no row.
+    "max cancelled": _line("max", "N1", 2, "tea", "8.00", 2, cancelled=True),
     # The same line, delivered again.
     "kim again": _line("kim", "K1", 2, "apple", "20.00", 3),
     # An order id used again on another date: another order.
@@ -48,12 +61,21 @@ LINES = {
     # A late order that cost nothing still is a visit.
     "lou free": _line("lou", "M1", 6, "gift", "0.00", 7),
     # A correction a week later, of a line that was already delivered twice.
-    "kim corrected": _line("kim", "K1", 2, "apple", "25.00", 9),
+    "kim corrected": _line("kim", "K1", 2, "apple", "27.00", 9),
+    # A return lowers what was spent: it is no visit, and not kim's latest day. It stays two days
+    # longer than what it returns.
+    "kim return": _line("kim", "R1", 4, "apple", "-2.00", 9),
     # So late that it counts for one day only: its own last.
     "1 last day": _line("1", "T0", 1, "soap", "4.99", 10),
     # A day later still, it never counts.
     "lou too late": _line("lou", "M0", 1, "gift", "99.00", 11),
     "kim second": _line("kim", "K2", 11, "tea", "25.00", 11),
+    # Of two pieces one is taken back, and the other still counts.
+    "lou taken back": _line("lou", "M1", 6, "gift", "7.00", 11, cancelled=True),
+    "lou still free": _line("lou", "M1", 6, "gift", "0.00", 11),
+    # Cancelled, and a day later it was bought after all.
+    "kim cancelled": _line("kim", "K2", 11, "tea", "25.00", 12, cancelled=True),
+    "kim after all": _line("kim", "K2", 11, "tea", "25.00", 13),
     # Corrects a line that has left the window: changes nothing.
     "001 corrected too late": _line("001", "T1", 1, "apple", "500.00", 12),
 }
@@ -75,16 +97,24 @@ CUSTOMERS = [
 ]
 
 IN_FORCE = {
-    march(1): {"001 apple", "001 bag"},
-    march(2): {"001 apple", "001 bag", "1 apple", "kim"},
-    march(4): {"001 apple", "001 bag", "1 apple", "kim again", "001 second", "1 late"},
-    march(10): {
-        *("001 apple", "001 bag", "1 apple", "001 second"),
-        *("1 corrected", "lou free", "kim corrected", "1 last day"),
+    march(1): {"001 apple", "001 bag", "001 second bag"},
+    march(2): {"001 apple", "001 bag", "001 second bag", "1 apple", "kim"},
+    march(4): {
+        *("001 apple", "001 bag", "001 second bag", "1 apple"),
+        *("kim again", "001 second", "1 late"),
     },
-    march(11): {"1 apple", "001 second", "1 corrected", "lou free", "kim corrected", "kim second"},
-    # 2 March left on the 12th, 3 March on the 13th: customers 001 and 1 are gone.
-    march(13): {"lou free", "kim second"},
+    march(10): {
+        *("001 apple", "001 bag", "001 second bag", "1 apple", "001 second"),
+        *("1 corrected", "lou free", "kim corrected", "kim return", "1 last day"),
+    },
+    march(11): {
+        *("1 apple", "001 second", "1 corrected", "lou still free"),
+        *("kim corrected", "kim return", "kim second"),
+    },
+    # 2 March left on the 12th. Without tea, kim has a return alone, and no row.
+    march(12): {"001 second", "1 corrected", "lou still free", "kim return"},
+    # 3 March left on the 13th: customers 001 and 1 are gone.
+    march(13): {"lou still free", "kim return", "kim after all"},
 }
 
 # purchase_total, visit_frequency, avg_ticket, product_diversity, loyalty_score, recency_days
@@ -103,17 +133,22 @@ FEATURES = {
     march(10): {
         "001": (20.00, 2, 10.00, 2, 0.97, 7),
         "1": (40.00, 3, 13.33, 3, 0.0, 7),  # 30.00 + 5.01 + 4.99; 40 / 3 = 13.333…
-        "kim": (25.00, 1, 25.00, 1, 0.6, 8),
+        "kim": (25.00, 1, 25.00, 1, 0.6, 8),  # 27.00 - 2.00
         "lou": (0.00, 1, 0.00, 1, 0.0, 4),
     },
     march(11): {
         "001": (10.00, 1, 10.00, 1, 0.97, 8),
         "1": (35.01, 2, 17.51, 2, 0.0, 8),  # 35.01 / 2 = 17.505, half up
-        "kim": (50.00, 2, 25.00, 2, 0.6, 0),
+        "kim": (50.00, 2, 25.00, 2, 0.6, 0),  # 27.00 - 2.00 + 25.00
         "lou": (0.00, 1, 0.00, 1, 0.0, 5),
     },
+    march(12): {
+        "001": (10.00, 1, 10.00, 1, 0.97, 9),
+        "1": (5.01, 1, 5.01, 1, 0.0, 9),
+        "lou": (0.00, 1, 0.00, 1, 0.2, 6),
+    },
     march(13): {
-        "kim": (25.00, 1, 25.00, 1, 0.6, 2),
+        "kim": (23.00, 1, 23.00, 1, 0.6, 2),  # 25.00 - 2.00
         "lou": (0.00, 1, 0.00, 1, 0.2, 7),
     },
 }
@@ -148,6 +183,12 @@ LOYALTY = {
         "kim": (1.0, "Platinum"),
         "lou": (0.075, "At-Risk"),  # 0.20 · (8 - 5)/8
     },
+    # Visits and products are constant: 0.25 + 0.10 + 0.20 = 0.55 is left.
+    march(12): {
+        "001": (0.6364, "Silver"),  # (0.25 + 0.10) / 0.55 = 0.636363…
+        "1": (0.3188, "Bronze"),  # (0.25 + 0.10) · 5.01/10 / 0.55 = 0.318818…
+        "lou": (0.3636, "Bronze"),  # 0.20 / 0.55 = 0.363636…
+    },
     # Two customers under min-max are 1 and 0.
     march(13): {"kim": (1.0, "Platinum"), "lou": (0.0, "At-Risk")},
 }
@@ -163,6 +204,8 @@ SUMMARY = {
     march(10): (4, 0.4249, 0.34815, 0.69431, (0, 1, 0, 1, 2)),
     # 1.8601 / 4; (0.09 + 0.6951) / 2; 0.6951 + 0.7 · 0.3049
     march(11): (4, 0.465025, 0.39255, 0.90853, (1, 0, 1, 0, 2)),
+    # 1.3188 / 3; p90 at place 1.8: 0.3636 + 0.8 · 0.2728
+    march(12): (3, 0.4396, 0.3636, 0.58184, (0, 0, 1, 2, 0)),
     march(13): (2, 0.5, 0.5, 0.9, (1, 0, 0, 0, 1)),
 }
 
@@ -177,8 +220,9 @@ SCALING = {
     march(4): ((0.25, 20, 35), (0.30, 1, 2), (0.10, 10, 20), (0.15, 1, 2), (0.20, 1, 2)),
     march(10): ((0.25, 0, 40), (0.30, 1, 3), (0.10, 0, 25), (0.15, 1, 3), (0.20, 4, 8)),
     march(11): ((0.25, 0, 50), (0.30, 1, 2), (0.10, 0, 25), (0.15, 1, 2), (0.20, 0, 8)),
-    # Visits and products are constant: 0.25 + 0.10 + 0.20 = 0.55 is left.
-    march(13): ((0.25 / 0.55, 0, 25), None, (0.10 / 0.55, 0, 25), None, (0.20 / 0.55, 2, 7)),
+    # Visits and products are constant, on the 13th as well.
+    march(12): ((0.25 / 0.55, 0, 10), None, (0.10 / 0.55, 0, 10), None, (0.20 / 0.55, 6, 9)),
+    march(13): ((0.25 / 0.55, 0, 23), None, (0.10 / 0.55, 0, 23), None, (0.20 / 0.55, 2, 7)),
 }
 
 # recency_score, frequency_score, monetary_score, rfm_class, rfm_total, rfm_tier
@@ -207,6 +251,11 @@ RFM = {
         "kim": (3, 2, 3, "323", 8, "Champion"),
         "lou": (3, 1, 1, "311", 5, "Promising"),
     },
+    march(12): {
+        "001": (2, 1, 3, "213", 6, "Loyal"),
+        "1": (2, 1, 2, "212", 5, "At-Risk"),
+        "lou": (3, 1, 1, "311", 5, "At-Risk"),
+    },
     march(13): {
         "kim": (3, 1, 3, "313", 7, "Champion"),
         "lou": (1, 1, 1, "111", 3, "At-Risk"),
@@ -228,7 +277,10 @@ THRESHOLDS = {
     march(10): ((7, 7), (1, 2), (20, 25), (7, 6.3, 5.35, 4.6)),
     # 0 5 8 8, 1 1 2 2, 0 10 35.01 50. Totals 4 5 6 8: 6 + 0.1 · 2, 5 + 0.35, 4 + 0.6.
     march(11): ((8, 5), (1, 2), (10, 35.01), (7, 6.2, 5.35, 4.6)),
-    # Places 1/3 and 2/3. Recency 2 7: 2 + 5/3, 2 + 10/3. Monetary 0 25: 25/3, 50/3.
+    # Recency 6 9 9: 6 + 2/3 · 3 and 9. Monetary 0 5.01 10: 2/3 · 5.01 and 5.01 + 1/3 · 4.99.
+    # Totals 5 5 6: 5 + 0.4, 5, 5.
+    march(12): ((9, 8), (1, 1), (3.34, 6.673333), (7, 5.4, 5, 5)),
+    # Places 1/3 and 2/3. Recency 2 7: 2 + 5/3, 2 + 10/3. Monetary 0 23: 23/3, 46/3.
     # Totals 3 7 at places 0.7, 0.45, 0.2: 3 + 2.8, 3 + 1.8, 3 + 0.8.
-    march(13): ((5.333333, 3.666667), (1, 1), (8.333333, 16.666667), (7, 5.8, 4.8, 3.8)),
+    march(13): ((5.333333, 3.666667), (1, 1), (7.666667, 15.333333), (7, 5.8, 4.8, 3.8)),
 }

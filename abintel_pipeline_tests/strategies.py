@@ -1,5 +1,6 @@
 """Hypothesis strategies: deliveries, cohorts and rules, small enough that everything collides."""
 
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -8,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from abintel_pipeline.settings import METRICS, Bounds, Rules
-from abintel_pipeline_tests.oracle import IDENTITY, half_up
+from abintel_pipeline_tests.oracle import money
 
 Row = dict[str, Any]
 
@@ -34,29 +35,77 @@ def amounts(decimals: int = 2) -> st.SearchStrategy[Decimal]:
     return coins.map(lambda n: Decimal(n).scaleb(-decimals))
 
 
+@dataclass(frozen=True)
+class Source:
+    """What a retailer's lines may be; one line in some of the lists."""
+
+    orders: tuple[str | None, ...] = ("T1", "T2", "t1")
+    products: tuple[str | None, ...] = ("P1", "p1", "P2", "001")
+    line_ids: tuple[str | None, ...] = (None,)
+    cancelled: tuple[bool, ...] = (False,)
+    returns: bool = False
+
+
+PLAIN = Source()
+"""Purchases, none of which is ever taken back."""
+
+SOURCES = [
+    PLAIN,
+    Source(cancelled=(False, False, True), returns=True),
+    Source(cancelled=(False, True)),
+    Source(returns=True),
+    Source(orders=(None,)),
+    Source(products=(None,)),
+    Source(line_ids=("1", "2", "01")),
+    Source(orders=("T1", None), products=("P1", None), line_ids=("1", None)),
+    Source(
+        orders=("T1", None),
+        products=("P1", "P2", None),
+        line_ids=("1", None),
+        cancelled=(False, False, True),
+        returns=True,
+    ),
+]
+
+sources = st.sampled_from(SOURCES)
+
+
 @st.composite
-def deliveries(draw: st.DrawFn, decimals: int = 2) -> list[Row]:
+def deliveries(
+    draw: st.DrawFn, decimals: int = 2, source: st.SearchStrategy[Source] = sources
+) -> list[Row]:
     """Transaction lines as delivered: late ones, corrections, redeliveries; in any order.
 
-    No identity stands twice in one delivery: intake refuses that.
+    Some stand twice at one position in one delivery, and whatever else the source has.
     """
-    lines = {}
-    for _ in range(draw(st.integers(0, 14))):
-        line = {
+    kind = draw(source)
+    signs = [1, 1, -1] if kind.returns else [1]
+
+    def values() -> st.SearchStrategy[Row]:
+        signed = st.tuples(amounts(decimals), st.sampled_from(signs))
+        return st.fixed_dictionaries(
+            {
+                "amount": signed.map(lambda pair: pair[0] * pair[1]),
+                "cancelled": st.sampled_from(kind.cancelled),
+            }
+        )
+
+    lines: list[Row] = []
+    for _ in range(draw(st.integers(0, 12))):
+        position = {
             "customer_id": draw(customer_ids),
-            "transaction_id": draw(st.sampled_from(["T1", "T2", "t1"])),
+            "transaction_id": draw(st.sampled_from(kind.orders)),
             "date": draw(days),
-            "amount": draw(amounts(decimals)),
-            "product_id": draw(st.sampled_from(["P1", "p1", "P2", "001"])),
+            "product_id": draw(st.sampled_from(kind.products)),
+            "line_id": draw(st.sampled_from(kind.line_ids)),
         }
-        delivered = line["date"] + timedelta(days=draw(latenesses))
+        delivered, before = position["date"] + timedelta(days=draw(latenesses)), draw(values())
         for again in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
-            if again:  # the same line once more: as it was, or corrected
-                delivered += timedelta(days=draw(st.integers(1, 4)))
-                line = line | {"amount": draw(st.just(line["amount"]) | amounts(decimals))}
-            key = (*(line[name] for name in IDENTITY), delivered)
-            lines[key] = line | {"delivered_on": delivered}
-    return draw(st.permutations(list(lines.values())))
+            if again:  # the same position once more: as it was, corrected, or taken back
+                delivered += timedelta(days=draw(st.integers(0, 4)))
+                before = draw(st.just(before) | values())
+            lines.append(position | before | {"delivered_on": delivered})
+    return draw(st.permutations(lines))
 
 
 @st.composite
@@ -77,8 +126,13 @@ def _money(values: list[int], decimals: int) -> st.SearchStrategy[Fraction]:
 
 
 @st.composite
-def cohorts(draw: st.DrawFn, decimals: int = 2, snapshot: date = SNAPSHOT) -> list[Row]:
-    """Features of one snapshot, at least one customer; metrics are constant now and then."""
+def cohorts(
+    draw: st.DrawFn, decimals: int = 2, snapshot: date = SNAPSHOT, *, requested: bool = False
+) -> list[Row]:
+    """Features of one snapshot, at least one customer; metrics are constant now and then.
+
+    `requested`: as a request has them, with no total below zero and some product.
+    """
     ids = draw(st.lists(customer_ids, min_size=1, max_size=8, unique=True))
     columns = {
         "purchase_total": draw(
@@ -86,20 +140,24 @@ def cohorts(draw: st.DrawFn, decimals: int = 2, snapshot: date = SNAPSHOT) -> li
                 [
                     st.just(Fraction(1999, 10**decimals)),
                     _money([0, 100, 500, 1250, 3200, 32000], decimals),
-                    st.integers(0, 10**6).map(lambda n: Fraction(n, 10**decimals)),
+                    _money([-32000, -1250, -5, 0, 5, 1250, 3200], decimals),
+                    st.integers(-(10**5), 10**6).map(lambda n: Fraction(n, 10**decimals)),
                 ]
             )
         ),
         "visit_frequency": draw(
             st.sampled_from([st.just(2), st.sampled_from([1, 2, 17, 33]), st.integers(1, 60)])
         ),
-        "product_diversity": draw(st.sampled_from([st.just(1), st.integers(1, 9)])),
+        "product_diversity": draw(st.sampled_from([st.just(1), st.just(0), st.integers(0, 9)])),
         "recency_days": draw(st.sampled_from([st.just(0), st.sampled_from([0, 1, 16, 32, 539])])),
     }
     rows = []
     for customer_id in sorted(ids):
         row = {name: draw(values) for name, values in columns.items()}
-        ticket = half_up(Fraction(row["purchase_total"]) / row["visit_frequency"], decimals)
+        if requested:
+            row["purchase_total"] = abs(row["purchase_total"])
+            row["product_diversity"] = max(row["product_diversity"], 1)
+        ticket = money(Fraction(row["purchase_total"]) / row["visit_frequency"], decimals)
         rows.append(
             {"snapshot_date": snapshot, "customer_id": customer_id, "loyalty_score": 0.0}
             | row

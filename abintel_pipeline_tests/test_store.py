@@ -185,7 +185,8 @@ def test_only_days_with_late_lines_are_looked_through_for_them(shop: Shop):
     shop.take_in("2025-01-01", "2025-01-02", "2025-01-03")
     raw = shop.store.days(TABLES["raw_transactions"])
     assert [str(d) for d in raw] == ["2025-01-01", "2025-01-02", "2025-01-03"]
-    assert shop.store.late_days(raw) == [day("2025-01-02")]
+    traits = shop.store.line_traits(raw)
+    assert [one for one in raw if traits[one].late] == [day("2025-01-02")]
 
 
 ODD = [

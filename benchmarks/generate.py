@@ -31,6 +31,8 @@ ABOUT = "retailer.json"
 CORRECTED_AFTER_DAYS = 3
 BUY_ONCE = 0.4
 """Share of the customers who buy once in all the days: what generate.sql leaves over."""
+NOTHING_SPECIAL = "NULL::VARCHAR AS line_id, false AS cancelled"
+"""No line has a number of its own, and none is cancelled."""
 LINES_SQL = (Path(__file__).parent / "generate.sql").read_text()
 
 
@@ -64,7 +66,9 @@ class Retailer:
 def generate(retailer: Retailer, folder: Path) -> None:
     """Write `raw_transactions` and `raw_customers` into `folder`, unless they already lie there."""
     about = folder / ABOUT
-    wanted = json.dumps(asdict(retailer) | {"duckdb": duckdb.__version__}, default=str, indent=1)
+    raw = TABLES["raw_transactions"]
+    made_by = {"duckdb": duckdb.__version__, "raw_transactions": raw.version}
+    wanted = json.dumps(asdict(retailer) | made_by, default=str, indent=1)
     if about.is_file() and about.read_text() == wanted:
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,8 +78,8 @@ def generate(retailer: Retailer, folder: Path) -> None:
         store = SnapshotStore(folder)
         for number in range(retailer.days):
             day = retailer.first_day + timedelta(days=number)
-            rows = delivered_lines(retailer, number)
-            _write(connection, rows, store.path(TABLES["raw_transactions"], day))
+            rows = f"SELECT *, {NOTHING_SPECIAL} FROM ({delivered_lines(retailer, number)})"
+            _write(connection, rows, store.path(raw, day))
         scores = delivered_scores(retailer)
         _write(connection, scores, store.path(TABLES["raw_customers"], retailer.first_day))
     about.write_text(wanted)

@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract import TABLES, Table
+from abintel_pipeline.contract.line_traits import LineTraits
 from abintel_pipeline.engines import (
     bind_day,
     bind_figures,
@@ -25,10 +26,11 @@ from abintel_pipeline.engines import (
     native,
 )
 from abintel_pipeline.metrics.features import customer_features
-from abintel_pipeline.metrics.in_force import lines_in_force, lines_in_window, window_start
+from abintel_pipeline.metrics.in_force import lines_in_force, window_start
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_bounds, loyalty_summary
 from abintel_pipeline.metrics.rfm import rfm_beside_loyalty, rfm_cuts, rfm_thresholds
-from abintel_pipeline.metrics.states import Span, customer_changes, customer_states, features_on
+from abintel_pipeline.metrics.span import Span
+from abintel_pipeline.metrics.states import customer_changes, customer_states, features_on
 from abintel_pipeline.settings import Rules
 from abintel_pipeline.store import SnapshotStore, Staged, Write, bind_files, scan, view_of_day
 from benchmarks.in_pipeline import settings
@@ -108,21 +110,20 @@ def features(work: Work, folder: Path) -> Iterator[tuple[Staged, ...]]:
     """One day from the lines in force, a range from one pass over its lines."""
     first, last, history = work.days[0], work.days[-1], work.rules.history_days
     days = work.store.days(RAW, window_start(first, history), last)
-    lines, late_days = work.read(RAW, days), work.store.late_days(days)
-    late = work.read(RAW, late_days) if late_days else None
+    lines, told = work.read(RAW, days), work.store.line_traits(days)
+    late_days = [day for day, one in told.items() if one.late]
+    late = work.read(RAW, late_days) if late_days else lines
+    traits = LineTraits.of_all(told.values())
     customers = work.read(CUSTOMERS, work.store.days(CUSTOMERS, end=last))
     if first == last:
-        in_force = (
-            lines_in_window(lines, last, history)
-            if late is None
-            else lines_in_force(lines, last, history, late_lines=late)
-        )
-        rows = customer_features(in_force, customers, last, work.rules)
+        in_force = lines_in_force(lines, last, history, late_lines=late, traits=traits)
+        rows = customer_features(in_force, customers, last, work.rules, traits=traits)
         yield (work.store.stage(folder, FEATURES, last, rows, work.rules),)
         return
-    changes = customer_changes(lines, customers, Span(first, last, history), late_lines=late)
+    span = Span(first, last, history)
+    changes = customer_changes(lines, customers, span, late_lines=late, traits=traits)
     with kept(work.connection, *changes) as together:
-        states = customer_states(together, customers, work.rules)
+        states = customer_states(together, customers, work.rules, traits=traits)
         with kept(work.connection, states.order_by("customer_id", "valid_from")) as held:
             rows = features_on(held, bound_day())
             yield from zip(work.stage(folder, FEATURES, rows), strict=True)

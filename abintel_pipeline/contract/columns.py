@@ -4,7 +4,8 @@ The models are the one source of truth: the Arrow schema a file is written with 
 the column schema shown in the Dagster UI in `metadata`, and neither is written anywhere else.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import pandas as pd
@@ -23,6 +24,9 @@ SmallWhole = Annotated[pd.ArrowDtype, pyarrow.int32()]
 MONEY_DIGITS = 18
 """Digits of a delivered amount: at the default two decimals, 16 before the point."""
 
+LARGEST_SUM = 1e38
+"""No sum of amounts is larger, as a sum has 38 digits; no number at all, such as NaN, is within."""
+
 
 def not_blank(texts: Any) -> Any:
     """True where a text holds more than white space."""
@@ -38,6 +42,8 @@ class Table:
     partition_column: str
     order: tuple[str, ...]
     version: int = 1
+    added: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Columns that files of earlier versions don't have, and the value of all of their rows."""
 
     @property
     def schema(self) -> pyarrow.Schema:

@@ -2,7 +2,15 @@
 
 import pandera.pandas as pa
 
-from abintel_pipeline.contract.columns import Day, Float, SmallWhole, Table, Text, Whole
+from abintel_pipeline.contract.columns import (
+    LARGEST_SUM,
+    Day,
+    Float,
+    SmallWhole,
+    Table,
+    Text,
+    Whole,
+)
 
 TIERS = {
     "Champion": "Champions – recent, frequent and high-value",
@@ -23,7 +31,9 @@ class CustomerRfm(pa.DataFrameModel):
     customer_id: Text = pa.Field(unique=True, description="CRM/ERP key of the customer.")
     recency_days: SmallWhole = pa.Field(ge=0, description="Days since the latest order.")
     frequency: Whole = pa.Field(ge=1, description="Distinct orders in the window.")
-    monetary_total: Float = pa.Field(ge=0, description="Spend in the window, currency units.")
+    monetary_total: Float = pa.Field(
+        ge=-LARGEST_SUM, le=LARGEST_SUM, description="Spend in the window, currency units."
+    )
     recency_score: SmallWhole = pa.Field(ge=1, le=10, description="1..bins, bins = most recent.")
     frequency_score: SmallWhole = pa.Field(ge=1, le=10, description="1..bins, bins = most often.")
     monetary_score: SmallWhole = pa.Field(ge=1, le=10, description="1..bins, bins = most spent.")

@@ -108,7 +108,14 @@ class RejectedTransactions(pa.DataFrameModel):
         ordered = True
 
 
-RAW_TRANSACTIONS = Table("raw_transactions", RawTransactions, "delivered_on", (), version=2)
+RAW_TRANSACTIONS = Table(
+    "raw_transactions",
+    RawTransactions,
+    "delivered_on",
+    (),
+    version=2,
+    added={"line_id": None, "cancelled": False},
+)
 REJECTED_TRANSACTIONS = Table(
     "rejected_transactions", RejectedTransactions, "delivered_on", ("file", "row")
 )

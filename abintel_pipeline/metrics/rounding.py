@@ -35,14 +35,20 @@ def half_up(x: ir.NumericValue, places: int) -> ir.IntegerValue:
     return ((meant + finer // 2) // finer).cast("int64")
 
 
-def ratio_half_up(numerator: ir.NumericValue, denominator: ir.IntegerValue) -> ir.FloatingValue:
+def ratio_half_up(
+    numerator: ir.NumericValue, denominator: ir.IntegerValue, *, signed: bool = False
+) -> ir.FloatingValue:
     """numerator / denominator rounded half up to a whole number, as float64.
 
     Both are whole (the numerator integer or decimal(38, 0)) and the denominator is positive. The
     quotient is made whole before it is divided: 91895 cents over 2 visits are 45947.5, rounded
     45948.
+
+    `signed`: the numerator may be negative. A tie is then rounded away from zero, as money is:
+    -91895 cents over 2 visits are -45948. (In SQL a remainder has the sign of what is divided.)
     """
-    doubled = 2 * numerator + denominator
+    half = ibis.ifelse(numerator < 0, -denominator, denominator) if signed else denominator
+    doubled = 2 * numerator + half
     whole = doubled - doubled % (2 * denominator)
     return whole.cast("float64") / (2 * denominator).cast("float64")
 
@@ -57,6 +63,8 @@ def quantile_of_whole(
     whole part, which keeps that true for values beyond 2**53 / 10**places too.
     """
     noise = float64(10.0 ** (NOISE_PLACES - places))
+    # Of a negative q as well: whichever sign an engine gives the remainder, the two add up to q,
+    # and a tie goes up.
     past_whole = q % float64(1.0)
     whole = q - past_whole
     meant = (past_whole * (float64(10.0**NOISE_PLACES) / units) + float64(0.5)).floor() / noise
@@ -71,10 +79,10 @@ def quantile_of_whole(
 
 
 def nearest_whole(x: ir.FloatingValue) -> ir.FloatingValue:
-    """The whole number that x >= 0 is but for binary noise, as float64 and of any size.
+    """The whole number that x is but for binary noise, as float64 and of any size.
 
     Ibis' own `round` and `floor` are 64-bit integers, which large values overflow; but a float64
     from 2**53 on is whole as it is.
     """
     rounded = (x + float64(0.5)).floor().cast("float64")
-    return ibis.ifelse(x < float64(EXACT_WHOLE), rounded, x)
+    return ibis.ifelse(x.abs() < float64(EXACT_WHOLE), rounded, x)

@@ -20,6 +20,9 @@ from abintel_pipeline.contract.transactions import transactions_schema
 from abintel_pipeline.intake.enforcement import first_held, telling
 from abintel_pipeline.service.faults import LISTED
 
+LEAST = {"purchase_total": 0, "avg_ticket": 0, "product_diversity": 1}
+"""The least of the document's features, where the published ones may be less."""
+
 
 class Breach(NamedTuple):
     """One value of a chunk: its row, its column, and what is wanted there."""
@@ -73,8 +76,12 @@ def customers_model(columns: tuple[str, ...]) -> pandera.DataFrameSchema:
 
 @lru_cache
 def features_model(columns: tuple[str, ...]) -> pandera.DataFrameSchema:
-    """The model of the features, less what the document doesn't have."""
-    return _of_request(CustomerFeatures.to_schema(), columns)
+    """The model of the features, less what the document doesn't have, and stricter.
+
+    What a snapshot may have, where returns are netted or a source has no products, no request has.
+    """
+    stricter = {name: {"checks": [pandera.Check.ge(least)]} for name, least in LEAST.items()}
+    return _of_request(CustomerFeatures.to_schema().update_columns(stricter), columns)
 
 
 def _of_request(

@@ -149,12 +149,8 @@ class Calls:
             tables = plan_tables.delivered(chunk, lines.rows, enforcement.today)
             # DuckDB computes while Pandera looks; what comes of faulty lines nobody sees.
             computing = self._beside.submit(self._formulas.run, plan, tables)
-            found = enforcement.held(chunk, lines)
+            enforcement.tell(enforcement.held(chunk, lines))
             features = computing.result()["features"]
-            # With as many orders as lines none can stand twice.
-            if features["visit_frequency"].sum() < lines.rows.num_rows:
-                found += enforcement.repeated(chunk, lines)
-            enforcement.tell(found)
             return features if enforcement.clean else None
 
         alone, chunks = request.size <= ALONE, request.chunks()

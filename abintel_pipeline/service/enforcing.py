@@ -21,7 +21,6 @@ from abintel_pipeline.service.faults import LISTED, Faulty, Path, place_of
 
 MONEY = ("purchase_total", "avg_ticket")
 WHOLE = ("visit_frequency", "product_diversity", "recency_days")
-LINE_IN_REQUEST = ["owner", "transaction_id", "date", "product_id"]
 
 Located = tuple[Path, str]
 """(path, what is wanted)."""
@@ -80,14 +79,6 @@ class Enforcement:
         broken += breaches.against(model, rows.append_column("delivered_on", today), self._wanted)
         found = self._located(chunk, broken, _of_transaction)
         return found + self._in_customers(chunk, ())
-
-    def repeated(self, chunk: Chunk, lines: Lines) -> list[Located]:
-        """Lines that stand twice below a customer: a delivery's would be refused."""
-        owned = lines.rows.append_column("owner", pa.array(chunk.owners))
-        again = breaches.frame(owned.select(LINE_IN_REQUEST)).duplicated().to_numpy()
-        wanted = "a transaction_id, date and product_id once, these stand twice"
-        broken = breaches.in_rows(np.flatnonzero(again), "", wanted)
-        return self._located(chunk, broken, _of_transaction)
 
     def tell(self, located: list[Located]) -> None:
         """List what was found in a chunk in the order of the document, until enough is listed."""
@@ -164,7 +155,7 @@ class Enforcement:
 
 def _of_transaction(chunk: Chunk, row: int, column: str) -> Path:
     customer, number = chunk.place(row)
-    return (customer, "transactions", number, *([column] if column else []))
+    return (customer, "transactions", number, column)
 
 
 def _of_features(chunk: Chunk, row: int, column: str) -> Path:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.contract.columns import MONEY_DIGITS
+from abintel_pipeline.contract.line_traits import ORDINARY
 from abintel_pipeline.metrics.features import customer_features
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_bounds, loyalty_summary
 from abintel_pipeline.metrics.rfm import rfm_cuts, rfm_metric_cuts, rfm_scores, rfm_thresholds
@@ -90,6 +91,7 @@ def _features_plan(currency_decimals: int, orders_only: bool) -> Plan:
         steps.given("customers", pa.schema(scores)),
         REFERENCE_DAY,
         rules,
+        traits=ORDINARY,
     )
     return steps.plan(features=features.order_by("customer_id"))
 

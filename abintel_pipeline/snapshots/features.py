@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
 import ibis.expr.types as ir
 
+from abintel_pipeline.contract.line_traits import LineTraits
 from abintel_pipeline.engines import bound_day, kept
 from abintel_pipeline.metrics.features import customer_features
-from abintel_pipeline.metrics.in_force import lines_in_force, lines_in_window
-from abintel_pipeline.metrics.states import Span, customer_changes, customer_states, features_on
+from abintel_pipeline.metrics.in_force import lines_in_force
+from abintel_pipeline.metrics.span import Span
+from abintel_pipeline.metrics.states import customer_changes, customer_states, features_on
 from abintel_pipeline.snapshots.chunks import chunk_by_chunk
 from abintel_pipeline.snapshots.files import staged_all, writing
 from abintel_pipeline.snapshots.step import (
@@ -83,12 +86,17 @@ def _alone(
     step: StepContext, window: Window, unchanged: Unchanged
 ) -> Iterator[tuple[Staged, Window]]:
     """A snapshot that aggregates the lines in force on its day."""
-    lines, late, customers = _deliveries(step, window)
-    if late is None:
-        in_force = lines_in_window(lines, window.end, step.rules.history_days)
-    else:
-        in_force = lines_in_force(lines, window.end, step.rules.history_days, late_lines=late)
-    features = customer_features(in_force, customers, window.end, step.rules)
+    given = _deliveries(step, window)
+    in_force = lines_in_force(
+        given.lines,
+        window.end,
+        step.rules.history_days,
+        late_lines=given.late_lines,
+        traits=given.traits,
+    )
+    features = customer_features(
+        in_force, given.customers, window.end, step.rules, traits=given.traits
+    )
     with step.store.staging() as folder:
         staged = step.store.stage(folder, CUSTOMER_FEATURES, window.end, features, step.rules)
         for (one,) in verified(step.connection, step.store, [(staged,)]):
@@ -103,12 +111,9 @@ def _together(
     first, last = windows[0], windows[-1]
     delivered = sorted({day for window in windows for day in window.delivered})
     whole = Window(first.start, last.end, delivered, first.first_delivery)
-    lines, late, customers = _deliveries(step, whole)
     span = Span(first.end, last.end, step.rules.history_days)
     with (
-        _states(
-            step, customer_changes(lines, customers, span, late_lines=late), customers
-        ) as states,
+        _states(step, _deliveries(step, whole), span) as states,
         step.store.staging() as folder,
     ):
         features = features_on(states, bound_day())
@@ -122,22 +127,35 @@ def _together(
 
 
 @contextmanager
-def _states(step: StepContext, changes: list[ir.Table], customers: ir.Table) -> Iterator[ir.Table]:
+def _states(step: StepContext, given: "_Deliveries", span: Span) -> Iterator[ir.Table]:
     """The states that the changes run up to, sorted by customer so that each day finds them so."""
+    changes = customer_changes(
+        given.lines, given.customers, span, late_lines=given.late_lines, traits=given.traits
+    )
     with ExitStack() as rest:
         with kept(step.connection, *changes) as together:
-            states = customer_states(together, customers, step.rules).order_by(
-                "customer_id", "valid_from"
-            )
-            held = rest.enter_context(kept(step.connection, states))
+            states = customer_states(together, given.customers, step.rules, traits=given.traits)
+            in_order = states.order_by("customer_id", "valid_from")
+            held = rest.enter_context(kept(step.connection, in_order))
         yield held
 
 
-def _deliveries(step: StepContext, window: Window) -> tuple[ir.Table, ir.Table | None, ir.Table]:
-    """The window's lines, those that may have come late (None: none has), and the customers."""
+@dataclass(frozen=True)
+class _Deliveries:
+    """What was delivered in a window."""
+
+    lines: ir.Table
+    late_lines: ir.Table
+    """Of the days that brought late ones; of those, the others too."""
+    customers: ir.Table
+    traits: LineTraits
+
+
+def _deliveries(step: StepContext, window: Window) -> _Deliveries:
     store, connection = step.store, step.connection
     lines = store.read(connection, RAW_TRANSACTIONS, window.delivered)
-    late_days = store.late_days(window.delivered)
-    late = store.read(connection, RAW_TRANSACTIONS, late_days) if late_days else None
+    traits = store.line_traits(window.delivered)
+    late_days = [day for day, one in traits.items() if one.late]
+    late = store.read(connection, RAW_TRANSACTIONS, late_days) if late_days else lines
     customers = store.read(connection, RAW_CUSTOMERS, store.days(RAW_CUSTOMERS, end=window.end))
-    return lines, late, customers
+    return _Deliveries(lines, late, customers, LineTraits.of_all(traits.values()))

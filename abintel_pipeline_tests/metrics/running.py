@@ -15,6 +15,7 @@ from ibis.backends.duckdb import Backend
 from abintel_pipeline.contract.columns import MONEY_DIGITS, Table
 from abintel_pipeline.contract.customers import RAW_CUSTOMERS
 from abintel_pipeline.contract.features import CUSTOMER_FEATURES
+from abintel_pipeline.contract.line_traits import UNKNOWN, LineTraits
 from abintel_pipeline.contract.loyalty import CUSTOMER_LOYALTY, LOYALTY_SUMMARY
 from abintel_pipeline.contract.rfm import CUSTOMER_RFM, RFM_THRESHOLDS
 from abintel_pipeline.contract.transactions import RAW_TRANSACTIONS
@@ -36,6 +37,9 @@ DEFAULTS: Row = {
     "recency_days": 0,
 }
 
+
+PLAIN: Row = {"line_id": None, "cancelled": False}
+"""What a delivered line is unless it says so."""
 
 THOROUGH = "thorough"
 """The Hypothesis profile of `make test-slow`."""
@@ -67,6 +71,18 @@ def _float(value: Any) -> Any:
     return float(value) if isinstance(value, Fraction | Decimal) else value
 
 
+def traits_of(lines: list[Row]) -> LineTraits:
+    """What is among the lines, and no more."""
+    return LineTraits(
+        late=any(line["date"] < line["delivered_on"] for line in lines),
+        line_ids=any(line["line_id"] is not None for line in lines),
+        cancelled=any(line["cancelled"] for line in lines),
+        returns=any(line["amount"] < 0 for line in lines),
+        without_order=any(line["transaction_id"] is None for line in lines),
+        without_product=any(line["product_id"] is None for line in lines),
+    )
+
+
 def lines_schema(decimals: int) -> pyarrow.Schema:
     place = RAW_TRANSACTIONS.schema.get_field_index("amount")
     money = pyarrow.field("amount", pyarrow.decimal128(MONEY_DIGITS, decimals), nullable=False)
@@ -79,17 +95,31 @@ class Formulas:
     def __init__(self, connection: Backend) -> None:
         self.connection = connection
 
-    def in_force(self, lines: Iterable[Row], today: date, history_days: int) -> list[Row]:
-        result = lines_in_force(self.lines(lines, 2), today, history_days)
+    def in_force(
+        self,
+        lines: Iterable[Row],
+        today: date,
+        history_days: int,
+        *,
+        traits: LineTraits = UNKNOWN,
+    ) -> list[Row]:
+        result = lines_in_force(self.lines(lines, 2), today, history_days, traits=traits)
         return self.connection.to_pyarrow(result).to_pylist()
 
     def features(
-        self, lines: Iterable[Row], customers: Iterable[Row], today: date, rules: Rules
+        self,
+        lines: Iterable[Row],
+        customers: Iterable[Row],
+        today: date,
+        rules: Rules,
+        *,
+        traits: LineTraits = UNKNOWN,
     ) -> list[Row]:
         table = self.lines(lines, rules.currency_decimals)
-        counted = lines_in_force(table, today, rules.history_days)
+        counted = lines_in_force(table, today, rules.history_days, traits=traits)
         known = self.memtable(customers, RAW_CUSTOMERS.schema)
-        return self.rows(customer_features(counted, known, today, rules), CUSTOMER_FEATURES)
+        made = customer_features(counted, known, today, rules, traits=traits)
+        return self.rows(made, CUSTOMER_FEATURES)
 
     def loyalty(self, cohort: Iterable[Row], rules: Rules) -> list[Row]:
         return self.rows(customer_loyalty(self._features(cohort), rules), CUSTOMER_LOYALTY)
@@ -111,7 +141,8 @@ class Formulas:
         return self.rfm(cohort, self.loyalty(cohort, rules), rules)
 
     def lines(self, lines: Iterable[Row], decimals: int) -> ir.Table:
-        return self.memtable(lines, lines_schema(decimals), keep_decimals=True)
+        full = [PLAIN | line for line in lines]
+        return self.memtable(full, lines_schema(decimals), keep_decimals=True)
 
     def _features(self, cohort: Iterable[Row]) -> ir.Table:
         return self.memtable(cohort, CUSTOMER_FEATURES.schema)

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from abintel_pipeline.contract.line_traits import UNKNOWN
 from abintel_pipeline.settings import METRICS, Rules
 from abintel_pipeline_tests import oracle, strategies
-from abintel_pipeline_tests.metrics.running import Formulas, Row
+from abintel_pipeline_tests.metrics.running import Formulas, Row, traits_of
 from abintel_pipeline_tests.metrics.running import reproducible as settings
 
 Worlds = tuple[Rules, list[Row], list[Row]]
@@ -30,24 +31,28 @@ def histories(draw: st.DrawFn) -> Histories:
 
 
 def in_order(lines: list[Row]) -> list[tuple[Any, ...]]:
-    return sorted(tuple(line[name] for name in sorted(line)) for line in lines)
+    return sorted((tuple(line[name] for name in sorted(line)) for line in lines), key=repr)
 
 
 @settings(100)
-@given(strategies.deliveries(), strategies.snapshot_days, strategies.windows)
+@given(strategies.deliveries(), strategies.snapshot_days, strategies.windows, st.booleans())
 def test_the_lines_in_force_are_the_oracles(
-    formulas: Formulas, lines: list[Row], today: date, history_days: int
+    formulas: Formulas, lines: list[Row], today: date, history_days: int, known: bool
 ) -> None:
-    counted = formulas.in_force(lines, today, history_days)
+    traits = traits_of(lines) if known else UNKNOWN
+    counted = formulas.in_force(lines, today, history_days, traits=traits)
     assert in_order(counted) == in_order(oracle.in_force(lines, today, history_days))
 
 
 @settings(100)
-@given(worlds(), strategies.snapshot_days)
-def test_the_features_are_the_oracles(formulas: Formulas, world: Worlds, today: date) -> None:
+@given(worlds(), strategies.snapshot_days, st.booleans())
+def test_the_features_are_the_oracles(
+    formulas: Formulas, world: Worlds, today: date, known: bool
+) -> None:
     rules, lines, customers = world
+    traits = traits_of(lines) if known else UNKNOWN
     expected = oracle.published(oracle.features(lines, customers, today, rules))
-    assert formulas.features(lines, customers, today, rules) == expected
+    assert formulas.features(lines, customers, today, rules, traits=traits) == expected
 
 
 @settings(60)

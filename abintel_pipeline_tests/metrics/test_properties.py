@@ -11,7 +11,7 @@ from abintel_pipeline.settings import Rules
 from abintel_pipeline_tests import strategies
 from abintel_pipeline_tests.metrics.running import Formulas, Row
 from abintel_pipeline_tests.metrics.running import reproducible as settings
-from abintel_pipeline_tests.oracle import IDENTITY
+from abintel_pipeline_tests.oracle import POSITION
 
 EXAMPLES = 15
 SCORES = ("recency_score", "frequency_score", "monetary_score")
@@ -62,13 +62,17 @@ def test_the_order_of_the_cohort_changes_no_score_and_no_threshold(
 
 @settings(EXAMPLES)
 @given(strategies.deliveries(), strategies.snapshot_days, strategies.windows)
-def test_one_line_per_identity_is_in_force_and_none_from_the_future_or_beyond_the_window(
+def test_one_delivery_per_position_is_in_force_and_none_from_the_future_or_beyond_the_window(
     formulas: Formulas, lines: list[Row], today: date, history_days: int
 ) -> None:
     counted = formulas.in_force(lines, today, history_days)
-    identities = [tuple(line[name] for name in IDENTITY) for line in counted]
-    assert len(set(identities)) == len(identities)
+    delivered: dict[tuple[object, ...], set[date]] = {}
     for line in counted:
+        position = tuple(line[name] for name in POSITION)
+        delivered.setdefault(position, set()).add(line["delivered_on"])
+    assert all(len(days) == 1 for days in delivered.values())
+    for line in counted:
+        assert not line["cancelled"]
         assert line["delivered_on"] <= today
         assert today - timedelta(days=history_days) < line["date"] <= today
 
@@ -89,12 +93,15 @@ def test_redelivering_everything_unchanged_changes_nothing(
     formulas: Formulas, lines: list[Row], today: date
 ) -> None:
     last = max([line["delivered_on"] for line in lines], default=today)
-    newest = {
-        tuple(line[name] for name in IDENTITY): line
-        for line in sorted(lines, key=lambda line: line["delivered_on"])
-    }
-    again = [line | {"delivered_on": last + timedelta(days=1)} for line in newest.values()]
+    newest: dict[tuple[object, ...], date] = {}
+    for line in sorted(lines, key=lambda line: line["delivered_on"]):
+        newest[tuple(line[name] for name in POSITION)] = line["delivered_on"]
     later = last + timedelta(days=1)
+    again = [
+        line | {"delivered_on": later}
+        for line in lines
+        if line["delivered_on"] == newest[tuple(line[name] for name in POSITION)]
+    ]
     rules = Rules(history_days=3660)
     assert formulas.features(lines + again, [], later, rules) == formulas.features(
         lines, [], later, rules

@@ -84,6 +84,48 @@ def test_an_average_in_the_middle_of_two_coins_is_rounded_up(
     assert row["avg_ticket"] == average
 
 
+@pytest.mark.parametrize(
+    ("decimals", "amounts", "average"),
+    [
+        (2, ("0.00", "0.00", "-0.01"), -0.01),  # -0.005
+        (2, ("0.00", "0.00", "-0.05"), -0.03),  # -0.025
+        (2, ("1.00", "0.00", "-3.01"), -1.01),  # -1.005
+        (0, ("0", "2", "-7"), -3.0),  # -2.5
+        (4, ("0.0000", "0.0000", "-0.0003"), -0.0002),  # -0.00015
+        (2, ("0.00", "0.00", "0.00", "-0.02"), -0.01),  # -0.00666…
+        (2, ("0.00", "0.00", "0.00", "-0.01"), 0.0),  # -0.00333…
+        (2, ("0.00", "0.00", "-0.04"), -0.02),
+    ],
+)
+def test_an_average_below_zero_is_rounded_away_from_zero(
+    formulas: Formulas, decimals: int, amounts: tuple[str, ...], average: float
+) -> None:
+    lines = [line("a", f"T{n}", amount) for n, amount in enumerate(amounts)]
+    [row] = formulas.features(lines, [], TODAY, Rules(currency_decimals=decimals))
+    assert row["avg_ticket"] == average
+    assert str(row["avg_ticket"]) == str(average)  # 0.0, not -0.0
+
+
+def test_a_threshold_below_zero_that_is_a_tie_goes_up(formulas: Formulas) -> None:
+    # At 1/4 of two customers: -0.0003 + 0.0001/4 = -0.000275; -0.0002 - 0.0001/8 at 7/8.
+    below = spending(-0.0003, -0.0002)
+    rules = Rules(bins=8, currency_decimals=4)
+    listed = [r for r in formulas.thresholds(below, rules) if r["metric"] == "monetary"]
+    assert [row["threshold"] for row in listed] == [
+        *(-0.000287, -0.000275, -0.000262, -0.00025),  # -0.0002875 and -0.0002625 go up
+        *(-0.000237, -0.000225, -0.000212),  # -0.0002375 and -0.0002125 do
+    ]
+
+
+@pytest.mark.parametrize("total", [-1e19, -9007199254740993.0, -123456.78, 1e19])
+def test_thresholds_of_customers_alike_are_their_total_however_large(
+    formulas: Formulas, total: float
+) -> None:
+    listed = formulas.thresholds(spending(total, total), Rules())
+    cuts = {row["threshold"] for row in listed if row["metric"] == "monetary"}
+    assert cuts == {total}
+
+
 def line(customer: str, transaction: str, amount: str) -> Row:
     return {
         "customer_id": customer,
@@ -156,7 +198,7 @@ def test_an_empty_cohort_gives_no_customers_and_no_error(formulas: Formulas) -> 
     assert formulas.summary([], [], rules) == []
 
 
-values = st.lists(st.integers(0, 10**7), min_size=1, max_size=12)
+values = st.lists(st.integers(-(10**7), 10**7), min_size=1, max_size=12)
 
 
 @settings(20)

@@ -9,28 +9,41 @@ from hypothesis import strategies as st
 
 from abintel_pipeline.contract.customers import RAW_CUSTOMERS
 from abintel_pipeline.contract.features import CUSTOMER_FEATURES
+from abintel_pipeline.contract.line_traits import UNKNOWN, LineTraits
 from abintel_pipeline.engines import kept
-from abintel_pipeline.metrics.states import Span, customer_changes, customer_states, features_on
+from abintel_pipeline.metrics.span import Span
+from abintel_pipeline.metrics.states import customer_changes, customer_states, features_on
 from abintel_pipeline.settings import Rules
 from abintel_pipeline_tests import oracle, strategies
-from abintel_pipeline_tests.metrics.running import Formulas, Row
+from abintel_pipeline_tests.metrics.running import PLAIN, Formulas, Row, traits_of
 from abintel_pipeline_tests.metrics.running import reproducible as settings
-
-OF_ONE = ("transaction_id", "date", "product_id", "delivered_on")
 
 
 def features_of_days(
     formulas: Formulas, lines: list[Row], customers: list[Row], rules: Rules, span: Span
 ) -> list[Row]:
-    """Features of every day of the span; late lines are looked up only where there are any."""
+    """Features of every day of the span; only what is among the lines is looked for."""
+    lines = [PLAIN | line for line in lines]
+    return features_by_traits(formulas, lines, customers, rules, span, traits_of(lines))
+
+
+def features_by_traits(
+    formulas: Formulas,
+    lines: list[Row],
+    customers: list[Row],
+    rules: Rules,
+    span: Span,
+    traits: LineTraits,
+) -> list[Row]:
     delivered = formulas.lines(lines, rules.currency_decimals)
     scores = formulas.memtable(customers, RAW_CUSTOMERS.schema)
-    late = delivered if any(line["date"] < line["delivered_on"] for line in lines) else None
-    changes = customer_changes(delivered, scores, span, late_lines=late)
+    changes = customer_changes(delivered, scores, span, traits=traits)
     every_day = [span.first + timedelta(n) for n in range((span.last - span.first).days + 1)]
     with (
         kept(formulas.connection, *changes) as together,
-        kept(formulas.connection, customer_states(together, scores, rules)) as states,
+        kept(
+            formulas.connection, customer_states(together, scores, rules, traits=traits)
+        ) as states,
     ):
         by_day = ibis.union(*(features_on(states, day) for day in every_day))
         return formulas.rows(by_day, CUSTOMER_FEATURES)
@@ -45,20 +58,20 @@ def worlds(draw: st.DrawFn) -> tuple[list[Row], list[Row], Rules, Span]:
     if draw(st.booleans()):  # a retailer whose lines all come on their day
         lines = [line for line in lines if line["date"] == line["delivered_on"]]
     if draw(st.booleans()):  # one customer who comes back for the same products
-        of_one = {(*(line[key] for key in OF_ONE),): line | {"customer_id": "1"} for line in lines}
-        lines = list(of_one.values())
+        lines = [line | {"customer_id": "1"} for line in lines]
     return lines, draw(strategies.customers()), rules, Span(first, last, rules.history_days)
 
 
 @settings(40)
-@given(worlds())
+@given(worlds(), st.booleans())
 def test_the_features_of_every_day_are_the_oracles(
-    formulas: Formulas, world: tuple[list[Row], list[Row], Rules, Span]
+    formulas: Formulas, world: tuple[list[Row], list[Row], Rules, Span], known: bool
 ) -> None:
     lines, customers, rules, span = world
     days = (span.first + timedelta(n) for n in range((span.last - span.first).days + 1))
     expected = [row for day in days for row in oracle.features(lines, customers, day, rules)]
-    made = features_of_days(formulas, lines, customers, rules, span)
+    traits = traits_of(lines) if known else UNKNOWN
+    made = features_by_traits(formulas, lines, customers, rules, span, traits)
     assert made == oracle.published(expected)
 
 

@@ -179,13 +179,32 @@ def test_at_most_100_faults_are_listed_and_all_are_counted(calls: Calls):
     assert problem.detail.endswith("160 more")
 
 
-def test_a_line_that_stands_twice_below_a_customer_is_refused_as_in_a_delivery(calls: Calls):
+def test_lines_of_one_order_day_and_product_are_all_counted(calls: Calls):
     request = json.loads(FEATURES_REQUEST)
     lines = request["customers"][1]["transactions"]
-    lines += [lines[0] | {"amount": 5}, lines[1] | {"product_id": "P-12"}]
-    found = faults(calls.customer_features, json.dumps(request).encode())
-    wanted = "a transaction_id, date and product_id once, these stand twice"
-    assert [(place, said) for place, said, _ in found] == [("customers[1].transactions[2]", wanted)]
+    lines += [lines[0] | {"amount": 5}, lines[0] | {"amount": 5}]
+    made = calls.customer_features(json.dumps(request).encode()).customers[1].features
+    # 120.00 + 75.90 of two orders, and twice 5 more of the first: 205.90 / 2.
+    assert (made.purchase_total, made.visit_frequency, made.avg_ticket) == (205.9, 2.0, 102.95)
+    assert made.product_diversity == 2.0
+
+
+@pytest.mark.parametrize(
+    ("there", "column"),
+    [(b"17850.55", "purchase_total"), (b"287.27", "avg_ticket")],
+)
+def test_features_below_zero_are_refused_though_a_snapshot_may_have_them(
+    calls: Calls, there: bytes, column: str
+):
+    body = LOYALTY_REQUEST.replace(there, b"-0.01")
+    place = f"customers[0].features.{column}"
+    assert faults(calls.customer_loyalty, body) == [(place, "a number >= 0", "-0.01")]
+
+
+def test_no_product_at_all_is_refused_though_a_snapshot_may_have_it(calls: Calls):
+    body = LOYALTY_REQUEST.replace(b'"product_diversity": 36', b'"product_diversity": 0')
+    place = "customers[0].features.product_diversity"
+    assert faults(calls.customer_loyalty, body) == [(place, "a number >= 1", "0")]
 
 
 def test_two_orders_of_the_same_day_and_amount_are_two_orders(calls: Calls):

@@ -134,13 +134,26 @@ def test_every_blocking_check_of_a_result_is_made(published: Shop) -> None:
 
 
 def test_a_value_out_of_range_breaks_the_contract(published: Shop) -> None:
-    findings = changed(published, "customer_features", customer_features=put(3, purchase_total=-1))
+    findings = changed(published, "customer_features", customer_features=put(3, recency_days=-1))
     (sentence,) = failed(findings).values()
     assert sentence.startswith(
-        "1 of 10 rows break purchase_total: greater_than_or_equal_to(0), the first"
-        ' {"customer_id":"D","purchase_total":-1.0,"visit_frequency":4,'
+        "1 of 10 rows break recency_days: greater_than_or_equal_to(0), the first"
+        ' {"customer_id":"D","purchase_total":'
     )
     assert findings["customer_features.contract"].numbers["broken_constraints"] == 1
+
+
+@pytest.mark.parametrize("total", [float("nan"), float("inf")])
+def test_a_total_that_is_no_number_breaks_the_contract(published: Shop, total: float) -> None:
+    findings = changed(
+        published, "customer_features", customer_features=put(3, purchase_total=total)
+    )
+    assert "break purchase_total: " in failed(findings)["customer_features.contract"]
+
+
+def test_a_total_below_zero_is_one_of_a_customer_who_returned_more(published: Shop) -> None:
+    less = put(3, purchase_total=-1, avg_ticket=-0.25, product_diversity=0)
+    assert failed(changed(published, "customer_features", customer_features=less)) == {}
 
 
 def test_a_missing_value_breaks_the_contract(published: Shop) -> None:
