@@ -24,8 +24,6 @@ LINE_POSITION = ("customer_id", "transaction_id", "date", "product_id", "line_id
 all of an earlier one's there. A value that a source doesn't have is null, and null is null."""
 
 
-LINE_IDENTITY = LINE_POSITION[:4]
-
 NULLABLE_IDS = ("transaction_id", "product_id")
 """Ids that a source may be without, altogether or not at all."""
 
