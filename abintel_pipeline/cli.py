@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from abintel_pipeline import cli_service
+from abintel_pipeline import cli_inspect, cli_service
 from abintel_pipeline import demo as demo_data
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.engines import engine
@@ -318,6 +318,7 @@ def ui(
 
 
 cli_service.add_commands(app, _telling)
+cli_inspect.add_command(app, _telling)
 
 if __name__ == "__main__":
     app()

@@ -1,0 +1,184 @@
+"""What becomes of rows: returns, guests, cancelled orders, copies. From what the checks found."""
+
+import re
+from typing import Any
+
+from abintel_pipeline.inspecting.checks import Checks, Rows
+from abintel_pipeline.inspecting.matching import Matches, status_words
+from abintel_pipeline.inspecting.profiles import Column
+from abintel_pipeline.inspecting.proposals import Proposal
+from abintel_pipeline.inspecting.synonyms import CANCELLED_WORDS as CANCELLED_STATUS
+from abintel_pipeline.inspecting.text_rows import TextRows
+from abintel_pipeline.intake.id_texts import trimmed
+from abintel_pipeline.settings import Settings
+from abintel_pipeline.source_settings import ANY_WORD, CANCELLED_WORDS
+
+_YES, _NO = {"ja", "j", "y", "x", "t", "s", "wahr"}, {"nein", "n", "f", "-", "falsch"}
+_A_MOMENT = re.compile(r"(_at|\bat|am|datum|date|on)$", re.IGNORECASE)
+
+
+def money(amount: Any) -> str:
+    return f"{amount:,.2f}"
+
+
+def propose_cancelled(proposal: Proposal, matches: Matches) -> None:
+    """The column that says whether a line was taken back, and what its words mean."""
+    column = matches.column("cancelled")
+    if column is None:
+        return
+    words = _words_of(column)
+    if words is None:
+        told = ", ".join(f"{value!r} ({rows:,} rows)" for value, rows in column.values.items())
+        proposal.notes.append(f"{column.name!r} may say what was cancelled: {told}")
+        options = dict.fromkeys(column.values, "?") | {"": False}
+        proposal.choose(
+            f"{column.name!r}: write true or false for each word, and add"
+            f' "cancelled": "{column.name}" to the mapping',
+            ("cancelled_words", options),
+        )
+        return
+    if column.name.strip().casefold() != "cancelled":
+        mapping = proposal.values.get(proposal.mapping_setting, {})
+        proposal.values[proposal.mapping_setting] = {"cancelled": column.name, **mapping}
+    if words != CANCELLED_WORDS:
+        proposal.set("cancelled_words", words)
+
+
+def _words_of(column: Column) -> dict[str, bool] | None:
+    """What the words of a column mean; None where that isn't plain."""
+    found = {value.casefold() for value in column.values}
+    known = {word for word in CANCELLED_WORDS if word}
+    if found <= known and (found or not _A_MOMENT.search(column.name)):
+        return CANCELLED_WORDS
+    if column.is_date or (not found and _A_MOMENT.search(column.name)):
+        return {"": False, ANY_WORD: True}
+    meant = dict.fromkeys(found & (_YES | _true()), True)
+    meant |= dict.fromkeys(found & (_NO | known - _true()), False)
+    if found == set(meant):
+        return meant | {"": False}
+    if len(found) == 1 and column.missing:
+        return {"": False, ANY_WORD: True}
+    return None
+
+
+def _true() -> set[str]:
+    return {word for word, value in CANCELLED_WORDS.items() if value}
+
+
+def note_half_filled_orders(proposal: Proposal, rows: TextRows, matches: Matches) -> None:
+    """Exports that fill a column in the first row of an order alone."""
+    order, column = matches.name("transaction_id"), matches.name("cancelled")
+    if order is None or column is None:
+        return
+    empty = f"({rows.text(column)} IS NULL OR {trimmed(rows.text(column))} = '')"
+    (orders,) = rows.one(
+        f"SELECT count(*) FROM (SELECT 1 FROM {rows.table} WHERE {rows.text(order)} IS NOT NULL"
+        f" GROUP BY {rows.text(order)} HAVING bool_or({empty}) AND NOT bool_and({empty}))"
+    )
+    if orders:
+        proposal.notes.append(
+            f"{column!r} is filled in only some rows of {orders:,} orders: their other rows still"
+            " count; fill it in every row before you deliver"
+        )
+
+
+def propose_status(proposal: Proposal, matches: Matches) -> None:
+    """A column with few values that say what became of an order: a choice, never a default."""
+    column = matches.column("status")
+    if column is None or "keep_rows" in proposal.given:
+        return
+    told = ", ".join(f"{value} {rows:,}" for value, rows in column.values.items())
+    empty = f", nothing {column.missing:,}" if column.missing else ""
+    proposal.notes.append(f"{column.name!r} says what became of an order: {told}{empty}")
+    kept = [value for value in column.values if value.casefold() not in CANCELLED_STATUS]
+    if column.missing:
+        kept.append("")
+    proposal.choose(
+        f"only some values of {column.name!r} count? Other rows are left out",
+        ("keep_rows", {column.name: kept}),
+    )
+    gone = [v for v in status_words(column) if v.casefold() in CANCELLED_STATUS]
+    if gone and matches.column("cancelled") is None:
+        words: dict[str, bool] = dict.fromkeys(sorted(gone), True)
+        mapping = proposal.values.get(proposal.mapping_setting, {})
+        proposal.choose(
+            "or take such orders back, so that a later delivery can cancel an order that counted",
+            (proposal.mapping_setting, {**mapping, "cancelled": column.name}),
+            ("cancelled_words", words | {ANY_WORD: False, "": False}),
+        )
+
+
+def propose_rows(proposal: Proposal, checks: Checks, settings: Settings, total: int) -> None:
+    """Returns, rows without a customer, copies, and ids that look alike."""
+    if checks.returns.rows:
+        proposal.set("returns", "net")
+        proposal.notes.append(
+            f"{checks.returns.rows:,} rows are below zero ({money(checks.returns.money)}):"
+            " returns, netted against the spend"
+        )
+    if checks.nobody.rows:
+        proposal.set("nobody_ids", [""])
+        proposal.notes.append(
+            f"{checks.nobody.rows:,} rows have no customer: they are left out, with"
+            f" {money(checks.nobody.money)} of money"
+        )
+    _note_copies(proposal, checks, settings, total)
+    _note_customers(proposal, checks, settings)
+    if checks.early:
+        proposal.notes.append(
+            f"{checks.early:,} rows have a date before {settings.earliest_date}: they are refused"
+        )
+    if checks.future:
+        proposal.notes.append(f"{checks.future:,} rows have a date in the future: they are refused")
+
+
+def _note_copies(proposal: Proposal, checks: Checks, settings: Settings, total: int) -> None:
+    if checks.repeated.rows:
+        proposal.notes.append(
+            f"{_shared(checks.repeated, total)} repeat a position (customer, order, date, product):"
+            " they are added up"
+        )
+    if not checks.copies.rows:
+        return
+    proposal.notes.append(
+        f"{_shared(checks.copies, total)} are exact copies of another row: pieces of one product,"
+        " or an export that was written twice"
+    )
+    if checks.copied_rows_share > settings.warn_repeated_share:
+        proposal.choose("written twice? Then copies are refused", ("repeated_lines", "refuse"))
+
+
+def _shared(found: Rows, total: int) -> str:
+    return f"{found.rows:,} rows ({found.rows / total:.1%}, {money(found.money)})"
+
+
+def _note_customers(proposal: Proposal, checks: Checks, settings: Settings) -> None:
+    for pair in checks.alike:
+        told = "one customer" if pair.same else "two customers"
+        proposal.notes.append(f"customers {pair.one!r} and {pair.other!r} look alike: {told}")
+    if checks.alike_pairs > len(checks.alike):
+        proposal.notes.append(f"… and {checks.alike_pairs - len(checks.alike):,} more such pairs")
+    if checks.largest and checks.largest[2] > settings.warn_customer_share:
+        customer, orders, share = checks.largest
+        proposal.notes.append(
+            f"customer {customer!r} has {share:.0%} of all orders ({orders:,}): guests, perhaps"
+        )
+        nobody = [*proposal.values.get("nobody_ids", ()), customer]
+        proposal.choose(f"{customer!r} is no customer? Then", ("nobody_ids", nobody))
+
+
+def line_number(proposal: Proposal, checks: Checks, matches: Matches) -> None:
+    """The line's own number, where each stands once in its order."""
+    name = matches.name("line_id")
+    if name is None:
+        return
+    mapping = proposal.values.get(proposal.mapping_setting, {})
+    if not checks.lines_are_numbered:
+        mapping.pop("line_id", None)
+        if name.strip().casefold() == "line_id":
+            mapping["line_id"] = None
+        proposal.notes.append(f"{name!r} is no number of its own in an order: it isn't used")
+    if mapping:
+        proposal.values[proposal.mapping_setting] = mapping
+    else:
+        proposal.values.pop(proposal.mapping_setting, None)

@@ -1,0 +1,158 @@
+"""An inspection as text for people, in parts."""
+
+from collections.abc import Iterator
+
+from abintel_pipeline.inspecting.env_lines import env_lines
+from abintel_pipeline.inspecting.inspection import Inspection
+from abintel_pipeline.inspecting.profiles import Column
+from abintel_pipeline.inspecting.text_files import ExcelFile
+from abintel_pipeline.inspecting.trial import Trial
+from abintel_pipeline.settings import Settings
+
+_FORMATS = {"csv": "CSV", "csv.gz": "CSV, gzipped", "xlsx": "Excel", "jsonl": "JSON lines"}
+_MARKS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}
+EXAMPLE_WIDTH = 30
+Lines = Iterator[str]
+
+
+def told(seen: Inspection) -> Lines:
+    """Every line of what is told about a file."""
+    yield from _file(seen)
+    yield from _columns(seen.columns)
+    yield from _meanings(seen)
+    yield from _listed("Worth knowing", notes(seen))
+    yield from _listed("To decide first", seen.proposal.decisions)
+    yield from _settings(seen)
+    if seen.trial:
+        yield from _trial(seen.trial)
+    yield from _next(seen)
+
+
+def env(seen: Inspection) -> list[str]:
+    """The lines of `.env` that differ from the defaults."""
+    values = seen.proposal.given | seen.proposal.values
+    fields = Settings.model_fields
+    return env_lines({name: v for name, v in values.items() if v != fields[name].default})
+
+
+def notes(seen: Inspection) -> list[str]:
+    """What is worth knowing: about the amount first."""
+    found = [f"amount: {seen.amount.why}"] if seen.amount else []
+    if seen.amount and seen.amount.doubt:
+        found.append(seen.amount.doubt)
+    found += [
+        f"{match.role} may also be {', '.join(map(repr, match.also))}"
+        for match in seen.matches.roles.values()
+        if match.also and match.role in ("customer_id", "transaction_id", "date")
+    ]
+    if seen.day and seen.day >= seen.call.today:
+        found.append(f"{seen.day} isn't over yet: abintel run takes it from the next day on")
+    return found + seen.proposal.notes
+
+
+def _file(seen: Inspection) -> Lines:
+    opened = seen.opened
+    parts = [_FORMATS.get(opened.format, "Parquet")]
+    if opened.encoding:
+        mark = " with a byte order mark" if opened.encoding.mark else ""
+        parts.append(opened.encoding.name + mark)
+    if opened.layout:
+        mark = opened.layout.delimiter
+        sep = " (its first line says so: sep=)" if opened.layout.sep_line else ""
+        parts.append(f"fields between {_MARKS.get(mark, repr(mark))}{sep}")
+        parts.append(f"header in line {opened.layout.header_line}")
+    if isinstance(opened.file, ExcelFile):
+        others = f" of {len(opened.file.sheets)}" if len(opened.file.sheets) > 1 else ""
+        parts.append(f"first sheet{others}, {opened.file.sheet!r}")
+    yield f"{seen.call.path.name}: {', '.join(parts)}; {seen.rows:,} rows"
+    if opened.encoding and opened.encoding.not_utf8:
+        yield f"{opened.encoding.not_utf8:,} lines are not UTF-8"
+    if seen.matches.system:
+        yield f"It looks like an export of {seen.matches.system}"
+
+
+def _columns(columns: list[Column]) -> Lines:
+    rows = [("column", "kind", "example", "missing", "distinct")]
+    for one in columns:
+        words = f" ({', '.join(one.words)})" if one.words else ""
+        missing = f"{one.missing:,}{words}" if one.missing else "-"
+        rows.append((_cut(one.name), one.kind, _cut(one.example), missing, f"{one.distinct:,}"))
+    widths = [max(len(row[n]) for row in rows) for n in range(5)]
+    yield ""
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  " + "  ".join(cells).rstrip()
+
+
+def _cut(text: str) -> str:
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return shown if len(shown) <= EXAMPLE_WIDTH else shown[: EXAMPLE_WIDTH - 1] + "…"
+
+
+def _meanings(seen: Inspection) -> Lines:
+    yield ""
+    for role, match in seen.matches.roles.items():
+        if role in ("amount", "quantity", "unit_price", "status"):
+            continue
+        found = match.column.name if match.column else " or ".join(match.candidates)
+        if found or role not in ("line_id", "cancelled"):
+            unsure = " ?" if match.candidates else ""
+            yield f"  {role:<15} {found or '(none)'}{unsure}"
+    if seen.amount:
+        yield f"  {'amount':<15} {seen.amount.source}"
+
+
+def _listed(title: str, lines: list[str]) -> Lines:
+    if lines:
+        yield ""
+        yield f"{title}:"
+        yield from (f"  - {line}" for line in lines)
+
+
+def _settings(seen: Inspection) -> Lines:
+    lines = env(seen)
+    yield ""
+    if not lines and not seen.proposal.choices:
+        yield "No setting is needed: the file is as the pipeline expects it."
+        return
+    yield "Lines for .env:"
+    yield ""
+    yield from lines
+    yield from seen.proposal.choices
+
+
+def _trial(trial: Trial) -> Lines:
+    totals = trial.totals
+    yield ""
+    yield (
+        f"With these settings: {trial.received:,} rows received, {trial.accepted:,} accepted,"
+        f" {trial.refused:,} refused, {trial.left_out:,} left out"
+    )
+    for one in trial.refusals:
+        yield f"  refused {one.rows:>9,}  {one.reason}; the first is row {one.first}: {one.text}"
+    for why, rows in trial.left_out_by.items():
+        yield f"  left out {rows:>8,}  {why}"
+    if totals.first is None:
+        yield f"  {totals.customers:,} customers"
+        return
+    cancelled = f"; {totals.cancelled:,} rows cancelled" if totals.cancelled else ""
+    yield (
+        f"  {totals.customers:,} customers, {totals.orders:,} orders, {totals.money:,.2f} of money,"
+        f" {totals.first} to {totals.last}{cancelled}"
+    )
+
+
+def _next(seen: Inspection) -> Lines:
+    yield ""
+    if not seen.ready:
+        yield "Decide what is listed above, put it into .env, and inspect the file again."
+        return
+    there = seen.target.exists() and seen.target.samefile(seen.call.path)
+    yield f"The file {'is already' if there else 'belongs'} at {seen.target}"
+    yield "Then:"
+    if seen.call.table == "transactions":
+        yield f"  abintel run {seen.day}"
+        yield f"  abintel show {seen.day}"
+        return
+    yield f"  abintel run {seen.day} --only deliveries"
+    yield f"  abintel rejected {seen.day}"
