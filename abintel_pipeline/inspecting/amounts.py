@@ -60,10 +60,9 @@ def _product(quantity: Column, price: Column, why: str, doubt: str | None = None
 
 
 def _total(rows: TextRows, matches: Matches, settings: Settings, total: Column) -> Amount:
-    found = Amount(total.name, (total,), _marks(total), f"{total.name!r} is the amount of a row")
     noise = total.numbers.noise if total.numbers else 0
-    if noise:
-        found = replace(found, why=f"{found.why}; {noise:,} values with float noise are rounded")
+    why = f"{noise:,} values of {total.name!r} have float noise and are rounded" if noise else ""
+    found = Amount(total.name, (total,), _marks(total), why)
     constant, several = _orders_of_one_total(rows, matches, settings, total)
     if several >= SOME_ORDERS and constant >= NEARLY_ALL * several:
         doubt = (
@@ -141,4 +140,4 @@ def amount_that_is_set(source: str, matches: Matches) -> Amount | None:
     found = tuple(column for column in columns if column and column.numbers)
     if not found or len(found) < len(columns):
         return None
-    return Amount(source, found, _marks(*found), "as it is set")
+    return Amount(source, found, _marks(*found), "")

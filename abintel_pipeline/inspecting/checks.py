@@ -6,15 +6,15 @@ from decimal import Decimal
 
 from abintel_pipeline.inspecting.text_rows import TextRows
 from abintel_pipeline.inspecting.typed_table import TYPED
+from abintel_pipeline.intake.id_texts import trimmed
 
 SHOWN_PAIRS = 5
 SOME_CUSTOMERS = 10
 """Customers from which on a large share of one says something."""
 
-_ALIKE = (
-    r"regexp_replace(regexp_replace(lower(nfc_normalize(customer_text)), '\.0+$', ''),"
-    r" '^0+(.+)$', '\1')"
-)
+_LETTERS = f"lower(nfc_normalize({trimmed('customer_text')}))"
+_ALIKE = rf"regexp_replace(regexp_replace({_LETTERS}, '\.0+$', ''), '^0+(.+)$', '\1')"
+"""A customer's id without case, outer blanks, leading zeros and `.0`."""
 
 
 @dataclass(frozen=True)

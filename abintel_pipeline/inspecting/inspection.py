@@ -22,6 +22,7 @@ from abintel_pipeline.inspecting.profiles import Column, profile
 from abintel_pipeline.inspecting.proposals import (
     Proposal,
     given_settings,
+    note_later_days,
     propose_columns,
     propose_dates,
     propose_file,
@@ -109,11 +110,13 @@ def _inspect(call: Call, opened: Opened, rows: TextRows, workshop: _Workshop) ->
     checks = None
     if amount and matches.column("customer_id") and matches.column("date"):
         checks = _checked(call, rows, matches, proposal, settings)
-    day = call.day or day_in_name(call.path.name) or (checks.newest if checks else None)
+    newest = checks.newest if checks else None
+    day = call.day or day_in_name(call.path.name) or day_in_name(call.path.parent.name) or newest
     if day is None:
         proposal.decide("neither its name nor its rows say a day: give one with --day YYYY-MM-DD")
     else:
         propose_first_day(proposal, settings, day)
+        note_later_days(proposal, day, newest)
     trial = _tried(call, opened, proposal, day, workshop)
     return Inspection(
         call, opened, rows.rows, columns, matches, amount, proposal, checks, day, trial
@@ -154,7 +157,7 @@ def _propose(
     propose_dates(proposal, matches, settings.source_timezone or settings.timezone)
     if opened.uneven:
         proposal.notes.append(
-            f"{opened.uneven:,} rows have another number of fields than the header"
+            f"rows with another number of fields than the header: {opened.uneven:,}"
         )
     row_proposals.propose_cancelled(proposal, matches)
     row_proposals.propose_status(proposal, matches)
@@ -189,7 +192,8 @@ def _tried(
         with delivered(call.path, place, proposed, day, workshop.folder) as delivery:
             trial = try_intake(workshop.connection, delivery)
     except DeliveryError as error:
-        proposal.decide(f"intake can't read it: {error}")
+        told = str(error).replace(str(place), call.path.name)
+        proposal.decide(f"intake can't read it: {told}")
         return None
     workshop.progress("intake", 1, 1)
     cap = call.settings.max_refused_share

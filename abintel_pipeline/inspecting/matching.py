@@ -1,7 +1,7 @@
 """Which column of a file is which of the contract's. Names beat kinds, kinds break ties."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from abintel_pipeline.inspecting.profiles import Column
 from abintel_pipeline.inspecting.synonyms import (
@@ -26,7 +26,8 @@ MOSTLY_MISSING = 0.05
 class Match:
     """What was found for one role: `column`, or `candidates` among which a person must choose.
 
-    `by` says how: `name`, `part of its name`, or `kind`.
+    `by` says how: `name`, `part of its name`, or `its kind`. `unfit` has the right name, but its
+    values can't be read.
     """
 
     role: str
@@ -34,6 +35,7 @@ class Match:
     by: str = "name"
     candidates: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    unfit: Column | None = None
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,7 @@ def _match(role: str, columns: list[Column], known: str | None) -> Match:
         if said is not None:
             return Match(role, said)
     fitting = [column for column in columns if _fits(role, column)]
-    by_name = _by_name(role, fitting)
-    if by_name:
+    if by_name := _by_name(role, fitting):
         best = by_name[0] if role == "customer_id" else _fullest(by_name)
         return Match(role, best, also=_names(c for c in by_name if c is not best))
     by_part = [c for c in fitting if any(part in folded(c.name) for part in TOKENS.get(role, ()))]
@@ -91,7 +92,8 @@ def _match(role: str, columns: list[Column], known: str | None) -> Match:
         return Match(role, by_part[0], "part of its name")
     if by_part:
         return Match(role, candidates=_names(by_part))
-    return _by_kind(role, columns)
+    unfit = next((c for c in _by_name(role, columns) if c.filled), None)
+    return replace(_by_kind(role, columns), unfit=unfit)
 
 
 def _by_kind(role: str, columns: list[Column]) -> Match:

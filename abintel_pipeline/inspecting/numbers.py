@@ -22,7 +22,7 @@ MARKS: dict[str, Marks] = {
 """In the order in which they are preferred where they read the same."""
 
 _LOOSE = re.compile(r"[\s+-]*[\d.,][\d\s.,'’\u00a0\u202f+-]*([eE][+-]?\d+)?[\s-]*")
-_NOISE = r"[+-]?\d+[.,]\d{9,}"
+_NOISE = r"[+-]?\d+[.,]\d*(0{6,}[1-9]\d{0,2}|9{6,}\d{0,2})"
 SAMPLE = 200
 
 
@@ -30,8 +30,8 @@ SAMPLE = 200
 class Numbers:
     """What reads a column as numbers: {way: (rows, mark of what was read)}.
 
-    `whole` counts whole numbers, `floats` whole
-    numbers that a program wrote as floats, 17850.0; `noise` counts values such as 15.299999999999999, `negative` those below zero.
+    `whole` counts whole numbers, `floats` those that a program wrote as floats (17850.0), `noise`
+    values such as 15.299999999999999, `negative` those below zero.
     """
 
     readings: dict[str, tuple[int, int]]
@@ -63,7 +63,7 @@ def numbers_of(values: DistinctValues) -> Numbers | None:
     counts = values.counts(
         {
             "whole": r"regexp_full_match(trim(text), '[+-]?\d+')",
-            "floats": r"regexp_full_match(trim(text), '[+-]?\d+\.0+')",
+            "floats": r"regexp_full_match(trim(text), '[+-]?\d+\.0')",
             "noise": f"regexp_full_match(trim(text), '{_NOISE}')",
             "negative": r"regexp_full_match(trim(text), '-.*[1-9].*|.*[1-9].*-')",
         }

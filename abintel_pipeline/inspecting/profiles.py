@@ -89,7 +89,8 @@ def _kind(
 ) -> str:
     if not values.filled:
         return "nothing"
-    if values.distinct <= 3 and {text.casefold() for text in commonest} <= YES_NO:
+    words = {text.casefold() for text in commonest}
+    if values.distinct <= 3 and words <= YES_NO and words not in ({"1"}, {"0"}):
         return "yes or no"
     if dates and dates.best > MOSTLY * values.filled:
         return _date_kind(dates, values.filled)

@@ -1,5 +1,6 @@
 """Which settings make a file a delivery, and what a person must decide first."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,6 +21,10 @@ NEEDED = {"customers": ("customer_id",), "transactions": ("customer_id", "date",
 MAPPED = {
     "customers": ("customer_id", "loyalty_score"),
     "transactions": ("customer_id", "transaction_id", "date", "amount", "product_id"),
+}
+WITHOUT = {
+    "transaction_id": "no column has the order's number: each row is an order of its own",
+    "product_id": "no column has the product: how many products a customer buys isn't told",
 }
 ROLE_TOLD = {
     "customer_id": "the customer",
@@ -136,9 +141,27 @@ def _without(proposal: Proposal, match: Match, mapping: dict[str, str | None]) -
         options = [(proposal.mapping_setting, {match.role: name}) for name in match.candidates]
         proposal.choose(f"{ROLE_TOLD[match.role]}: add one of these to the mapping", *options)
     elif match.role in NEEDED[proposal.table]:
-        proposal.decide(f"no column looks like {ROLE_TOLD[match.role]} ({match.role})")
-    elif match.role in ("transaction_id", "product_id"):
+        proposal.decide(_missing(match))
+    elif match.role in WITHOUT:
         mapping[match.role] = None
+        proposal.notes.append(WITHOUT[match.role])
+    elif proposal.table == "customers":
+        proposal.decide(_missing(match))
+
+
+def _missing(match: Match) -> str:
+    told = f"no column looks like {ROLE_TOLD[match.role]} ({match.role})"
+    if match.unfit is None:
+        return told
+    example = match.unfit.example
+    hint = ""
+    if match.role == "date" and re.fullmatch(r"\d{10}|\d{13}", example):
+        hint = " (seconds since 1970? Export them as 2025-12-24)"
+    if match.role == "date" and re.fullmatch(r"[34]\d{4}(\.\d+)?", example):
+        hint = " (Excel's day numbers? Format the column as a date)"
+    if match.role in ("amount", "loyalty_score") and re.search(r"[€$£]|[A-Z]{3}", example):
+        hint = " (export numbers without a currency)"
+    return f"{told}: {match.unfit.name!r} has values such as {example!r}{hint}"
 
 
 def propose_marks(proposal: Proposal, amount: Amount) -> None:
@@ -195,6 +218,15 @@ def propose_first_day(proposal: Proposal, settings: Settings, day: date) -> None
     """A delivery before the first day isn't made."""
     if day < settings.first_day:
         proposal.values["first_day"] = day
+
+
+def note_later_days(proposal: Proposal, day: date, newest: date | None) -> None:
+    """Rows that are newer than the day of delivery."""
+    if newest and newest > day:
+        proposal.notes.append(
+            f"the newest date is {newest}, after the day of delivery {day}: such rows are refused;"
+            f" deliver it for a later day, --day {newest}"
+        )
 
 
 def settings_with(settings: Settings, proposal: Proposal, wrong: Callable[[str], None]) -> Settings:

@@ -77,8 +77,8 @@ def note_half_filled_orders(proposal: Proposal, rows: TextRows, matches: Matches
     )
     if orders:
         proposal.notes.append(
-            f"{column!r} is filled in only some rows of {orders:,} orders: their other rows still"
-            " count; fill it in every row before you deliver"
+            f"orders in which only some rows have a {column!r}: {orders:,}; their other rows still"
+            " count: fill it in every row before you deliver"
         )
 
 
@@ -112,44 +112,40 @@ def propose_rows(proposal: Proposal, checks: Checks, settings: Settings, total: 
     """Returns, rows without a customer, copies, and ids that look alike."""
     if checks.returns.rows:
         proposal.set("returns", "net")
-        proposal.notes.append(
-            f"{checks.returns.rows:,} rows are below zero ({money(checks.returns.money)}):"
-            " returns, netted against the spend"
-        )
+        told = _shared(checks.returns, total)
+        proposal.notes.append(f"rows below zero: {told}; returns, netted against the spend")
     if checks.nobody.rows:
         proposal.set("nobody_ids", [""])
-        proposal.notes.append(
-            f"{checks.nobody.rows:,} rows have no customer: they are left out, with"
-            f" {money(checks.nobody.money)} of money"
-        )
+        told = _shared(checks.nobody, total)
+        proposal.notes.append(f"rows without a customer: {told}; left out, with that money")
     _note_copies(proposal, checks, settings, total)
     _note_customers(proposal, checks, settings)
     if checks.early:
-        proposal.notes.append(
-            f"{checks.early:,} rows have a date before {settings.earliest_date}: they are refused"
-        )
+        told = f"rows with a date before {settings.earliest_date}: {checks.early:,}; refused"
+        proposal.notes.append(told)
     if checks.future:
-        proposal.notes.append(f"{checks.future:,} rows have a date in the future: they are refused")
+        proposal.notes.append(f"rows with a date in the future: {checks.future:,}; refused")
 
 
 def _note_copies(proposal: Proposal, checks: Checks, settings: Settings, total: int) -> None:
     if checks.repeated.rows:
+        told = _shared(checks.repeated, total)
         proposal.notes.append(
-            f"{_shared(checks.repeated, total)} repeat a position (customer, order, date, product):"
+            f"rows at a position (customer, order, date, product) that an earlier row has: {told};"
             " they are added up"
         )
-    if not checks.copies.rows:
-        return
-    proposal.notes.append(
-        f"{_shared(checks.copies, total)} are exact copies of another row: pieces of one product,"
-        " or an export that was written twice"
-    )
+    if checks.copies.rows:
+        told = _shared(checks.copies, total)
+        proposal.notes.append(
+            f"rows that copy an earlier row exactly: {told}; pieces of one product, or an export"
+            " that was written twice"
+        )
     if checks.copied_rows_share > settings.warn_repeated_share:
         proposal.choose("written twice? Then copies are refused", ("repeated_lines", "refuse"))
 
 
 def _shared(found: Rows, total: int) -> str:
-    return f"{found.rows:,} rows ({found.rows / total:.1%}, {money(found.money)})"
+    return f"{found.rows:,} ({found.rows / total:.1%}), {money(found.money)} of money"
 
 
 def _note_customers(proposal: Proposal, checks: Checks, settings: Settings) -> None:

@@ -37,7 +37,7 @@ def env(seen: Inspection) -> list[str]:
 
 def notes(seen: Inspection) -> list[str]:
     """What is worth knowing: about the amount first."""
-    found = [f"amount: {seen.amount.why}"] if seen.amount else []
+    found = [f"amount: {seen.amount.why}"] if seen.amount and seen.amount.why else []
     if seen.amount and seen.amount.doubt:
         found.append(seen.amount.doubt)
     found += [
@@ -84,9 +84,9 @@ def _columns(columns: list[Column]) -> Lines:
         yield "  " + "  ".join(cells).rstrip()
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, most: int = EXAMPLE_WIDTH) -> str:
     shown = "".join(c if c.isprintable() else " " for c in text)
-    return shown if len(shown) <= EXAMPLE_WIDTH else shown[: EXAMPLE_WIDTH - 1] + "…"
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
 def _meanings(seen: Inspection) -> Lines:
@@ -113,7 +113,8 @@ def _settings(seen: Inspection) -> Lines:
     lines = env(seen)
     yield ""
     if not lines and not seen.proposal.choices:
-        yield "No setting is needed: the file is as the pipeline expects it."
+        if seen.ready:
+            yield "No setting is needed: the file is as the pipeline expects it."
         return
     yield "Lines for .env:"
     yield ""
@@ -129,7 +130,8 @@ def _trial(trial: Trial) -> Lines:
         f" {trial.refused:,} refused, {trial.left_out:,} left out"
     )
     for one in trial.refusals:
-        yield f"  refused {one.rows:>9,}  {one.reason}; the first is row {one.first}: {one.text}"
+        text = _cut(one.text, 200)
+        yield f"  refused {one.rows:>9,}  {one.reason}; the first is row {one.first}: {text}"
     for why, rows in trial.left_out_by.items():
         yield f"  left out {rows:>8,}  {why}"
     if totals.first is None:

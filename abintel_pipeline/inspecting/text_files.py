@@ -126,6 +126,7 @@ class ParquetFile:
     """Rows of a Parquet file, its values written as texts."""
 
     def __init__(self, path: Path) -> None:
+        self._name = path.name
         try:
             self._file = pq.ParquetFile(path)
             self.names = tuple(self._file.schema_arrow.names)
@@ -134,8 +135,11 @@ class ParquetFile:
 
     def batches(self) -> Iterator[pa.Table]:
         names = [f"c{n}" for n in range(len(self.names))]
-        for batch in self._file.iter_batches(BATCH_ROWS):
-            yield pa.table([_arrow_texts(column) for column in batch.columns], names=names)
+        try:
+            for batch in self._file.iter_batches(BATCH_ROWS):
+                yield pa.table([_arrow_texts(column) for column in batch.columns], names=names)
+        except (pa.ArrowException, OSError) as error:
+            raise CannotInspect(f"{self._name} is a damaged Parquet file: {error}") from None
 
 
 def _arrow_texts(column: pa.Array) -> pa.Array:

@@ -2,7 +2,7 @@
 
 from abintel_pipeline.inspecting.dates import read_dates
 from abintel_pipeline.inspecting.text_rows import TextRows
-from abintel_pipeline.intake.id_texts import id_normal, trimmed
+from abintel_pipeline.intake.id_texts import id_normal
 from abintel_pipeline.intake.number_texts import amount_typed, offer_products
 from abintel_pipeline.intake.request_tables import TRANSACTIONS
 from abintel_pipeline.intake.source_columns import SourceColumns
@@ -12,7 +12,7 @@ TYPED = "typed_rows"
 
 
 def make_typed_table(rows: TextRows, settings: Settings) -> None:
-    """One row per row of the file: customer (as text and as id), order, day, product, line, amount.
+    """Its columns: customer (as written, and as id), order, day, product, line, amount.
 
     A column that the source doesn't have is null, and so is a value that intake would refuse.
     """
@@ -24,7 +24,7 @@ def make_typed_table(rows: TextRows, settings: Settings) -> None:
     whole = ", ".join(f"c{n}" for n in range(len(rows.names)))
     rows.connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {TYPED} AS SELECT"
-        f" {trimmed(texts['customer_id'])} AS customer_text,"
+        f" {texts['customer_id']} AS customer_text,"
         f" {id_normal(texts['customer_id'], netted)} AS customer,"
         f" {id_normal(texts['transaction_id'], netted)} AS order_id,"
         f" {read_dates(texts['date'], netted)} AS day,"
