@@ -7,6 +7,7 @@ from abintel_pipeline.inspecting.numbers import MARKS, MarksChosen, choose_marks
 from abintel_pipeline.inspecting.profiles import Column
 from abintel_pipeline.inspecting.synonyms import PRICE_ALONE, WHOLE_ORDER, folded
 from abintel_pipeline.inspecting.text_rows import TextRows
+from abintel_pipeline.inspecting.wording import counted
 from abintel_pipeline.intake.id_texts import trimmed
 from abintel_pipeline.intake.number_texts import pointed
 from abintel_pipeline.settings import Settings
@@ -61,7 +62,7 @@ def _product(quantity: Column, price: Column, why: str, doubt: str | None = None
 
 def _total(rows: TextRows, matches: Matches, settings: Settings, total: Column) -> Amount:
     noise = total.numbers.noise if total.numbers else 0
-    why = f"{noise:,} values of {total.name!r} have float noise and are rounded" if noise else ""
+    why = f"{total.name!r} has float noise in {counted(noise, 'row')}: rounded" if noise else ""
     found = Amount(total.name, (total,), _marks(total), why)
     constant, several = _orders_of_one_total(rows, matches, settings, total)
     if several >= SOME_ORDERS and constant >= NEARLY_ALL * several:
@@ -80,11 +81,11 @@ def _total_or_product(
     compared = _compare(rows, settings, three)
     product = f"{quantity.name} * {price.name}"
     told = f"{product} is {total.name!r} in {compared.rows - compared.differ:,} of"
-    told += f" {compared.rows:,} rows"
+    told += f" {counted(compared.rows, 'row')}"
     if not compared.differ and total.numbers and total.numbers.noise:
         example = next((v for v in total.values if len(v.partition(".")[2]) > 8), "")
         such = f" such as {example}" if example else ""
-        why = f"{total.name!r} has float noise in {total.numbers.noise:,} rows{such}; {told}, exact"
+        why = f"{total.name!r} has float noise in {counted(total.numbers.noise, 'row')}{such}; {told}, exact"
         return _product(quantity, price, why)
     if total.missing > quantity.missing or _is_the_orders(rows, matches, settings, total):
         return _product(quantity, price, f"{total.name!r} looks like the whole order's amount")

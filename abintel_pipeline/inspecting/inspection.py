@@ -17,6 +17,7 @@ from abintel_pipeline.inspecting.encodings import Progress
 from abintel_pipeline.inspecting.errors import CannotInspect
 from abintel_pipeline.inspecting.formats import landing_name
 from abintel_pipeline.inspecting.matching import Matches, match_columns
+from abintel_pipeline.inspecting.numbers import choose_marks
 from abintel_pipeline.inspecting.opening import Opened, open_file
 from abintel_pipeline.inspecting.profiles import Column, profile
 from abintel_pipeline.inspecting.proposals import (
@@ -152,8 +153,11 @@ def _propose(
 ) -> None:
     propose_file(proposal, opened.layout, opened.encoding)
     propose_columns(proposal, matches, amount)
+    score = matches.column("loyalty_score")
     if amount:
-        propose_marks(proposal, amount)
+        propose_marks(proposal, amount.columns, amount.marks)
+    elif score and score.numbers:
+        propose_marks(proposal, [score], choose_marks([score.numbers]))
     propose_dates(proposal, matches, settings.source_timezone or settings.timezone)
     if opened.uneven:
         proposal.notes.append(

@@ -1,7 +1,7 @@
 """Which settings make a file a delivery, and what a person must decide first."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -13,7 +13,9 @@ from abintel_pipeline.inspecting.csv_layout import CsvLayout
 from abintel_pipeline.inspecting.encodings import Encoding
 from abintel_pipeline.inspecting.env_lines import env_line
 from abintel_pipeline.inspecting.matching import Match, Matches
-from abintel_pipeline.inspecting.numbers import MARKS
+from abintel_pipeline.inspecting.numbers import MARKS, MarksChosen
+from abintel_pipeline.inspecting.profiles import Column
+from abintel_pipeline.inspecting.wording import counted
 from abintel_pipeline.settings import Settings, faults
 from abintel_pipeline.source_settings import ISO_DATES, SourceSettings
 
@@ -84,8 +86,8 @@ def propose_file(proposal: Proposal, layout: CsvLayout | None, encoding: Encodin
         proposal.set("encoding", encoding.name)
     if encoding and encoding.mixed:
         proposal.notes.append(
-            f"{encoding.not_utf8:,} lines are not UTF-8 (the first is line"
-            f" {encoding.first_not_utf8}), {encoding.utf8:,} are: no one encoding reads them all"
+            f"{counted(encoding.not_utf8, 'line')} not in UTF-8 (the first is line"
+            f" {encoding.first_not_utf8}), {counted(encoding.utf8, 'line')} in it: no one encoding reads them all"
         )
     if layout is None:
         return
@@ -164,21 +166,21 @@ def _missing(match: Match) -> str:
     return f"{told}: {match.unfit.name!r} has values such as {example!r}{hint}"
 
 
-def propose_marks(proposal: Proposal, amount: Amount) -> None:
-    """The marks of numbers."""
-    decimal, thousands = MARKS[amount.marks.way]
-    if amount.marks.others and "decimal_mark" not in proposal.given:
-        names = " and ".join(repr(column.name) for column in amount.columns)
+def propose_marks(proposal: Proposal, columns: Sequence[Column], marks: MarksChosen) -> None:
+    """The marks of the numbers in some columns."""
+    if marks.others and "decimal_mark" not in proposal.given:
+        names = " and ".join(repr(column.name) for column in columns)
         proposal.decide(
             f"{names} can be read in several ways (is 1.500 one and a half, or one thousand five"
             " hundred?): set the marks"
         )
-        for way in (amount.marks.way, *amount.marks.others):
+        for way in (marks.way, *marks.others):
             one, other = MARKS[way]
             options: list[tuple[str, Any]] = [("decimal_mark", one)]
             options += [("thousands_mark", other)] if other else []
             proposal.choose(f"decimal {way}", *options)
         return
+    decimal, thousands = MARKS[marks.way]
     if decimal != ".":
         proposal.set("decimal_mark", decimal)
     if thousands:
@@ -207,7 +209,7 @@ def propose_dates(proposal: Proposal, matches: Matches, zone: str) -> None:
 def _propose_zone(proposal: Proposal, name: str, zoned: int, moved: int, zone: str) -> None:
     proposal.set("source_timezone", zone)
     if zoned and "source_timezone" not in proposal.given:
-        told = f"; in UTC {moved:,} rows fall on another day than the one written" if moved else ""
+        told = f"; in UTC the day is another one in {counted(moved, 'row')}" if moved else ""
         proposal.notes.append(
             f"{name!r} has offsets: set ABINTEL_SOURCE_TIMEZONE to the shop's own zone, such as"
             f" Europe/Berlin, whose days are meant{told}"

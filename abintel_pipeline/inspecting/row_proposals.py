@@ -1,7 +1,6 @@
 """What becomes of rows: returns, guests, cancelled orders, copies. From what the checks found."""
 
 import re
-from typing import Any
 
 from abintel_pipeline.inspecting.checks import Checks, Rows
 from abintel_pipeline.inspecting.matching import Matches, status_words
@@ -9,16 +8,13 @@ from abintel_pipeline.inspecting.profiles import Column
 from abintel_pipeline.inspecting.proposals import Proposal
 from abintel_pipeline.inspecting.synonyms import CANCELLED_WORDS as CANCELLED_STATUS
 from abintel_pipeline.inspecting.text_rows import TextRows
+from abintel_pipeline.inspecting.wording import counted, money
 from abintel_pipeline.intake.id_texts import trimmed
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.source_settings import ANY_WORD, CANCELLED_WORDS
 
 _YES, _NO = {"ja", "j", "y", "x", "t", "s", "wahr"}, {"nein", "n", "f", "-", "falsch"}
 _A_MOMENT = re.compile(r"(_at|\bat|am|datum|date|on)$", re.IGNORECASE)
-
-
-def money(amount: Any) -> str:
-    return f"{amount:,.2f}"
 
 
 def propose_cancelled(proposal: Proposal, matches: Matches) -> None:
@@ -28,7 +24,9 @@ def propose_cancelled(proposal: Proposal, matches: Matches) -> None:
         return
     words = _words_of(column)
     if words is None:
-        told = ", ".join(f"{value!r} ({rows:,} rows)" for value, rows in column.values.items())
+        told = ", ".join(
+            f"{value!r} ({counted(rows, 'row')})" for value, rows in column.values.items()
+        )
         proposal.notes.append(f"{column.name!r} may say what was cancelled: {told}")
         options = dict.fromkeys(column.values, "?") | {"": False}
         proposal.choose(

@@ -7,6 +7,7 @@ from abintel_pipeline.inspecting.inspection import Inspection
 from abintel_pipeline.inspecting.profiles import Column
 from abintel_pipeline.inspecting.text_files import ExcelFile
 from abintel_pipeline.inspecting.trial import Trial
+from abintel_pipeline.inspecting.wording import counted, money
 from abintel_pipeline.settings import Settings
 
 _FORMATS = {"csv": "CSV", "csv.gz": "CSV, gzipped", "xlsx": "Excel", "jsonl": "JSON lines"}
@@ -64,9 +65,9 @@ def _file(seen: Inspection) -> Lines:
     if isinstance(opened.file, ExcelFile):
         others = f" of {len(opened.file.sheets)}" if len(opened.file.sheets) > 1 else ""
         parts.append(f"first sheet{others}, {opened.file.sheet!r}")
-    yield f"{seen.call.path.name}: {', '.join(parts)}; {seen.rows:,} rows"
+    yield f"{seen.call.path.name}: {', '.join(parts)}; {counted(seen.rows, 'row')}"
     if opened.encoding and opened.encoding.not_utf8:
-        yield f"{opened.encoding.not_utf8:,} lines are not UTF-8"
+        yield f"{counted(opened.encoding.not_utf8, 'line')} not in UTF-8"
     if seen.matches.system:
         yield f"It looks like an export of {seen.matches.system}"
 
@@ -126,7 +127,7 @@ def _trial(trial: Trial) -> Lines:
     totals = trial.totals
     yield ""
     yield (
-        f"With these settings: {trial.received:,} rows received, {trial.accepted:,} accepted,"
+        f"With these settings: {counted(trial.received, 'row')} received, {trial.accepted:,} accepted,"
         f" {trial.refused:,} refused, {trial.left_out:,} left out"
     )
     for one in trial.refusals:
@@ -135,11 +136,12 @@ def _trial(trial: Trial) -> Lines:
     for why, rows in trial.left_out_by.items():
         yield f"  left out {rows:>8,}  {why}"
     if totals.first is None:
-        yield f"  {totals.customers:,} customers"
+        yield f"  {counted(totals.customers, 'customer')}"
         return
-    cancelled = f"; {totals.cancelled:,} rows cancelled" if totals.cancelled else ""
+    cancelled = f"; {counted(totals.cancelled, 'row')} cancelled" if totals.cancelled else ""
     yield (
-        f"  {totals.customers:,} customers, {totals.orders:,} orders, {totals.money:,.2f} of money,"
+        f"  {counted(totals.customers, 'customer')}, {counted(totals.orders, 'order')},"
+        f" {money(totals.money)} of money,"
         f" {totals.first} to {totals.last}{cancelled}"
     )
 

@@ -108,14 +108,15 @@ def try_intake(connection: Backend, delivery: Delivered) -> Trial:
 
 def _totals(connection: Backend, intake: Intake, table: str) -> Accepted:
     sums = (
-        ", count(DISTINCT (customer_id, transaction_id, date))"
+        "count(DISTINCT customer_id) FILTER (NOT cancelled),"
+        " count(DISTINCT (customer_id, transaction_id, date))"
         " FILTER (NOT cancelled AND transaction_id IS NOT NULL)"
         " + count(*) FILTER (NOT cancelled AND transaction_id IS NULL),"
         " coalesce(sum(amount) FILTER (NOT cancelled), 0), min(date), max(date),"
         " count(*) FILTER (cancelled)"
     )
     found = native(connection).execute(
-        f"SELECT count(DISTINCT customer_id){sums if table == 'transactions' else ''}"
+        f"SELECT {sums if table == 'transactions' else 'count(DISTINCT customer_id)'}"
         f" FROM read_parquet({file_literal(intake.accepted_rows.path)})"
     )
     return Accepted(*found.fetchall()[0])
