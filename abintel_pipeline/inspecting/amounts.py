@@ -85,7 +85,8 @@ def _total_or_product(
     if not compared.differ and total.numbers and total.numbers.noise:
         example = next((v for v in total.values if len(v.partition(".")[2]) > 8), "")
         such = f" such as {example}" if example else ""
-        why = f"{total.name!r} has float noise in {counted(total.numbers.noise, 'row')}{such}; {told}, exact"
+        noisy = counted(total.numbers.noise, "row")
+        why = f"{total.name!r} has float noise in {noisy}{such}; {told}, exact"
         return _product(quantity, price, why)
     if total.missing > quantity.missing or _is_the_orders(rows, matches, settings, total):
         return _product(quantity, price, f"{total.name!r} looks like the whole order's amount")

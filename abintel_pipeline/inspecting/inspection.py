@@ -24,12 +24,14 @@ from abintel_pipeline.inspecting.proposals import (
     Proposal,
     given_settings,
     note_later_days,
+    propose_first_day,
+    settings_with,
+)
+from abintel_pipeline.inspecting.reading_proposals import (
     propose_columns,
     propose_dates,
     propose_file,
-    propose_first_day,
     propose_marks,
-    settings_with,
 )
 from abintel_pipeline.inspecting.text_rows import TextRows, copy_rows
 from abintel_pipeline.inspecting.trial import Trial, delivered, try_intake

@@ -127,8 +127,8 @@ def _trial(trial: Trial) -> Lines:
     totals = trial.totals
     yield ""
     yield (
-        f"With these settings: {counted(trial.received, 'row')} received, {trial.accepted:,} accepted,"
-        f" {trial.refused:,} refused, {trial.left_out:,} left out"
+        f"With these settings: {counted(trial.received, 'row')} received,"
+        f" {trial.accepted:,} accepted, {trial.refused:,} refused, {trial.left_out:,} left out"
     )
     for one in trial.refusals:
         text = _cut(one.text, 200)

@@ -33,16 +33,19 @@ R_EXPORT = """\
 """write.csv: row names without a column name, and NA for two customers with 10.00 together."""
 
 SHOPIFY = """\
-Name,Email,Financial Status,Total,Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku,Cancelled at
+Name,Email,Financial Status,Total,Created at,Lineitem quantity,Lineitem name,Lineitem price,\
+Lineitem sku,Cancelled at
 #1001,ann@example.com,paid,45.00,2024-03-04 10:00:00 +0100,2,Mug,10.00,MUG,
 #1001,ann@example.com,,,2024-03-04 10:00:00 +0100,1,Pot,25.00,POT,
-#1002,bob@example.com,refunded,10.00,2024-03-05 00:30:00 +0100,1,Mug,10.00,MUG,2024-03-05 12:00:00 +0100
+#1002,bob@example.com,refunded,10.00,2024-03-05 00:30:00 +0100,1,Mug,10.00,MUG,\
+2024-03-05 12:00:00 +0100
 #1003,eve@example.com,paid,20.00,2024-03-05 11:00:00 +0100,2,Mug,10.00,MUG,
 """
 """45.00 of ann and 20.00 of eve; bob's order is cancelled, and its day in UTC is the one before."""
 
 WOOCOMMERCE = """\
-Order Number,Order Status,Order Date,Customer User ID,Billing Email,SKU,Item Name,Quantity,Item Cost,Order Line Total
+Order Number,Order Status,Order Date,Customer User ID,Billing Email,SKU,Item Name,\
+Quantity,Item Cost,Order Line Total
 501,completed,2024-05-13 09:10,0,a@example.com,S1,Soap,3,2.50,7.50
 501,completed,2024-05-13 09:10,0,a@example.com,S2,Oil,1,9.00,9.00
 502,cancelled,2024-05-14 10:00,7,b@example.com,S1,Soap,2,2.50,5.00
@@ -94,10 +97,11 @@ def write_xlsx(path: Path, rows: list[list[str | float]], sheet: str = "Orders")
 
 
 def _rows(rows: list[list[str | float]]) -> str:
-    return "".join(
-        f'<row r="{n}">{"".join(_cell(cell, f"{chr(65 + c)}{n}") for c, cell in enumerate(row))}</row>'
-        for n, row in enumerate(rows, 1)
-    )
+    found = []
+    for n, row in enumerate(rows, 1):
+        cells = "".join(_cell(cell, f"{chr(65 + c)}{n}") for c, cell in enumerate(row))
+        found.append(f'<row r="{n}">{cells}</row>')
+    return "".join(found)
 
 
 def _cell(value: str | float, place: str) -> str:
