@@ -46,12 +46,12 @@ CLOCKS = (
     ", %H:%M",
     ", %I:%M %p",
 )
-SAMPLE = 200
 EARLIEST = date(1, 1, 2)
 
 _PATTERNS = {
     day + clock: re.compile(format_pattern(day + clock)) for day in DAYS for clock in CLOCKS
 } | {BASIC_DATES: re.compile(r"\d{8}")}
+_ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d.*)?")
 _ZONED = r"regexp_full_match(trim(text), '\d{4}-\d\d-\d\d[T ].*(Z|z|[+-]\d\d(:?\d\d)?)')"
 _CLOCKED = r"regexp_full_match(trim(text), '\d{4}-\d\d-\d\d[T ]\d.*')"
 _OTHER_DAY = "CAST(TRY_CAST(trim(text)[:10] AS DATE) AS VARCHAR)"
@@ -87,16 +87,9 @@ class Dates:
 
 def dates_of(values: DistinctValues) -> Dates | None:
     """How a column's dates are written; None where few of its values look like dates."""
-    sample = [text.strip() for text in values.sample(SAMPLE)]
-    if not sample:
-        return None
-    formats = [
-        name
-        for name, pattern in _PATTERNS.items()
-        if sum(bool(pattern.fullmatch(text)) for text in sample) >= len(sample) / 2
-    ]
-    if _looks_iso(sample):
+    if values.share_like(_ISO) >= 0.5:
         return _iso_dates(values)
+    formats = [name for name, like in _PATTERNS.items() if values.share_like(like) >= 0.5]
     if not formats:
         return None
     ways = {name: _read(values.settings, name) for name in formats}
@@ -115,11 +108,6 @@ def with_format(settings: Settings, date_format: str) -> Settings:
 
 def _read(settings: Settings, name: str) -> str:
     return read_dates("text", with_format(settings, name))
-
-
-def _looks_iso(sample: list[str]) -> bool:
-    iso = re.compile(r"\d{4}-\d\d-\d\d([T ]\d.*)?")
-    return sum(bool(iso.fullmatch(text)) for text in sample) >= len(sample) / 2
 
 
 def _iso_dates(values: DistinctValues) -> Dates:

@@ -1,12 +1,15 @@
 """A column's distinct values with their counts: patterns are tried on these, not on every row."""
 
+import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from abintel_pipeline.inspecting.text_rows import TextRows
 from abintel_pipeline.intake.id_texts import is_missing, trimmed
 from abintel_pipeline.settings import Settings
 
 TABLE = "distinct_values"
+SAMPLE = 200
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,16 @@ class DistinctValues:
         )
         return {text: int(n) for text, n in found}
 
-    def sample(self, most: int) -> list[str]:
-        """Some values, the same in every run."""
-        return [
-            text
-            for (text,) in self.rows.ask(
-                f"SELECT text FROM {TABLE} WHERE NOT missing ORDER BY hash(text) LIMIT {most}"
-            )
-        ]
+    def share_like(self, pattern: re.Pattern[str]) -> float:
+        """The share of rows whose value is like a pattern, among the rows of some values."""
+        rows = sum(times for _, times in self.sample)
+        like = sum(times for text, times in self.sample if pattern.fullmatch(text))
+        return like / rows if rows else 0.0
+
+    @cached_property
+    def sample(self) -> list[tuple[str, int]]:
+        """Some values with their rows, commonest first, then the same in every run."""
+        return self.rows.ask(
+            f"SELECT trim(text), times FROM {TABLE} WHERE NOT missing"
+            f" ORDER BY times DESC, hash(text) LIMIT {SAMPLE}"
+        )  # type: ignore[return-value]

@@ -23,7 +23,6 @@ MARKS: dict[str, Marks] = {
 
 _LOOSE = re.compile(r"[\s+-]*[\d.,][\d\s.,'’\u00a0\u202f+-]*([eE][+-]?\d+)?[\s-]*")
 _NOISE = r"[+-]?\d+[.,]\d*(0{6,}[1-9]\d{0,2}|9{6,}\d{0,2})"
-SAMPLE = 200
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,7 @@ def with_marks(settings: Settings, marks: Marks) -> Settings:
 
 def numbers_of(values: DistinctValues) -> Numbers | None:
     """How a column's numbers are written; None where few of its values look like numbers."""
-    sample = values.sample(SAMPLE)
-    alike = sum(bool(_LOOSE.fullmatch(text)) for text in sample)
-    if not sample or alike < len(sample) / 2:
+    if values.share_like(_LOOSE) < 0.5:
         return None
     ways = {
         way: pointed("text", with_marks(values.settings, marks)) for way, marks in MARKS.items()
