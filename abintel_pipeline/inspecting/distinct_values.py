@@ -89,4 +89,4 @@ class DistinctValues:
         return self.rows.ask(
             f"SELECT trim(text), times FROM {TABLE} WHERE NOT missing"
             f" ORDER BY times DESC, hash(text) LIMIT {SAMPLE}"
-        )  # type: ignore[return-value]
+        )

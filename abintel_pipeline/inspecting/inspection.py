@@ -87,6 +87,8 @@ def inspect_file(call: Call, progress: Progress) -> Inspection:
         settings = call.settings.model_copy(update={"spill_dir": folder / "spill"})
         opened = open_file(call.path, settings, progress)
         with engine(settings) as connection:
+            # DuckDB's own bar would stand in what scripts read.
+            native(connection).execute("SET enable_progress_bar = false")
             lines = opened.encoding.lines if opened.encoding else 0
             path = folder / "rows.parquet"
             rows = copy_rows(native(connection), opened.file, path, progress, lines)
@@ -112,7 +114,9 @@ def _inspect(call: Call, opened: Opened, rows: TextRows, workshop: _Workshop) ->
     _propose(proposal, opened, matches, amount, settings)
     checks = None
     if amount and matches.column("customer_id") and matches.column("date"):
+        workshop.progress("checks", 0, 1)
         checks = _checked(call, rows, matches, proposal, settings)
+        workshop.progress("checks", 1, 1)
     newest = checks.newest if checks else None
     day = call.day or day_in_name(call.path.name) or day_in_name(call.path.parent.name) or newest
     if day is None:

@@ -2,7 +2,7 @@
 
 from abintel_pipeline.inspecting.dates import read_dates
 from abintel_pipeline.inspecting.text_rows import TextRows
-from abintel_pipeline.intake.id_texts import id_normal
+from abintel_pipeline.intake.id_texts import CHANGED, id_typed
 from abintel_pipeline.intake.number_texts import amount_typed, offer_products
 from abintel_pipeline.intake.request_tables import TRANSACTIONS
 from abintel_pipeline.intake.source_columns import SourceColumns
@@ -17,6 +17,7 @@ def make_typed_table(rows: TextRows, settings: Settings) -> None:
     A column that the source doesn't have is null, and so is a value that intake would refuse.
     """
     offer_products(rows.connection)
+    rows.connection.execute(f"CREATE OR REPLACE TEMP SEQUENCE {CHANGED}")
     netted = settings.model_copy(update={"returns": "net"})
     columns = SourceColumns(TRANSACTIONS, netted)
     texts = {one.name: _text(rows, one.source) for one in columns.wanted}
@@ -25,11 +26,11 @@ def make_typed_table(rows: TextRows, settings: Settings) -> None:
     rows.connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {TYPED} AS SELECT"
         f" {texts['customer_id']} AS customer_text,"
-        f" {id_normal(texts['customer_id'], netted)} AS customer,"
-        f" {id_normal(texts['transaction_id'], netted)} AS order_id,"
+        f" {id_typed(texts['customer_id'], netted)} AS customer,"
+        f" {id_typed(texts['transaction_id'], netted)} AS order_id,"
         f" {read_dates(texts['date'], netted)} AS day,"
-        f" {id_normal(texts['product_id'], netted)} AS product,"
-        f" {id_normal(texts['line_id'], netted)} AS line,"
+        f" {id_typed(texts['product_id'], netted)} AS product,"
+        f" {id_typed(texts['line_id'], netted)} AS line,"
         f" {amount_typed(texts['amount'], netted, factor)} AS amount,"
         f" hash({whole}) AS whole"
         f" FROM {rows.table}"
