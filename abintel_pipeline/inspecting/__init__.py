@@ -8,6 +8,7 @@ Everything here only proposes: intake reads what the settings say, and nothing e
 """
 
 from abintel_pipeline.inspecting.errors import CannotInspect
-from abintel_pipeline.inspecting.inspection import Inspection, inspect_file
+from abintel_pipeline.inspecting.inspection import Call, Inspection, inspect_file
+from abintel_pipeline.inspecting.telling import env
 
-__all__ = ["CannotInspect", "Inspection", "inspect_file"]
+__all__ = ["Call", "CannotInspect", "Inspection", "env", "inspect_file"]

@@ -80,7 +80,11 @@ class Inspection:
         return self.call.settings.landing / self.call.table / name
 
 
-def inspect_file(call: Call, progress: Progress) -> Inspection:
+def _silent(*_: object) -> None:
+    """Nobody watches."""
+
+
+def inspect_file(call: Call, progress: Progress = _silent) -> Inspection:
     """Inspect a file. Raises CannotInspect when it can't be read as a table."""
     with tempfile.TemporaryDirectory(prefix="abintel-inspect-") as name:
         folder = Path(name)

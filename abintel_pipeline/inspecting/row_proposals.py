@@ -37,7 +37,7 @@ def propose_cancelled(proposal: Proposal, matches: Matches) -> None:
         return
     if column.name.strip().casefold() != "cancelled":
         mapping = proposal.values.get(proposal.mapping_setting, {})
-        proposal.values[proposal.mapping_setting] = {"cancelled": column.name, **mapping}
+        proposal.values[proposal.mapping_setting] = {**mapping, "cancelled": column.name}
     if words != CANCELLED_WORDS:
         proposal.set("cancelled_words", words)
 

@@ -17,7 +17,7 @@ TABLE = "transactions"
 def inspected(path: Path, table: str = TABLE, on: str | None = None) -> Inspection:
     """An inspection under the settings in force in the working folder."""
     call = Call(path, Settings(), table, TODAY, day(on) if on else None)
-    return inspect_file(call, lambda *_: None)
+    return inspect_file(call)
 
 
 def written(text: str | bytes, name: str = "orders.csv") -> Path:
