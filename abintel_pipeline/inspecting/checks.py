@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from abintel_pipeline.inspecting.synonyms import GUESTS
 from abintel_pipeline.inspecting.text_rows import TextRows
 from abintel_pipeline.inspecting.typed_table import TYPED
 from abintel_pipeline.intake.id_texts import trimmed
+from abintel_pipeline.intake.sql_text import quoted
 
 SHOWN_PAIRS = 5
 SOME_CUSTOMERS = 10
@@ -37,7 +39,9 @@ class Alike:
 @dataclass(frozen=True)
 class Checks:
     """`copies` are rows that are copies of an earlier row, `repeated` those at a position that an
-    earlier row has. `largest` is the customer with the most orders, and their share."""
+    earlier row has. `guests` are ids that stand for nobody in many
+    systems, `largest` is the customer with the most orders, and their share.
+    """
 
     returns: Rows
     nobody: Rows
@@ -46,6 +50,7 @@ class Checks:
     copied_rows_share: float
     alike: tuple[Alike, ...]
     alike_pairs: int
+    guests: dict[str, Rows]
     largest: tuple[str, int, float] | None
     early: int
     future: int
@@ -69,6 +74,7 @@ def check_rows(rows: TextRows, earliest: date, today: date) -> Checks:
         copied_rows_share=copies.rows / rows.rows if rows.rows else 0.0,
         alike=alike,
         alike_pairs=pairs,
+        guests=_guests(rows),
         largest=_largest(rows),
         early=early,
         future=future,
@@ -105,6 +111,16 @@ def _alike(rows: TextRows) -> tuple[int, tuple[Alike, ...]]:
         f" LIMIT {SHOWN_PAIRS}"
     )
     return (found[0][0] if found else 0), tuple(Alike(*one[1:4]) for one in found)
+
+
+def _guests(rows: TextRows) -> dict[str, Rows]:
+    """Rows of ids that many systems give to all who have none."""
+    words = ", ".join(map(quoted, GUESTS))
+    found = rows.ask(
+        f"SELECT customer, count(*), coalesce(sum(amount), 0) FROM {TYPED}"
+        f" WHERE lower(customer) IN ({words}) GROUP BY 1 ORDER BY 2 DESC, 1"
+    )
+    return {customer: Rows(count, Decimal(money)) for customer, count, money in found}
 
 
 def _largest(rows: TextRows) -> tuple[str, int, float] | None:

@@ -123,9 +123,9 @@ def _inspect(call: Call, opened: Opened, rows: TextRows, workshop: _Workshop) ->
         workshop.progress("checks", 1, 1)
     newest = checks.newest if checks else None
     day = call.day or day_in_name(call.path.name) or day_in_name(call.path.parent.name) or newest
-    if day is None:
+    if day is None and not proposal.decisions:
         proposal.decide("neither its name nor its rows say a day: give one with --day YYYY-MM-DD")
-    else:
+    if day is not None:
         propose_first_day(proposal, settings, day)
         note_later_days(proposal, day, newest)
     trial = _tried(call, opened, proposal, day, workshop)

@@ -90,7 +90,7 @@ def _kind(
     if not values.filled:
         return "nothing"
     words = {text.casefold() for text in commonest}
-    if values.distinct <= 3 and words <= YES_NO and words not in ({"1"}, {"0"}):
+    if 2 <= values.distinct <= 3 and words <= YES_NO:
         return "yes or no"
     if dates and dates.best > MOSTLY * values.filled:
         return _date_kind(dates, values.filled)

@@ -47,6 +47,8 @@ def propose_file(proposal: Proposal, layout: CsvLayout | None, encoding: Encodin
         return
     if layout.delimiter != ",":
         proposal.set("csv_delimiter", layout.delimiter)
+    if len(layout.names) == 1:
+        proposal.decide("it has one column only: separate the fields by , or ; or | or tabs")
     if layout.header_is_data:
         proposal.decide(
             "the first line holds values, not names: add a line with the columns' names"

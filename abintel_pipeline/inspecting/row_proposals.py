@@ -117,7 +117,8 @@ def propose_rows(proposal: Proposal, checks: Checks, settings: Settings, total: 
         told = _shared(checks.nobody, total)
         proposal.notes.append(f"rows without a customer: {told}; left out, with that money")
     _note_copies(proposal, checks, settings, total)
-    _note_customers(proposal, checks, settings)
+    _note_alike(proposal, checks)
+    _note_guests(proposal, checks, settings)
     if checks.early:
         told = f"rows with a date before {settings.earliest_date}: {checks.early:,}; refused"
         proposal.notes.append(told)
@@ -146,19 +147,31 @@ def _shared(found: Rows, total: int) -> str:
     return f"{found.rows:,} ({found.rows / total:.1%}), {money(found.money)} of money"
 
 
-def _note_customers(proposal: Proposal, checks: Checks, settings: Settings) -> None:
+def _note_alike(proposal: Proposal, checks: Checks) -> None:
     for pair in checks.alike:
         told = "one customer" if pair.same else "two customers"
         proposal.notes.append(f"customers {pair.one!r} and {pair.other!r} look alike: {told}")
     if checks.alike_pairs > len(checks.alike):
         proposal.notes.append(f"… and {checks.alike_pairs - len(checks.alike):,} more such pairs")
-    if checks.largest and checks.largest[2] > settings.warn_customer_share:
-        customer, orders, share = checks.largest
-        proposal.notes.append(
-            f"customer {customer!r} has {share:.0%} of all orders ({orders:,}): guests, perhaps"
-        )
-        nobody = [*proposal.values.get("nobody_ids", ()), customer]
-        proposal.choose(f"{customer!r} is no customer? Then", ("nobody_ids", nobody))
+
+
+def _note_guests(proposal: Proposal, checks: Checks, settings: Settings) -> None:
+    """Customers that may be all who have no id of their own: by their id, or by their orders."""
+    nobody = [*proposal.values.get("nobody_ids", ())]
+    if "nobody_ids" in proposal.given:
+        return
+    for customer, rows in checks.guests.items():
+        told = f"{counted(rows.rows, 'row')}, {money(rows.money)} of money"
+        proposal.notes.append(f"customer {customer!r}: {told}; guests, perhaps")
+    if checks.guests:
+        proposal.choose("guests? Then", ("nobody_ids", [*nobody, *checks.guests]))
+    if not checks.largest or checks.largest[0] in checks.guests:
+        return
+    customer, orders, share = checks.largest
+    if share > settings.warn_customer_share:
+        told = f"{share:.0%} of all orders ({orders:,})"
+        proposal.notes.append(f"customer {customer!r} has {told}: guests, perhaps")
+        proposal.choose(f"{customer!r} is no customer? Then", ("nobody_ids", [*nobody, customer]))
 
 
 def line_number(proposal: Proposal, checks: Checks, matches: Matches) -> None:

@@ -67,7 +67,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "line_id": _words(
         """line_id line_no line_number line_item_id order_item_id posnr position positionsnummer
-        posten pos row_id item_id"""
+        posten pos item_id"""
     ),
     "cancelled": _words(
         """cancelled canceled is_cancelled is_canceled cancelled_at canceled_at cancellation
@@ -110,11 +110,18 @@ STATUS_WORDS = CANCELLED_WORDS | frozenset(
     partially_refunded authorized wc-completed wc-processing wc-on-hold draft""")
 )
 
+GUESTS = _words(
+    """0 -1 guest guests gast gäste anonymous anonym unknown unbekannt laufkunde laufkundschaft
+    barverkauf walk-in walkin"""
+)
+"""Ids that many systems give to all who have none."""
+
 SYSTEMS: dict[str, tuple[str, ...]] = {
     "Shopify orders": ("Name", "Email", "Lineitem quantity", "Lineitem price", "Created at"),
     "WooCommerce orders": ("Order Number", "Order Status", "Item Name", "Item Cost"),
     "Magento order items": ("increment_id", "sku", "qty_ordered", "row_total"),
     "SAP billing": ("VBELN", "KUNNR", "MATNR", "NETWR"),
+    "Amazon orders": ("amazon-order-id", "purchase-date", "quantity", "item-price"),
     "Olist order items": ("order_id", "product_id", "price", "freight_value"),
     "Online Retail": ("StockCode", "Quantity", "InvoiceDate"),
 }
@@ -122,6 +129,8 @@ SYSTEMS: dict[str, tuple[str, ...]] = {
 
 OF_SYSTEM: dict[str, dict[str, str]] = {
     "Shopify orders": {"transaction_id": "Name", "customer_id": "Email", "date": "Created at"},
+    # Amazon's price of an item is that of all its pieces.
+    "Amazon orders": {"amount": "item-price"},
 }
 """Columns that mean something in these exports alone."""
 

@@ -1,5 +1,6 @@
 """An inspection as text for people, in parts."""
 
+import re
 from collections.abc import Iterator
 
 from abintel_pipeline.inspecting.env_lines import env_lines
@@ -13,11 +14,16 @@ from abintel_pipeline.settings import Settings
 _FORMATS = {"csv": "CSV", "csv.gz": "CSV, gzipped", "xlsx": "Excel", "jsonl": "JSON lines"}
 _MARKS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}
 EXAMPLE_WIDTH = 30
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 Lines = Iterator[str]
 
 
 def told(seen: Inspection) -> Lines:
-    """Every line of what is told about a file."""
+    """Every line of what is told about a file; no value in it speaks to the terminal."""
+    return (_CONTROL.sub(lambda found: repr(found[0])[1:-1], line) for line in _parts(seen))
+
+
+def _parts(seen: Inspection) -> Lines:
     yield from _file(seen)
     yield from _columns(seen.columns)
     yield from _meanings(seen)

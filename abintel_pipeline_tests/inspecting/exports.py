@@ -61,6 +61,13 @@ VBELN|POSNR|FKDAT|KUNNR|MATNR|FKIMG|NETWR
 """
 """A minus behind the number: 299.70 of 100001, and 0.00 of 100002."""
 
+AMAZON = """\
+amazon-order-id\tpurchase-date\torder-status\tsku\tquantity\titem-price\tbuyer-email
+11\t2024-03-04T10:00:00+00:00\tShipped\tS1\t2\t20.00\tann@example.com
+12\t2024-03-04T11:00:00+00:00\tShipped\tS1\t1\t10.00\tbob@example.com
+"""
+"""The price of an item is that of all its pieces: 20.00 of ann, not 40.00."""
+
 THREE_COLUMNS = """\
 customer_id,trans_date,tran_amount
 CS5295,13-Feb-13,35

@@ -61,12 +61,19 @@ def test_ids_that_look_alike_are_listed_and_whether_they_are_one_customer():
     assert "customers 'A1' and 'a1' look alike: two customers" in spoken(seen)
 
 
+def test_an_id_that_stands_for_guests_elsewhere_is_asked_about_with_its_money():
+    seen = inspected(written(of("0,T1,2025-03-04,3.00,P1", "A,T2,2025-03-04,1.00,P1")))
+    assert "customer '0': 1 row, 3.00 of money; guests, perhaps" in spoken(seen)
+    assert "# ABINTEL_NOBODY_IDS='[\"0\"]'" in seen.proposal.choices
+    assert "nobody_ids" not in seen.proposal.values
+
+
 def test_one_customer_with_many_orders_may_be_the_guests():
-    lines = [f"0,G{n},2025-03-04,1.00,P1" for n in range(10)]
+    lines = [f"X,G{n},2025-03-04,1.00,P1" for n in range(10)]
     lines += [f"C{n},T{n},2025-03-04,1.00,P1" for n in range(10)]
     seen = inspected(written(of(*lines)))
-    assert seen.checks.largest == ("0", 10, 0.5)
-    assert "# ABINTEL_NOBODY_IDS='[\"0\"]'" in seen.proposal.choices
+    assert seen.checks.largest == ("X", 10, 0.5)
+    assert "# ABINTEL_NOBODY_IDS='[\"X\"]'" in seen.proposal.choices
 
 
 def test_dates_long_ago_and_in_the_future_are_counted():
@@ -153,3 +160,10 @@ def test_a_line_total_with_a_discount_is_kept_and_the_product_is_named():
     seen = inspected(written(of(*lines, header=header)))
     assert seen.amount.source == "line_total"
     assert "quantity * price is 'line_total' in 1 of 2 rows" in spoken(seen)
+
+
+def test_nothing_in_a_file_speaks_to_the_terminal():
+    seen = inspected(
+        written(of("A\x1b[31m,T,2025-03-04,1.00,P1", "a\x1b[31m,U,2025-03-04,1.00,P1"))
+    )
+    assert "\x1b" not in spoken(seen)

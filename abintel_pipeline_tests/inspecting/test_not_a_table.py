@@ -76,7 +76,15 @@ def test_a_text_file_is_a_csv_file_under_another_name():
     assert seen.target.name == "2025-03-04.csv"
 
 
-def test_a_file_whose_rows_say_no_day_needs_one():
-    text = HEADER + b"A,T,tomorrow,1.00,P\n"
-    seen = inspected(written(text))
-    assert "give one with --day" in seen.proposal.decisions[-1]
+def test_a_file_whose_days_are_all_to_come_needs_a_day():
+    seen = inspected(written(HEADER + b"A,T,2099-01-01,1.00,P\n"))
+    assert seen.proposal.decisions == [
+        "neither its name nor its rows say a day: give one with --day YYYY-MM-DD"
+    ]
+    assert seen.target.name == "YYYY-MM-DD.csv"
+
+
+def test_customers_need_a_day_and_a_score():
+    path = written("client,points\nA,much\n", "crm.csv")
+    seen = inspected(path, table="customers", on="2025-03-04")
+    assert seen.proposal.decisions == ["no column looks like the loyalty score (loyalty_score)"]

@@ -125,6 +125,15 @@ def test_sap_writes_the_minus_behind_and_the_day_as_digits():
     assert made.customers == {"0000100001": (299.70, 1), "0000100002": (0.00, 2)}
 
 
+def test_the_price_of_an_amazon_item_is_not_multiplied():
+    seen = inspected(written(exports.AMAZON, "orders.txt"))
+    assert seen.amount.source == "item-price"
+    assert made_as_told(seen).customers == {
+        "ann@example.com": (20.0, 1),
+        "bob@example.com": (10.0, 1),
+    }
+
+
 def test_three_columns_are_enough():
     seen = inspected(written(exports.THREE_COLUMNS))
     assert seen.proposal.values["transaction_columns"] == {

@@ -1,5 +1,11 @@
 """How values are written: dates, numbers, letters. What can't be proved is left to a person."""
 
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from abintel_pipeline.inspecting import telling
@@ -188,3 +194,46 @@ def test_the_delimiter_is_the_one_that_gives_even_rows(mark: str):
     seen = inspected(written(of_dates("2025-03-04").replace(",", mark)))
     assert seen.opened.layout.delimiter == mark
     assert seen.ready
+
+
+def test_one_column_only_means_that_its_delimiter_is_unknown():
+    seen = inspected(written("id 1 2\nA 2025-03-04 1.00\n"))
+    assert "it has one column only" in spoken(seen)
+
+
+def test_an_amount_that_is_set_is_kept(monkeypatch: pytest.MonkeyPatch):
+    text = "customer_id,transaction_id,date,amount,product_id,n,p\nA,T,2025-03-04,9,P,2,1.50\n"
+    monkeypatch.setenv("ABINTEL_TRANSACTION_COLUMNS", '{"amount": "n * p"}')
+    seen = inspected(written(text))
+    assert seen.proposal.values == {"transaction_columns": {"amount": "n * p"}}
+    assert str(seen.trial.totals.money) == "3.00"
+
+
+def test_every_type_of_parquet_has_a_text():
+    table = pa.table(
+        {
+            "customer_id": pa.array(["A", "B"]).dictionary_encode(),
+            "date": pa.array([date(2025, 3, 4), date(2025, 3, 5)]),
+            "moment": pa.array([datetime(2025, 3, 4, 10, 0, 0, 500_000), None]),  # noqa: DTZ001
+            "amount": pa.array([Decimal("1.50"), Decimal("2.00")]),
+            "empty": pa.nulls(2),
+            "tags": [["x"], None],
+            "bytes": pa.array([b"\xff", b"x"]),
+        }
+    )
+    pq.write_table(table, "orders.parquet")
+    seen = inspected(Path("orders.parquet"))
+    kinds = {one.name: (one.kind, one.example) for one in seen.columns}
+    assert kinds["date"] == ("date ISO", "2025-03-04")
+    assert kinds["moment"] == ("timestamp", "2025-03-04 10:00:00.5")
+    assert kinds["amount"] == ("decimal point", "1.50")
+    assert kinds["empty"] == ("nothing", "")
+    assert seen.trial.accepted == 2
+
+
+def test_lines_that_are_no_json_are_left_to_intake():
+    rows = ['{"customer_id": "A", "date": "2025-03-04", "amount": 1.50, "more": {"a": 1}}'] * 40
+    seen = inspected(written("\n".join([*rows, "", "not json", "[1]"]) + "\n", "orders.jsonl"))
+    assert seen.rows == 40
+    assert (seen.trial.received, seen.trial.refused) == (42, 2)
+    assert seen.columns[3].example == '{"a": "1"}'
