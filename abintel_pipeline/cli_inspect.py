@@ -59,6 +59,8 @@ def _inspecting(
         The whole file is read, nothing is changed. The lines that it prints go into .env; what it
         can't tell is a line to choose from. Settings that are in force already are kept.
 
+        Examples: abintel inspect orders.xlsx, abintel inspect export.csv --day 2025-12-24
+
         Exit codes: 0 it can be delivered, 1 something must be decided first, 2 the call is wrong.
         """
         wanted = _day(day)

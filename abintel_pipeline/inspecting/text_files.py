@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -196,9 +197,15 @@ class ExcelFile:
 
 
 def _cell_text(cell: Any) -> str | None:
-    """A cell's text; Excel has only floats, so `17850.0` is 17850, and midnight is a day."""
+    """A cell's text. Excel has only floats: `17850.0` is 17850; and midnight is a day.
+
+    >>> _cell_text(17850.0), _cell_text(19.9), _cell_text("")
+    ('17850', '19.9', None)
+    >>> _cell_text(datetime(2025, 12, 24)), _cell_text(datetime(2025, 12, 24, 10, 30))
+    ('2025-12-24', '2025-12-24 10:30:00')
+    """
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
         return str(int(cell))
-    if hasattr(cell, "isoformat"):
-        return str(cell.isoformat(" ") if hasattr(cell, "hour") else cell).removesuffix(" 00:00:00")
-    return str(cell) if cell not in ("", None) else None
+    if isinstance(cell, datetime):
+        return str(cell).removesuffix(" 00:00:00")
+    return None if cell is None else str(cell) or None

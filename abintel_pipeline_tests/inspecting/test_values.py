@@ -225,7 +225,7 @@ def test_every_type_of_parquet_has_a_text():
     seen = inspected(Path("orders.parquet"))
     kinds = {one.name: (one.kind, one.example) for one in seen.columns}
     assert kinds["date"] == ("date ISO", "2025-03-04")
-    assert kinds["moment"] == ("timestamp", "2025-03-04 10:00:00.5")
+    assert kinds["moment"] == ("timestamp", "2025-03-04 10:00:00.500000")
     assert kinds["amount"] == ("decimal point", "1.50")
     assert kinds["empty"] == ("nothing", "")
     assert seen.trial.accepted == 2
