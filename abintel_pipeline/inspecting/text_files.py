@@ -178,8 +178,12 @@ class ExcelFile:
 
     @classmethod
     def opened(cls, path: Path) -> "ExcelFile":
-        from python_calamine import CalamineError, CalamineWorkbook
-
+        try:
+            from python_calamine import CalamineError, CalamineWorkbook
+        except ModuleNotFoundError:
+            raise CannotInspect(
+                "reading Excel files needs python-calamine: pip install python-calamine"
+            ) from None
         try:
             book = CalamineWorkbook.from_path(str(path))
             sheet = book.get_sheet_by_index(0)

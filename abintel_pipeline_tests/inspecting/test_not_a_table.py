@@ -1,12 +1,14 @@
 """Files that can't be inspected are told in a sentence."""
 
 import gzip
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from abintel_pipeline.inspecting import CannotInspect
+from abintel_pipeline_tests.inspecting.exports import write_xlsx
 from abintel_pipeline_tests.inspecting.inspected import inspected, written
 
 HEADER = b"customer_id,transaction_id,date,amount,product_id\n"
@@ -88,3 +90,10 @@ def test_customers_need_a_day_and_a_score():
     path = written("client,points\nA,much\n", "crm.csv")
     seen = inspected(path, table="customers", on="2025-03-04")
     assert seen.proposal.decisions == ["no column looks like the loyalty score (loyalty_score)"]
+
+
+def test_excel_without_its_reader_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    write_xlsx(Path("a.xlsx"), [["customer_id"], ["A"]])
+    with pytest.raises(CannotInspect, match="pip install python-calamine"):
+        inspected(Path("a.xlsx"))

@@ -79,7 +79,7 @@ def test_shopify_counts_items_not_the_orders_total():
     )
 
 
-@pytest.mark.xfail(reason="the metrics count cancelled lines yet", strict=False)
+@pytest.mark.xfail(reason="the metrics still count cancelled lines", strict=False)
 def test_a_cancelled_order_of_shopify_counts_for_nothing():
     assert made_as_told(inspected(written(exports.SHOPIFY))).customers == {
         "ann@example.com": (45.00, 1),
