@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from abintel_pipeline import cli_rejected, cli_service, cli_settings
+from abintel_pipeline import cli_inspect, cli_rejected, cli_service, cli_settings
 from abintel_pipeline import demo as demo_data
 from abintel_pipeline.cli_rejected import Day, parse_day
 from abintel_pipeline.contract import TABLES
@@ -298,6 +298,7 @@ def ui(
 cli_rejected.add_command(app, _telling)
 cli_settings.add_command(app, _telling)
 cli_service.add_commands(app, _telling)
+cli_inspect.add_command(app, _telling)
 
 if __name__ == "__main__":
     app()

@@ -14,13 +14,15 @@ from abintel_pipeline.cli import app
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.intake.advice import ADVICE
 from abintel_pipeline.setting_groups import GROUPS, Group
-from abintel_pipeline.settings import Settings
-from abintel_pipeline_tests.shop import HEADER, Shop, day
+from abintel_pipeline.settings import Settings, unknown_variables
+from abintel_pipeline.source_settings import SourceSettings
+from abintel_pipeline_tests.shop import Shop, day
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 OPERATING = ROOT / "docs" / "operating.md"
 CONSUMING = ROOT / "docs" / "consuming.md"
+YOUR_DATA = ROOT / "docs" / "your-data.md"
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -149,10 +151,15 @@ def test_the_readmes_consumer_is_given_the_snapshot(december: Shop):
 
 def test_the_readmes_five_minutes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
-    delivery = next(block for block in blocks(README, "text") if HEADER in block)
-    folder = tmp_path / "data" / "landing" / "transactions"
-    folder.mkdir(parents=True)
-    (folder / "2026-11-20.csv").write_text(delivery.lstrip("\n") + "\n")
+    export, ending = [block for block in blocks(README, "text") if "Kundennr." in block]
+    (tmp_path / "orders.csv").write_text(export.lstrip("\n") + "\n")
+    inspected = CliRunner().invoke(app, ["inspect", "orders.csv"])
+    assert inspected.exit_code == 0, inspected.output
+    assert ending.strip() in inspected.stdout
+    (tmp_path / ".env").write_text(assignments(ending))
+    landing = tmp_path / "data" / "landing" / "transactions"
+    landing.mkdir(parents=True)
+    shutil.copy("orders.csv", landing / "2026-11-20.csv")
     commands = [
         line.partition("#")[0].split()[1:]
         for block in blocks(README, "sh")
@@ -167,16 +174,42 @@ def test_the_readmes_five_minutes(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert "1 published snapshot affected" in outputs[3].output
 
 
+def assignments(block: str) -> str:
+    """The lines of a block that are settings."""
+    return "\n".join(line for line in block.splitlines() if re.match(r"ABINTEL_\w+=", line))
+
+
 def test_the_readmes_settings_are_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    lines = [line for block in blocks(README, "sh") for line in block.splitlines()]
-    assignments = [line for line in lines if re.match(r"ABINTEL_\w+=", line)]
-    (tmp_path / ".env").write_text("\n".join(a for a in assignments if " abintel " not in a))
+    lines = [line for block in blocks(README, "sh") for line in assignments(block).splitlines()]
+    (tmp_path / ".env").write_text("\n".join(line for line in lines if " abintel " not in line))
     monkeypatch.chdir(tmp_path)
     settings = Settings()
-    assert settings.transaction_columns == {"customer_id": "client", "amount": "net"}
-    assert (settings.csv_delimiter, settings.currency_decimals) == (";", 0)
-    assert settings.source_timezone == "Europe/Berlin"
+    assert (settings.timezone, settings.currency_decimals) == ("Europe/Berlin", 0)
     assert ":start" in (settings.transactions_query or "")
+
+
+def test_every_setting_of_a_source_has_a_true_example(tmp_path: Path):
+    """On the page about your own data; what a database needs is in the README."""
+    lines = "\n".join(assignments(block) for block in blocks(YOUR_DATA, "sh"))
+    (tmp_path / ".env").write_text(lines)
+    assert unknown_variables() == []
+    of_a_database = {"sql_url", "transactions_query", "customers_query"}
+    assert set(SourceSettings.model_fields) - Settings().model_fields_set == of_a_database
+
+
+@pytest.mark.parametrize("heading", ["A German ERP system", "Shopify", "SAP billing"])
+def test_an_export_of_the_page_gives_the_lines_that_it_shows(heading: str, tmp_path: Path):
+    page = YOUR_DATA.read_text()
+    part = re.split(r"\n##+ ", page.partition(f"### {heading}\n")[2])[0]
+    (tmp_path / "part.md").write_text(part)
+    export, lines = blocks(tmp_path / "part.md", "text")
+    name = re.findall(r"abintel inspect (\S+)`", part)[0]
+    (tmp_path / name).write_text(export.lstrip("\n") + "\n")
+    told = CliRunner().invoke(app, ["inspect", name])
+    assert told.exit_code == 0, told.output
+    assert assignments(told.stdout) == assignments(lines)
+    (money,) = [line.strip() for line in told.stdout.splitlines() if "of money, 20" in line]
+    assert money in part
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=[group.name for group in GROUPS])
