@@ -30,7 +30,6 @@ def test_a_german_erp_export_is_read_with_its_marks_and_dates():
     assert made_as_told(seen).customers == {"10001": (1244.42, 1), "10002": (1000.00, 2)}
 
 
-@pytest.mark.xfail(reason="intake doesn't read encodings other than UTF-8 yet", strict=False)
 def test_umlauts_of_windows_are_read_as_they_were_written():
     seen = inspected(written(exports.GERMAN_ERP.encode("cp1252")))
     assert seen.proposal.values["encoding"] == "cp1252"
@@ -79,7 +78,6 @@ def test_shopify_counts_items_not_the_orders_total():
     )
 
 
-@pytest.mark.xfail(reason="the metrics still count cancelled lines", strict=False)
 def test_a_cancelled_order_of_shopify_counts_for_nothing():
     assert made_as_told(inspected(written(exports.SHOPIFY))).customers == {
         "ann@example.com": (45.00, 1),
@@ -227,12 +225,10 @@ def test_an_excel_file_is_told_by_its_first_sheet():
     ]
 
 
-@pytest.mark.xfail(reason="intake doesn't read Excel yet", strict=False)
 def test_an_excel_file_becomes_a_delivery():
     assert made_as_told(inspected(excel())).customers == {"17850": (19.9, 1), "17851": (5.0, 1)}
 
 
-@pytest.mark.xfail(reason="intake doesn't know the sep= line yet", strict=False)
 def test_excels_sep_line_is_not_the_header():
     seen = inspected(written("sep=;\n" + exports.GERMAN_ERP))
     assert made_as_told(seen).customers == {"10001": (1244.42, 1), "10002": (1000.00, 2)}
