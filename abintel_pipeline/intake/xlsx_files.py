@@ -4,6 +4,8 @@ A cell is what Excel stores, not what it shows: `001` typed as a number is 1. A 
 however it is formatted. Cells of an error (`#N/A`) are missing, empty rows are none.
 """
 
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -15,6 +17,7 @@ from typing import Any
 import python_calamine
 
 from abintel_pipeline.intake.errors import DeliveryError
+from abintel_pipeline.intake.faults import passes
 from abintel_pipeline.intake.json_values import Number, as_json
 from abintel_pipeline.intake.other_formats import other_format
 from abintel_pipeline.intake.reading import Part, Reading
@@ -43,6 +46,20 @@ def read_xlsx(reading: Reading, source: Source) -> Part:
         raise DeliveryError(_broken(source.name, error)) from None
 
 
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,  # Python seeks to where a damaged entry says that it begins
+    RuntimeError,
+    ValueError,
+    NotImplementedError,
+)
+"""What a damaged zip file makes of Python's own reader."""
+
+
 def _check(path: Path, name: str) -> None:
     """Raises DeliveryError unless a file is a whole zip file that isn't too large unpacked."""
     with path.open("rb") as file:
@@ -62,7 +79,9 @@ def _check(path: Path, name: str) -> None:
                 with archive.open(member) as content:
                     while content.read(_BLOCK):  # no longer than it says, and its checksum is right
                         pass
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except UNREADABLE as error:
+        if passes(error):
+            raise
         raise DeliveryError(_broken(name, error)) from None
 
 
