@@ -311,7 +311,9 @@ def test_an_unexpected_error_is_told_by_its_innermost_cause(
     shop_env: Shop, monkeypatch: pytest.MonkeyPatch
 ):
     shop_env.deliver("2025-01-01", "001,T1,2025-01-01,10.00,P1")
-    monkeypatch.setattr("abintel_pipeline.snapshots.features.customer_features", lambda *_: 1 / 0)
+    monkeypatch.setattr(
+        "abintel_pipeline.snapshots.features.customer_features", lambda *_, **__: 1 / 0
+    )
     result = abintel("run", "2025-01-01")
     assert result.exit_code == 1
     assert "customer_features: ZeroDivisionError: division by zero" in result.stderr

@@ -70,7 +70,8 @@ class Reading:
 
     def stage(self, texts: str) -> Typed:
         """Screen rows of text into a typed Parquet file, in their order."""
-        offer_products(self.duckdb)
+        if self.columns.factors:  # a function costs 30 ms to be made known
+            offer_products(self.duckdb)
         self.duckdb.execute(f"CREATE OR REPLACE TEMP SEQUENCE {CHANGED}")
         path = self.new_path(".parquet")
         rows = self.write(screened(self.columns, texts), path)

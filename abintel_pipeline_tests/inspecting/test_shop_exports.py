@@ -27,13 +27,19 @@ def test_a_german_erp_export_is_read_with_its_marks_and_dates():
         "ABINTEL_DATE_FORMAT='%d.%m.%Y'",
         "ABINTEL_RETURNS=net",
     ]
-    assert made_as_told(seen).customers == {"10001": (1244.42, 1), "10002": (1000.00, 2)}
+    assert made_as_told(seen).customers == {
+        "10001": (1244.42, 1),
+        "10002": (1000.00, 1),
+    }  # a return is no visit
 
 
 def test_umlauts_of_windows_are_read_as_they_were_written():
     seen = inspected(written(exports.GERMAN_ERP.encode("cp1252")))
     assert seen.proposal.values["encoding"] == "cp1252"
-    assert made_as_told(seen).customers == {"10001": (1244.42, 1), "10002": (1000.00, 2)}
+    assert made_as_told(seen).customers == {
+        "10001": (1244.42, 1),
+        "10002": (1000.00, 1),
+    }  # a return is no visit
 
 
 def test_pieces_of_one_product_add_up_for_the_person_not_for_the_order():
@@ -120,7 +126,10 @@ def test_sap_writes_the_minus_behind_and_the_day_as_digits():
     assert seen.proposal.values["returns"] == "net"
     assert seen.proposal.values["transaction_columns"]["line_id"] == "POSNR"
     made = made_as_told(seen)
-    assert made.customers == {"0000100001": (299.70, 1), "0000100002": (0.00, 2)}
+    assert made.customers == {
+        "0000100001": (299.70, 1),
+        "0000100002": (0.00, 1),
+    }  # a return is no visit
 
 
 def test_the_price_of_an_amazon_item_is_not_multiplied():
@@ -174,7 +183,10 @@ def test_a_zipped_export_is_the_same_export():
     path = written(gzip.compress(exports.GERMAN_ERP.encode()), "orders.csv.gz")
     seen = inspected(path)
     assert seen.target.name == "2025-12-27.csv.gz"
-    assert made_as_told(seen).customers == {"10001": (1244.42, 1), "10002": (1000.00, 2)}
+    assert made_as_told(seen).customers == {
+        "10001": (1244.42, 1),
+        "10002": (1000.00, 1),
+    }  # a return is no visit
 
 
 def test_json_lines_are_read_by_their_keys():
@@ -231,7 +243,10 @@ def test_an_excel_file_becomes_a_delivery():
 
 def test_excels_sep_line_is_not_the_header():
     seen = inspected(written("sep=;\n" + exports.GERMAN_ERP))
-    assert made_as_told(seen).customers == {"10001": (1244.42, 1), "10002": (1000.00, 2)}
+    assert made_as_told(seen).customers == {
+        "10001": (1244.42, 1),
+        "10002": (1000.00, 1),
+    }  # a return is no visit
 
 
 def test_loyalty_scores_are_a_table_of_their_own():

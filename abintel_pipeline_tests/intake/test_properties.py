@@ -20,6 +20,7 @@ from abintel_pipeline.intake.source_columns import SourceColumns
 from abintel_pipeline.intake.sources import Source
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.intake.conftest import HEADER, Landing
+from abintel_pipeline_tests.metrics.running import reproducible
 
 
 class Factory:
@@ -192,14 +193,14 @@ def utf8(text: str) -> bool:
 @example(b'1,2,"a" x,"b\nC9,T,2025-04-24,1,P\n"\n')
 @example(b'1, "a\nC9,T,2025-04-24,1,P\nb" ,2\n')
 @example(b'"a\nC9,T,2025-04-24,1,P\n')
-@settings(max_examples=1500, deadline=None)
+@reproducible(3000)
 def test_any_file_is_walked_as_a_slow_reader_reads_it(tail: bytes) -> None:
     expected = SlowReader(tail.decode("latin-1"), line=2).everything(5)
     assert walked(HEADER.encode() + tail) == expected
 
 
 @given(tail=HOSTILE)
-@settings(max_examples=300, deadline=None)
+@reproducible(900)
 def test_lines_are_sorted_by_blocks_as_one_by_one(tail: bytes) -> None:
     short, csv_records._SHORT = csv_records._SHORT, 0
     try:
@@ -215,7 +216,7 @@ NOTE = st.lists(
 
 
 @given(notes=st.lists(NOTE.map("".join), min_size=1, max_size=4), more=st.integers(0, 2))
-@settings(max_examples=500, deadline=None)
+@reproducible(1500)
 def test_no_row_begins_inside_a_field_whose_quotes_have_a_backslash(
     notes: list[str], more: int
 ) -> None:
@@ -228,7 +229,7 @@ def test_no_row_begins_inside_a_field_whose_quotes_have_a_backslash(
 
 
 @given(rows=ROWS, end=st.sampled_from(["\n", "\r\n", "\r"]), quoting=st.sampled_from([0, 1]))
-@settings(max_examples=300, deadline=None)
+@reproducible(900)
 def test_a_well_formed_file_is_walked_as_python_reads_it(
     rows: list[list[str]], end: str, quoting: int
 ) -> None:
@@ -259,7 +260,7 @@ def test_no_row_of_any_file_is_lost(landing_factory: Factory, tail: bytes) -> No
 @example([("a", "b"), ("a", "\r\na")], "\n", 1, 30)
 @example([("\n", "\r")], "\r\n", 1, 1)
 @example([("\n", "\r\n")], "\r", 1, 0)
-@settings(SMALL, max_examples=60)
+@settings(SMALL, max_examples=20)
 def test_line_ends_inside_quotes_are_taken_in_as_python_reads_them(
     landing_factory: Factory, ids: list[tuple[str, str]], end: str, quoting: int, more: int
 ) -> None:

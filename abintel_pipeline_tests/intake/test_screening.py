@@ -137,7 +137,7 @@ def plain_id(text: str, words: tuple[str, ...]) -> str | None:
     return None if found in ("", *words) else unicodedata.normalize("NFC", found)
 
 
-@reproducible(3000)
+@reproducible(600)
 @given(st.lists(IDS, min_size=20, max_size=60))
 def test_ids_are_what_plain_python_makes_of_them(texts: list[str]) -> None:
     settings = Settings(_env_file=None)
@@ -281,7 +281,7 @@ def test_a_product_of_a_negative_quantity_is_a_return(landing: Landing) -> None:
 FACTORS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**6), max_value=10**6)
 
 
-@reproducible(600)
+@reproducible(240)
 @given(st.lists(st.tuples(FACTORS, FACTORS), min_size=10, max_size=40))
 def test_products_are_what_decimals_make_of_them(pairs: list[tuple[Decimal, Decimal]]) -> None:
     settings = Settings(_env_file=None, returns="net")

@@ -366,7 +366,7 @@ def test_rows_that_got_lost_stop_a_delivery(shop: Shop) -> None:
     assert intake
     (finding,) = intake.accepted_rows.findings
     assert finding.passed
-    assert finding.numbers == {"received": 2, "accepted": 2, "refused": 0}
+    assert finding.numbers == {"received": 2, "accepted": 2, "refused": 0, "left_out": 0}
 
 
 def test_a_delivery_that_does_not_add_up_holds_up_no_other_day_and_each_failure_is_told(
