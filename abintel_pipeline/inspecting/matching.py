@@ -104,7 +104,9 @@ def _by_kind(role: str, columns: list[Column]) -> Match:
             return Match(role, dates[0], "its kind")
         return Match(role, candidates=_names(dates))
     if role == "customer_id":
-        return Match(role, candidates=_names(c for c in columns if c.filled and not c.is_date))
+        others = {folded(name) for other in NAMES if other != role for name in NAMES[other]}
+        free = (c for c in columns if c.filled and not c.is_date and folded(c.name) not in others)
+        return Match(role, candidates=_names(free))
     return Match(role)
 
 

@@ -45,7 +45,7 @@ def propose_file(proposal: Proposal, layout: CsvLayout | None, encoding: Encodin
         )
     if layout is None:
         return
-    if layout.delimiter != ",":
+    if layout.delimiter not in ",\t":  # a tab is found by itself, and pasted as blanks
         proposal.set("csv_delimiter", layout.delimiter)
     if len(layout.names) == 1:
         proposal.decide("it has one column only: separate the fields by , or ; or | or tabs")

@@ -115,3 +115,14 @@ def _cell(value: str | float, place: str) -> str:
     if isinstance(value, str):
         return f'<c r="{place}" t="inlineStr"><is><t>{escape(value)}</t></is></c>'
     return f'<c r="{place}"><v>{value}</v></c>'
+
+
+SAP_INVOICES = (
+    "VBELN\tPOSNR\tFKDAT\tKUNAG\tMATNR\tFKIMG\tNETWR\tWAERK\tFKSTO\r\n"
+    "90000001\t000010\t31.10.2026\t0000123456\tM-100\t2,000\t1.249,80\tEUR\t\r\n"
+    "90000001\t000020\t31.10.2026\t0000123456\tM-200\t1,000\t99,00\tEUR\t\r\n"
+    "90000002\t000010\t02.11.2026\t0000123457\tM-100\t1,000\t624,90-\tEUR\t\r\n"
+    "90000003\t000010\t03.11.2026\t0000123457\tM-300\t5,000\t12,50\tEUR\tX\r\n"
+    "90000004\t000010\t03.11.2026\t0000123457\tGr\u00f6-1\t5,000\t112,50\tEUR\t\r\n"
+)
+"""1,348.80 of 123456; of 123457 112.50 less 624.90, and 12.50 that was cancelled."""

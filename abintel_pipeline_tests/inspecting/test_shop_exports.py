@@ -260,3 +260,12 @@ def test_loyalty_scores_are_a_table_of_their_own():
     ]
     assert (seen.trial.accepted, seen.trial.totals.customers) == (2, 2)
     assert seen.target == Path("data/landing/customers/2025-03-04.csv")
+
+
+def test_saps_invoices_with_a_flag_for_cancelled_ones_become_a_delivery():
+    seen = inspected(written(exports.SAP_INVOICES.encode("cp1252"), "sap_20261103.csv"))
+    assert "csv_delimiter" not in seen.proposal.values  # a tab is found, and hard to paste
+    assert made_as_told(seen).customers == {
+        "0000123456": (1348.80, 1),
+        "0000123457": (-512.40, 1),
+    }
