@@ -15,7 +15,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "customer_id": _words(
         """customer_unique_id customer_id customerid customer_no customer_nr customer_number
         customer_code customer_key cust_id cust_no cust_num custid customer_user_id client_id
-        client_no clientid client kunnr kunag kunrg kunwe kundennummer kundennr kunden_nr kundenid kunden_id kundnr
+        client_no clientid client kunnr kunag kunrg kunwe
+        kundennummer kundennr kunden_nr kundenid kunden_id kundnr
         kd_nr kdnr debitor debitorennummer debitoren_nr member_id household_key household_id
         user_id userid shopper_id buyer_id account_id account_no loyalty_id card_id sold_to soldto
         kunde customer customer_email buyer_email billing_email email e_mail mail id_customer
