@@ -1,6 +1,7 @@
 """Takes in one day's delivery of a request table: good rows go through, the others are named."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -94,23 +95,33 @@ def _take_in(reading: Reading) -> Intake | None:
         sources = day_sources(reading.settings, reading.day, reading.table)
         read = (_read(reading, source) for source in sources)
         parts = [part for part in read if part is not None]
-        return _screen(reading, parts) if parts else None
+        if not parts:
+            return None
+        with _blaming(reading, *(part.name for part in parts)):  # refused rows are read again
+            return _screen(reading, parts)
     finally:
         reading.clear()
 
 
 def _read(reading: Reading, source: Source) -> Part | None:
-    """One source as a part. Raises DeliveryError, too, when it brings down what reads it.
+    """One source as a part. Raises DeliveryError, too, when it brings down what reads it."""
+    with _blaming(reading, source.name):
+        return READERS[source.format](reading, source)
+
+
+@contextmanager
+def _blaming(reading: Reading, *names: str) -> Iterator[None]:
+    """An error of the engine itself becomes a DeliveryError that names the files being read.
 
     Then the engine is opened anew: the next day's files are no less readable.
     """
     try:
-        return READERS[source.format](reading, source)
+        yield
     except (*BROKEN, UnicodeError, OverflowError) as error:
         reopen_if_broken(reading.connection)
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise DeliveryError(
-            f"{source.name}: can't be read, it is damaged ({first}): deliver it again"
+            f"{', '.join(names)}: can't be read, it is damaged ({first}): deliver it again"
         ) from None
 
 

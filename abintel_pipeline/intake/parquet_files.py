@@ -14,6 +14,7 @@ from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.source_columns import Place
 from abintel_pipeline.intake.sources import Source
 from abintel_pipeline.intake.sql_text import quoted
+from abintel_pipeline.source_settings import BASIC_DATES
 from abintel_pipeline.store import file_literal
 
 BATCH_ROWS = 100_000
@@ -95,7 +96,8 @@ def _part(
     used = [(name, columns[place]) for name, place in placed.items() if isinstance(place, int)]
     for name, column in used:
         if name in reading.table.columns:
-            check_kind(source.name, reading.table.kind(name), column)
+            basic = reading.settings.date_format == BASIC_DATES
+            check_kind(source.name, reading.table.kind(name), column, basic_dates=basic)
     numbers = {c.place for name, c in used if reading.columns.is_number(name)}
     mark = reading.settings.decimal_mark
 

@@ -36,13 +36,19 @@ class Column:
         return self.kind.partition("(")[0]
 
 
-def check_kind(file: str, expected: pa.DataType, column: Column) -> None:
-    """Raises DeliveryError when a column can't hold what the contract's column is."""
+def check_kind(
+    file: str, expected: pa.DataType, column: Column, *, basic_dates: bool = False
+) -> None:
+    """Raises DeliveryError when a column can't hold what the contract's column is.
+
+    Whole numbers are `basic_dates` where the source writes 20261115.
+    """
     if pa.types.is_string(expected):
         fits, wanted = column.base in _IDS, "text or whole numbers"
     elif pa.types.is_date(expected):
         stamps = column.base.startswith("TIMESTAMP")
-        fits, wanted = column.base in _DATES or stamps, "dates, timestamps or text"
+        dates = _DATES | _WHOLE if basic_dates else _DATES
+        fits, wanted = column.base in dates or stamps, "dates, timestamps or text"
     elif pa.types.is_boolean(expected):
         fits, wanted = column.base in _FLAGS, "true or false, or words"
     else:

@@ -15,10 +15,14 @@ an error.
 import hashlib
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.faults import passes
@@ -111,9 +115,10 @@ def _refuse_copies(sources: list[Source]) -> None:
     for source in sources:
         by_size.setdefault(source.path.stat().st_size, []).append(source)
     for alike in by_size.values():
-        known: dict[str, Source] = {}
+        known: dict[tuple[object, ...], Source] = {}
         for source in alike if len(alike) > 1 else ():
-            first = known.setdefault(_digest(source.path), source)
+            told = (_digest(source.path), *sorted(source.constants.items()))
+            first = known.setdefault(told, source)
             if first is not source and _may_have_rows(source):
                 raise DeliveryError(
                     f"{source.name} holds the same bytes as {first.name}: delivered twice? Take one"
@@ -122,7 +127,10 @@ def _refuse_copies(sources: list[Source]) -> None:
 
 
 def _may_have_rows(source: Source) -> bool:
-    """False for a header alone: two shops that were closed deliver the same bytes."""
+    """False for a header alone: two shops that were closed, and Spark's empty parts, are alike."""
+    if source.format == "parquet":
+        with suppress(pa.ArrowException, OSError):
+            return bool(pq.read_metadata(source.path).num_rows)
     if source.format != "csv":
         return True
     with source.path.open("rb") as file:

@@ -195,6 +195,13 @@ def test_two_files_of_a_day_with_the_same_bytes_fail_by_their_names(landing: Lan
     assert landing.take().intake.accepted == 2
 
 
+def test_the_same_bytes_in_folders_of_other_columns_are_other_rows(landing: Landing) -> None:
+    text = "transaction_id,date,amount,product_id\nT1,2025-04-24,1,P1\n"
+    for customer in ("001", "002"):
+        landing.put(f"transactions/2025-04-24/customer_id={customer}/part-0.csv", text)
+    assert [row[0] for row in landing.take().accepted] == ["001", "002"]
+
+
 def test_two_closed_shops_deliver_the_same_header(landing: Landing) -> None:
     for shop in ("north", "south"):
         landing.put(f"transactions/2025-04-24/{shop}.csv", HEADER + "\n")

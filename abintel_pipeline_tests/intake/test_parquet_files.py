@@ -168,6 +168,18 @@ def test_typed_numbers_have_a_point_whatever_mark_the_source_writes(landing: Lan
     assert [row[3] for row in taken.accepted] == [Decimal("1.01"), Decimal("3.00")]
 
 
+def test_whole_numbers_are_dates_where_the_source_writes_them_so(landing: Landing) -> None:
+    taken = deliver(landing, date=[20250424, 20250423]).take(date_format="YYYYMMDD")
+    assert [row[2] for row in taken.accepted] == [DAY, dt.date(2025, 4, 23)]
+
+
+def test_empty_parts_may_be_alike(landing: Landing) -> None:
+    for part in ("a", "b"):
+        path = landing.put(f"transactions/2025-04-24/{part}.parquet")
+        pq.write_table(pa.table(COLUMNS)[:0], path)
+    assert landing.take().intake.received == 0
+
+
 def test_flags_say_what_is_cancelled(landing: Landing) -> None:
     for values in (pa.array([True, None]), pa.array([1, 0], pa.int8()), pa.array(["yes", "no"])):
         taken = deliver(landing, cancelled=values).take()
