@@ -1,4 +1,4 @@
-"""Amounts and products from their texts, held against Python's decimals."""
+"""Amounts and products from their texts, compared with Python's decimals."""
 
 import random
 from decimal import ROUND_HALF_UP, Decimal, localcontext

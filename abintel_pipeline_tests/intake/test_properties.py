@@ -99,7 +99,7 @@ def walked(content: bytes) -> tuple[list[list[str]], Refused]:
 
 @dataclass
 class SlowReader:
-    """The rules for records, a character at a time: what the fast reader is held against."""
+    """The rules for records, a character at a time: the fast reader is compared with it."""
 
     text: str
     at: int = 0

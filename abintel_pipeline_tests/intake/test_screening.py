@@ -395,14 +395,11 @@ def test_the_first_plausible_day_is_a_setting(landing: Landing) -> None:
         ({"transaction_columns": {"amount": None}}, "'amount' can't be null"),
         ({"transaction_columns": {"amount": " "}}, "'amount' has no name"),
         ({"transaction_columns": {"product_id": "AMOUNT"}}, "two columns come from 'amount'"),
-        ({"nobody_id": ["0"]}, ""),
     ],
 )
 def test_a_description_of_a_source_that_cannot_be_right_is_no_setting(
     setting: dict[str, Any], message: str
 ) -> None:
-    if not message:
-        return
     with pytest.raises(ValidationError, match=message):
         Settings(_env_file=None, **setting)
 
