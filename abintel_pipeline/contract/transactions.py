@@ -66,7 +66,8 @@ class RawTransactions(pa.DataFrameModel):
     @pa.dataframe_check(name="date", error="after delivered_on")
     @classmethod
     def _not_after_delivery(cls, lines: Any) -> Any:
-        return lines["date"] <= lines["delivered_on"]
+        missing = lines["date"].isna()  # is another check's
+        return missing | (lines["date"] <= lines["delivered_on"])
 
     class Config:
         strict = True

@@ -6,6 +6,7 @@ from abintel_pipeline.intake.id_texts import CHANGED, id_typed
 from abintel_pipeline.intake.number_texts import amount_typed, offer_products
 from abintel_pipeline.intake.request_tables import TRANSACTIONS
 from abintel_pipeline.intake.source_columns import SourceColumns
+from abintel_pipeline.intake.sql_text import Names
 from abintel_pipeline.settings import Settings
 
 TYPED = "typed_rows"
@@ -23,17 +24,18 @@ def make_typed_table(rows: TextRows, settings: Settings) -> None:
     texts = {one.name: _text(rows, one.source) for one in columns.wanted}
     factor = texts.get("amount_by") if columns.factors else None
     whole = ", ".join(f"c{n}" for n in range(len(rows.names)))
+    names = Names()
     rows.connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {TYPED} AS SELECT"
         f" {texts['customer_id']} AS customer_text,"
-        f" {id_typed(texts['customer_id'], netted)} AS customer,"
-        f" {id_typed(texts['transaction_id'], netted)} AS order_id,"
+        f" {id_typed(texts['customer_id'], netted, names)} AS customer,"
+        f" {id_typed(texts['transaction_id'], netted, names)} AS order_id,"
         f" {read_dates(texts['date'], netted)} AS day,"
-        f" {id_typed(texts['product_id'], netted)} AS product,"
-        f" {id_typed(texts['line_id'], netted)} AS line,"
-        f" {amount_typed(texts['amount'], netted, factor)} AS amount,"
+        f" {id_typed(texts['product_id'], netted, names)} AS product,"
+        f" {id_typed(texts['line_id'], netted, names)} AS line,"
+        f" {amount_typed(texts['amount'], netted, names, factor)} AS amount,"
         f" hash({whole}) AS whole"
-        f" FROM {rows.table}"
+        f" FROM ({names.below(rows.table)})"
     )
 
 

@@ -103,6 +103,9 @@ class Located:
         return [field.decode() for field in self._rules.split(record)]
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+
 def raw_json(value: object) -> str:
     """Values as JSON; a byte order mark among them, which nobody would see, as its number."""
-    return json.dumps(value, ensure_ascii=False).replace(BOM, r"\ufeff")
+    return _ENCODER.encode(value).replace(BOM, r"\ufeff")

@@ -1,12 +1,14 @@
 """Takes in one day's delivery of a request table: good rows go through, the others are named."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract import Table
@@ -128,10 +130,13 @@ def _blaming(reading: Reading, *names: str) -> Iterator[None]:
 def _screen(reading: Reading, parts: list[Part]) -> Intake:
     verdicts = Verdicts(reading)
     verdicts.judge(parts)
-    refused_path, refused = write_refused(reading, parts, verdicts)
+    with reading.duckdb.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        # DuckDB writes the accepted rows while Python finds the refused ones in their files.
+        writing = pool.submit(_write_accepted, reading, parts, verdicts, cursor)
+        refused_path, refused = write_refused(reading, parts, verdicts)
+        accepted_path, accepted = writing.result()
     received = sum(part.received for part in parts)
     check_share(reading, received, refused, refused_path)
-    accepted_path, accepted = _write_accepted(reading, parts, verdicts)
     returns, returned = _returns(reading, accepted_path)
 
     def staged(table: Table, path: Path, rows: int) -> Staged:
@@ -155,7 +160,12 @@ def _screen(reading: Reading, parts: list[Part]) -> Intake:
     )
 
 
-def _write_accepted(reading: Reading, parts: list[Part], verdicts: Verdicts) -> tuple[Path, int]:
+def _write_accepted(
+    reading: Reading,
+    parts: list[Part],
+    verdicts: Verdicts,
+    cursor: duckdb.DuckDBPyConnection,
+) -> tuple[Path, int]:
     """The accepted rows in the delivery's order: the staged file itself where nothing is to change.
 
     Ordered, because a join doesn't keep the order, and because a copy without ORDER BY cuts its row
@@ -163,7 +173,7 @@ def _write_accepted(reading: Reading, parts: list[Part], verdicts: Verdicts) -> 
     """
     path = reading.folder / f"{reading.table.raw.name}-{reading.day}.parquet"
     leaving = leaves_out(reading.columns)
-    if len(parts) == 1 and parts[0].even and not leaving and not verdicts.refused(0):
+    if len(parts) == 1 and parts[0].even and not leaving and not verdicts.refused(0, cursor):
         parts[0].typed.path.rename(path)
         return path, parts[0].rows
     columns = ", ".join(map(identifier, reading.table.columns))
@@ -176,7 +186,7 @@ def _write_accepted(reading: Reading, parts: list[Part], verdicts: Verdicts) -> 
         f"SELECT {columns} FROM ({rows}) ANTI JOIN {verdicts.table} USING (part, ordinal)"
         " ORDER BY part, ordinal"
     )
-    return path, reading.write(query, path)
+    return path, reading.write(query, path, cursor)
 
 
 def _late(reading: Reading, accepted: Path) -> int:

@@ -58,16 +58,7 @@ def _judge(
     )
     if LEFT_OUT in frame.columns:
         frame = frame[frame.pop(LEFT_OUT).isna()]
-    dated = frame.select_dtypes(pd.ArrowDtype(pa.date32())).notna().all(axis=1)
-    if dated.all():
-        return held(schema, frame, start)
-    # A check of whole rows compares dates, and Pandera 0.35 fails on the NA of a missing one:
-    # "boolean value of NA is ambiguous". Rows without a date are held against the rest.
-    undated = copy.copy(schema)
-    undated.checks = []
-    return pa.concat_tables(
-        [held(schema, frame[dated], start), held(undated, frame[~dated], start)]
-    )
+    return held(schema, frame, start)
 
 
 def held(schema: pa_model.DataFrameSchema, frame: pd.DataFrame, start: int) -> pa.Table:

@@ -7,7 +7,7 @@ changed: `001` stays `001`. What can't be an id is null, and `id_problem` says w
 
 import string
 
-from abintel_pipeline.intake.sql_text import named, quoted
+from abintel_pipeline.intake.sql_text import Names, quoted
 from abintel_pipeline.settings import Settings
 
 CHANGED = "ids_changed"
@@ -33,10 +33,10 @@ SCIENTIFIC = (
 TOO_LARGE = "a float of 2**53 or more, its last digits are lost: export it as text"
 
 
-def id_typed(text: str, settings: Settings) -> str:
+def id_typed(text: str, settings: Settings, names: Names) -> str:
     """SQL of an id from its text; null where there is none, or none that can be told.
 
-    Counts those that it changes.
+    Counts those that it changes; DuckDB calls a counter for all rows but for `coalesce` around it.
 
     Nearly all ids are plain letters and digits: one pattern lets them through as they are. What a
     word for missing begins with is plain only in texts that are longer than any such word.
@@ -48,8 +48,11 @@ def id_typed(text: str, settings: Settings) -> str:
     any_letter = f"[{_PLAIN}{LETTERS}]"
     behind = f"[{_PLAIN}{LETTERS}-]"
     shapes = f"[{first}{letters}]{behind}*|{any_letter}{behind}{{{longest},}}"
-    plain = f"regexp_full_match({text}, '{shapes}')"
-    return f"(CASE WHEN {plain} THEN {text} ELSE {_counted(text, id_normal(text, settings))} END)"
+    plain = names(f"coalesce(regexp_full_match({text}, '{shapes}'), true)")
+    normal = names(id_normal(text, settings, names, f"NOT {plain}"))
+    counted = f"CASE WHEN coalesce(nextval('{CHANGED}'), 1) > 0 THEN {normal} END"
+    changed = f"CASE WHEN {normal} = {text} THEN {normal} ELSE {counted} END"
+    return f"(CASE WHEN {plain} THEN {text} WHEN {normal} IS NOT NULL THEN {changed} END)"
 
 
 def id_problem(text: str, settings: Settings) -> str:
@@ -75,26 +78,18 @@ def is_missing(text: str, settings: Settings) -> str:
     return f"({text} IS NULL OR {found} = '' OR {_is_word(found, settings)})"
 
 
-def id_normal(text: str, settings: Settings) -> str:
-    """The same without counting."""
-    found = "trimmed"
-    normal = (
-        f"(CASE WHEN regexp_full_match({text}, '{_FLOAT}') AND NOT {_too_large(text)}"
+def id_normal(text: str, settings: Settings, names: Names, where: str = "true") -> str:
+    """The same without counting, in rows where a condition holds; null in others."""
+    found = names(f"CASE WHEN {where} THEN {trimmed(text)} END")
+    return (
+        f"(CASE WHEN NOT ({where}) THEN NULL"
+        f" WHEN regexp_full_match({text}, '{_FLOAT}') AND NOT {_too_large(text)}"
         f" THEN split_part({text}, '.', 1)"
         f" WHEN {found} = '' OR {_is_word(found, settings)} THEN NULL"
         f" WHEN regexp_full_match({found}, '{_SCIENTIFIC}') OR {_too_large(found)} THEN NULL"
         f" WHEN regexp_full_match({found}, '{_FLOAT}') THEN split_part({found}, '.', 1)"
         f" ELSE nfc_normalize({found}) END)"
     )
-    return named(trimmed(text), found, normal)
-
-
-def _counted(text: str, normal: str) -> str:
-    value = "normal"
-    counted = (
-        f"CASE WHEN {value} <> {text} AND nextval('{CHANGED}') > 0 THEN {value} ELSE {value} END"
-    )
-    return named(normal, value, counted)
 
 
 def _too_large(text: str) -> str:

@@ -16,7 +16,7 @@ import duckdb
 
 from abintel_pipeline.contract.columns import MONEY_DIGITS
 from abintel_pipeline.intake.id_texts import is_missing, trimmed
-from abintel_pipeline.intake.sql_text import named, quoted
+from abintel_pipeline.intake.sql_text import Names, quoted
 from abintel_pipeline.settings import Settings
 
 PRODUCT = "abintel_product"
@@ -52,37 +52,41 @@ def pointed(text: str, settings: Settings) -> str:
     return f"(CASE WHEN {_is(bare, rf'[+-]?{digits}{_EXPONENT}|{digits}-')} THEN {turned} END)"
 
 
-def amount_typed(text: str, settings: Settings, factor: str | None = None) -> str:
+def amount_typed(text: str, settings: Settings, names: Names, factor: str | None = None) -> str:
     """SQL of an amount from its text, or from the texts of two factors; null where it is none."""
     if factor is not None:
-        return _product_typed(text, factor, settings)
-    value = _signed(_decimal("n", settings), _below_zero("n"), settings)
-    typed = named(pointed(text, settings), "n", value)
+        return _product_typed(text, factor, settings, names)
     short, digits = _short(text, settings)
-    return f"(CASE WHEN {short} THEN TRY_CAST({digits} AS {_money(settings)}) ELSE {typed} END)"
+    is_short = names(short)
+    number = names(f"CASE WHEN NOT {is_short} THEN {pointed(text, settings)} END")
+    value = names(f"CASE WHEN {number} IS NOT NULL THEN {_decimal(number, settings)} END")
+    typed = _signed(value, _below_zero(number), settings)
+    return f"(CASE WHEN {is_short} THEN TRY_CAST({digits} AS {_money(settings)}) ELSE {typed} END)"
 
 
-def amount_problem(text: str, settings: Settings) -> str:
+def amount_problem(text: str, settings: Settings, names: Names) -> str:
     """SQL of why a text is no amount; null where it is one."""
-    number = pointed(text, settings)
+    number = names(pointed(text, settings))
     cases = [
         (f"{text} IS NULL", "missing"),
         (f"{trimmed(text)} = ''", "blank"),
         (is_missing(text, settings), "missing"),
         (f"{number} IS NULL", not_a_number(settings)),
-        *_unusable(_decimal(number, settings), settings),
+        *_unusable(names(_decimal(number, settings)), settings),
     ]
     return _first_case(cases)
 
 
-def product_problem(texts: tuple[str, str], names: tuple[str, str], settings: Settings) -> str:
-    """SQL of why the texts of two factors, so named, are no amount; null where they are one."""
-    one, other = (pointed(text, settings) for text in texts)
+def product_problem(
+    texts: tuple[str, str], columns: tuple[str, str], settings: Settings, names: Names
+) -> str:
+    """SQL of why the texts of two columns are no factors of an amount; null where they are."""
+    one, other = (names(pointed(text, settings)) for text in texts)
     cases = []
-    for name, text, number in zip(names, texts, (one, other), strict=True):
+    for name, text, number in zip(columns, texts, (one, other), strict=True):
         cases.append((is_missing(text, settings), f"{name} is missing"))
         cases.append((f"{number} IS NULL", f"{name} is {not_a_number(settings)}"))
-    return _first_case([*cases, *_unusable(_product(one, other, settings), settings)])
+    return _first_case([*cases, *_unusable(names(_product(one, other, settings)), settings)])
 
 
 def number_typed(text: str, settings: Settings) -> str:
@@ -135,16 +139,20 @@ def _short(text: str, settings: Settings, decimals: int = 2) -> tuple[str, str]:
     return _is(text, f"{whole}({_ESCAPED[mark]}[0-9]{{1,{decimals}}})?"), digits
 
 
-def _product_typed(text: str, factor: str, settings: Settings) -> str:
-    one, other = "n", "m"
+def _product_typed(text: str, factor: str, settings: Settings, names: Names) -> str:
+    (short, digits), (too, by) = (_short(t, settings, _DECIMALS) for t in (text, factor))
+    are_short = names(f"{short} AND {too}")
+    one, other = (
+        names(f"CASE WHEN NOT {are_short} THEN {pointed(t, settings)} END") for t in (text, factor)
+    )
     signs = f"starts_with({one}, '-') <> starts_with({other}, '-')"
     below_zero = f"({signs} AND {_not_zero(one)} AND {_not_zero(other)})"
-    any_signs = _signed(_product(one, other, settings), below_zero, settings)
-    typed = named(pointed(text, settings), one, named(pointed(factor, settings), other, any_signs))
-    (short, digits), (too, by) = (_short(t, settings, _DECIMALS) for t in (text, factor))
+    there = f"{one} IS NOT NULL AND {other} IS NOT NULL"
+    any_signs = names(f"CASE WHEN {there} THEN {_product(one, other, settings)} END")
+    typed = _signed(any_signs, below_zero, settings)
     product = f"TRY_CAST({digits} AS {_FACTOR_TYPE}) * TRY_CAST({by} AS {_FACTOR_TYPE})"
     cast = f"TRY_CAST({product} AS {_money(settings)})"
-    return f"(CASE WHEN {short} AND {too} THEN {cast} ELSE {typed} END)"
+    return f"(CASE WHEN {are_short} THEN {cast} ELSE {typed} END)"
 
 
 def _product(one: str, other: str, settings: Settings) -> str:

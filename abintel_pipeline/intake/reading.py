@@ -8,9 +8,9 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from duckdb import DuckDBPyConnection
 from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.engines import native, reopen_if_broken
@@ -50,7 +50,7 @@ class Reading:
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
-    def duckdb(self) -> duckdb.DuckDBPyConnection:
+    def duckdb(self) -> DuckDBPyConnection:
         return native(self.connection)
 
     @cached_property
@@ -62,10 +62,10 @@ class Reading:
         """A path in the staging folder that nobody has yet."""
         return self.folder / f".{self.table.raw.name}-{next(self._numbers)}{ending}"
 
-    def write(self, query: str, path: Path) -> int:
+    def write(self, query: str, path: Path, cursor: DuckDBPyConnection | None = None) -> int:
         """Stream a query into a file of the raw table, as the store has them; its rows."""
         metadata = file_metadata(self.table.raw, self.settings.rules)
-        copy_to_parquet(self.duckdb, query, path, metadata)
+        copy_to_parquet(cursor or self.duckdb, query, path, metadata)
         return int(pq.read_metadata(path).num_rows)
 
     def stage(self, texts: str) -> Typed:

@@ -16,7 +16,7 @@ from abintel_pipeline.intake.refused_deliveries import (
 )
 from abintel_pipeline.intake.row_counts import LEFT_OUT_KEY
 from abintel_pipeline.intake.screening import problem
-from abintel_pipeline.intake.sql_text import quoted
+from abintel_pipeline.intake.sql_text import Names, quoted
 from abintel_pipeline.intake.verdicts import WHOLE_ROW, Verdicts
 from abintel_pipeline.store import copy_to_parquet, file_literal, file_metadata
 
@@ -58,9 +58,10 @@ def _refused_rows(reading: Reading, part: Part, number: int, verdicts: Verdicts)
     the reader or screening says about the same cell is the truth.
     """
     table = reading.table
-    causes = " ".join(
-        f"WHEN {quoted(c)} THEN {problem(reading.columns, c, 'located')}" for c in table.columns
-    )
+    names = Names()
+    causes = [f"WHEN {quoted(c)} THEN {problem(reading.columns, c, names)}" for c in table.columns]
+    cause = f'CASE v."column" {" ".join(causes)} END'
+    located = names.below(part.located(verdicts.of(number)))
     label = quoted(table.identity_label)
     order = " ".join(f"WHEN {quoted(c)} THEN {n}" for n, c in enumerate(table.columns))
     return f"""
@@ -72,9 +73,9 @@ def _refused_rows(reading: Reading, part: Part, number: int, verdicts: Verdicts)
                     WHEN v."column" = 'customer_id' AND owner IS NOT NULL
                         THEN owner || '.' || v."column"
                     ELSE coalesce(place || '.', '') || v."column" END || ': ' ||
-                coalesce(problems[v."column"], CASE v."column" {causes} END, v.reason) AS reason,
+                coalesce(problems[v."column"], {cause}, v.reason) AS reason,
                 CASE v."column" {order} ELSE {len(table.columns)} END AS nth
-            FROM {verdicts.table} AS v JOIN ({part.located(verdicts.of(number))}) AS located
+            FROM {verdicts.table} AS v JOIN ({located}) AS located
                 USING (ordinal)
             WHERE v.part = {number}
         )

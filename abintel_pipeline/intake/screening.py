@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from abintel_pipeline.intake import date_texts, id_texts, number_texts
 from abintel_pipeline.intake.source_columns import FACTOR, SourceColumns
-from abintel_pipeline.intake.sql_text import identifier, quoted
+from abintel_pipeline.intake.sql_text import Names, identifier, quoted
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.source_settings import ANY_WORD
 
@@ -26,15 +26,18 @@ def screened(columns: SourceColumns, texts: str) -> str:
 
     And why a row is left out, where the settings leave any out.
     """
-    typed = [f"{_typed(columns, name)} AS {identifier(name)}" for name in columns.table.columns]
+    names = Names()
+    typed = [
+        f"{_typed(columns, name, names)} AS {identifier(name)}" for name in columns.table.columns
+    ]
     if leaves_out(columns):
-        typed.append(f"{_left_out(columns)} AS {LEFT_OUT}")
-    return f"SELECT {', '.join(typed)} FROM ({texts})"
+        typed.append(f"{_left_out(columns, names)} AS {LEFT_OUT}")
+    return f"SELECT {', '.join(typed)} FROM ({names.below(texts)})"
 
 
-def problem(columns: SourceColumns, column: str, row: str) -> str:
-    """SQL that says why a text of `row` can't become its column's type; NULL where it can."""
-    text, settings = f"{row}.{identifier(column)}", columns.settings
+def problem(columns: SourceColumns, column: str, names: Names) -> str:
+    """SQL that says why a text can't become its column's type; NULL where it can."""
+    text, settings = identifier(column), columns.settings
     kind = columns.table.kind(column)
     if pa.types.is_string(kind):
         return id_texts.id_problem(text, settings)
@@ -45,18 +48,18 @@ def problem(columns: SourceColumns, column: str, row: str) -> str:
     if pa.types.is_floating(kind):
         return number_texts.number_problem(text, settings)
     if columns.factors:
-        factor = f"{row}.{identifier(FACTOR)}"
-        return number_texts.product_problem((text, factor), columns.factors, settings)
-    return number_texts.amount_problem(text, settings)
+        texts = (text, identifier(FACTOR))
+        return number_texts.product_problem(texts, columns.factors, settings, names)
+    return number_texts.amount_problem(text, settings, names)
 
 
 NO_FLAG = "neither true nor false (ABINTEL_CANCELLED_WORDS says what a word means)"
 
 
-def _typed(columns: SourceColumns, column: str) -> str:
+def _typed(columns: SourceColumns, column: str, names: Names) -> str:
     text, settings, kind = identifier(column), columns.settings, columns.table.kind(column)
     if pa.types.is_string(kind):
-        return id_texts.id_typed(text, settings)
+        return id_texts.id_typed(text, settings, names)
     if pa.types.is_date(kind):
         return date_texts.date_typed(text, settings)
     if pa.types.is_boolean(kind):
@@ -64,7 +67,7 @@ def _typed(columns: SourceColumns, column: str) -> str:
     if pa.types.is_floating(kind):
         return number_texts.number_typed(text, settings)
     return number_texts.amount_typed(
-        text, settings, identifier(FACTOR) if columns.factors else None
+        text, settings, names, identifier(FACTOR) if columns.factors else None
     )
 
 
@@ -86,9 +89,11 @@ def _literal(value: bool | None) -> str:
     return "NULL" if value is None else str(value)
 
 
-def _left_out(columns: SourceColumns) -> str:
+def _left_out(columns: SourceColumns, names: Names) -> str:
     """SQL of why a row is left out: nobody's, or of another kind than those kept."""
-    whens = [f"WHEN {_nobody(columns.settings)} THEN 'customer_id: ' || {_shown('customer_id')}"]
+    whens = [
+        f"WHEN {_nobody(columns.settings, names)} THEN 'customer_id: ' || {_shown('customer_id')}"
+    ]
     for name, source in columns.kept.items():
         value = id_texts.trimmed(f"coalesce({identifier(name)}, '')")
         kept = ", ".join(quoted(one.strip()) for one in columns.settings.keep_rows[source])
@@ -97,12 +102,12 @@ def _left_out(columns: SourceColumns) -> str:
     return f"(CASE {' '.join(whens)} END)"
 
 
-def _nobody(settings: Settings) -> str:
+def _nobody(settings: Settings, names: Names) -> str:
     text = identifier("customer_id")
     ids = [quoted(one.strip()) for one in settings.nobody_ids if one.strip()]
     tests = ["false"]
     if ids:
-        known = id_texts.id_normal(text, settings)
+        known = id_texts.id_normal(text, settings, names)
         tests.append(f"coalesce({known}, {id_texts.trimmed(text)}) IN ({', '.join(ids)})")
     if any(not one.strip() for one in settings.nobody_ids):
         tests.append(id_texts.is_missing(text, settings))

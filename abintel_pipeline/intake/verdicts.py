@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import duckdb
 import pyarrow as pa
 
 from abintel_pipeline.intake.enforcement import breaches
@@ -16,13 +17,16 @@ WHOLE_ROW = ""
 
 
 class Verdicts:
-    """(part, ordinal, column, reason) of every breach; a row with none is accepted."""
+    """(part, ordinal, column, reason) of every breach; a row with none is accepted.
+
+    `table` is the engine's own, no temporary one, so that its cursors see it too.
+    """
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self.table = f"verdicts_{reading.key}"
         self._execute(
-            f"CREATE TEMP TABLE {self.table}"
+            f"CREATE TABLE {self.table}"
             ' (part INTEGER, ordinal BIGINT, "column" VARCHAR, reason VARCHAR)'
         )
 
@@ -42,9 +46,9 @@ class Verdicts:
         """SELECT of a part's refused ordinals."""
         return f"SELECT DISTINCT ordinal FROM {self.table} WHERE part = {number}"
 
-    def refused(self, number: int) -> int:
+    def refused(self, number: int, cursor: duckdb.DuckDBPyConnection | None = None) -> int:
         """How many rows of a part are refused."""
-        return self._count(f"SELECT count(*) FROM ({self.of(number)})")
+        return self._count(f"SELECT count(*) FROM ({self.of(number)})", cursor)
 
     @property
     def _refuses_repeated(self) -> bool:
@@ -120,8 +124,8 @@ class Verdicts:
     def _execute(self, query: str) -> None:
         self._reading.duckdb.execute(query)
 
-    def _count(self, query: str) -> int:
-        found = self._reading.duckdb.execute(query).fetchone()
+    def _count(self, query: str, cursor: duckdb.DuckDBPyConnection | None = None) -> int:
+        found = (cursor or self._reading.duckdb).execute(query).fetchone()
         return int(found[0]) if found else 0
 
 

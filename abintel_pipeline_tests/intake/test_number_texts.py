@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from abintel_pipeline.intake.number_texts import amount_typed, offer_products
+from abintel_pipeline.intake.sql_text import Names
 from abintel_pipeline.settings import Settings
 
 MARKS = [(".", None), (",", None), (".", ","), (",", "'"), (",", " "), (".", "'")]
@@ -34,11 +35,16 @@ def rounded(value: Decimal) -> Decimal:
     return -CENT if value < 0 and not money else money
 
 
-def typed(expression: str, *columns: list[str]) -> list[Decimal]:
+def amounts(settings: Settings, *columns: list[str]) -> list[Decimal]:
+    """What intake makes of texts, or of pairs of them, which are then multiplied."""
     with duckdb.connect() as connection:
         offer_products(connection)
-        names = ", ".join(f"unnest(${n + 1}) AS c{n}" for n in range(len(columns)))
-        rows = connection.execute(f"SELECT {expression} FROM (SELECT {names})", list(columns))
+        names = Names()
+        typed = amount_typed("c0", settings, names, "c1" if len(columns) > 1 else None)
+        texts = ", ".join(f"unnest(${n + 1}) AS c{n}" for n in range(len(columns)))
+        rows = connection.execute(
+            f"SELECT {typed} FROM ({names.below(f'SELECT {texts}')})", list(columns)
+        )
         return [value for (value,) in rows.fetchall()]
 
 
@@ -46,7 +52,7 @@ def typed(expression: str, *columns: list[str]) -> list[Decimal]:
 def test_an_amount_is_what_python_makes_of_its_digits(mark: str, thousands: str | None) -> None:
     settings = Settings(_env_file=None, decimal_mark=mark, thousands_mark=thousands)
     cases = texts(1, mark, settings.thousands, 3_000)
-    got = typed(amount_typed("c0", settings), [text for text, _ in cases])
+    got = amounts(settings, [text for text, _ in cases])
     assert got == [rounded(value) for _, value in cases]
 
 
@@ -54,7 +60,7 @@ def test_an_amount_is_what_python_makes_of_its_digits(mark: str, thousands: str 
 def test_a_product_is_what_python_makes_of_two_numbers(mark: str, thousands: str | None) -> None:
     settings = Settings(_env_file=None, decimal_mark=mark, thousands_mark=thousands)
     ones, others = (texts(seed, mark, settings.thousands, 3_000) for seed in (2, 3))
-    got = typed(amount_typed("c0", settings, "c1"), *([t for t, _ in c] for c in (ones, others)))
+    got = amounts(settings, *([t for t, _ in c] for c in (ones, others)))
     with localcontext(prec=60):
         values = [one * other for (_, one), (_, other) in zip(ones, others, strict=True)]
         # One that is too large is refused, as is whatever is below zero.

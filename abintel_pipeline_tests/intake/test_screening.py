@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from abintel_pipeline.engines import engine, native
 from abintel_pipeline.intake.id_texts import CHANGED, id_typed
 from abintel_pipeline.intake.number_texts import amount_typed, offer_products
+from abintel_pipeline.intake.sql_text import Names
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.intake.conftest import DAY, HEADER, Landing
 from abintel_pipeline_tests.metrics.running import reproducible
@@ -143,8 +144,10 @@ def test_ids_are_what_plain_python_makes_of_them(texts: list[str]) -> None:
     settings = Settings(_env_file=None)
     connection = native(SHARED)
     connection.execute(f"CREATE OR REPLACE TEMP SEQUENCE {CHANGED}")
+    names = Names()
+    typed = id_typed("t", settings, names)
     found = connection.execute(
-        f"SELECT {id_typed('t', settings)} FROM (SELECT unnest(?) AS t)", [texts]
+        f"SELECT {typed} FROM ({names.below('SELECT unnest(?) AS t')})", [texts]
     ).fetchall()
     expected = [plain_id(text, settings.missing_words) for text in texts]
     assert [one for (one,) in found] == expected
@@ -288,8 +291,10 @@ def test_products_are_what_decimals_make_of_them(pairs: list[tuple[Decimal, Deci
     connection = native(SHARED)
     offer_products(connection)
     texts = [[f"{a:f}", f"{b:f}"] for a, b in pairs]
+    names = Names()
+    typed = amount_typed("t[1]", settings, names, "t[2]")
     found = connection.execute(
-        f"SELECT {amount_typed('t[1]', settings, 't[2]')} FROM (SELECT unnest(?) AS t)", [texts]
+        f"SELECT {typed} FROM ({names.below('SELECT unnest(?) AS t')})", [texts]
     ).fetchall()
     for (a, b), (amount,) in zip(pairs, found, strict=True):
         exact = in_cents(a, b)
