@@ -3,7 +3,7 @@
 from typing import Any
 
 from abintel_pipeline.reading import list_snapshots, read_snapshot, read_snapshots
-from abintel_pipeline.store import SnapshotMissing
+from abintel_pipeline.store.snapshot_store import SnapshotMissing
 
 __all__ = [
     "CustomerSnapshots",
@@ -21,7 +21,7 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     """The component, imported when it is asked for: notebooks read snapshots without Dagster."""
     if name == "CustomerSnapshots":
-        from abintel_pipeline.component import CustomerSnapshots
+        from abintel_pipeline.orchestration.component import CustomerSnapshots
 
         return CustomerSnapshots
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,43 +1,5 @@
-"""Everything Dagster loads, built from settings."""
+"""Everything that Dagster loads: a code location names this module."""
 
-import dagster as dg
+from abintel_pipeline.orchestration.definitions import build_defs, defs
 
-from abintel_pipeline.assets import build_assets
-from abintel_pipeline.jobs import nightly_schedule, snapshots_job
-from abintel_pipeline.missed_night import missed_night_check, missed_night_schedule
-from abintel_pipeline.naming import KeyPrefix, Names
-from abintel_pipeline.resources import RULES, Progress, no_progress, rules_resource
-from abintel_pipeline.sensors import landing_sensor
-from abintel_pipeline.settings import Settings
-
-
-def build_defs(
-    settings: Settings, *, key_prefix: KeyPrefix | None = None, progress: Progress = no_progress
-) -> dg.Definitions:
-    """The pipeline as a code location. Reads no environment: all it needs is in `settings`.
-
-    With `key_prefix` its assets' keys begin with it, and the names of everything else too, so that
-    `Definitions.merge` takes several pipelines. Each needs a store of its own. Raises ValueError on
-    a prefix that can't be part of a name.
-    """
-    names = Names.under(key_prefix)
-    job = snapshots_job(names)
-    check = missed_night_check(settings, names)
-    return dg.Definitions(
-        assets=build_assets(settings, names, progress),
-        asset_checks=[check],
-        jobs=[job],
-        schedules=[
-            nightly_schedule(settings, job, names),
-            missed_night_schedule(settings, names, check),
-        ],
-        sensors=[landing_sensor(settings, job, names)],
-        resources={names.name(RULES): rules_resource(settings)},
-        executor=dg.in_process_executor,
-    )
-
-
-@dg.definitions
-def defs() -> dg.Definitions:
-    """The code location of this project: settings from `ABINTEL_*` and `.env`."""
-    return build_defs(Settings())
+__all__ = ["build_defs", "defs"]

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from abintel_pipeline.contract import TABLES, Table
-from abintel_pipeline.engines import open_engine
+from abintel_pipeline.engine.connection import open_engine
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 
 
 class UnknownFrame(TypeError):

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
-from abintel_pipeline.jobs import JOB_NAME
-from abintel_pipeline.partitions import range_tags
+from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
+from abintel_pipeline.orchestration.partitions import range_tags
 from abintel_pipeline_tests.servers import Servers, eventually
 
 REPOSITORY = {

@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import floor
 from typing import Any
 
-from abintel_pipeline.settings import METRICS, Rules
+from abintel_pipeline.rules import METRICS, Rules
 
 Row = dict[str, Any]
 POSITION = ("customer_id", "transaction_id", "date", "product_id", "line_id")

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from abintel_pipeline.settings import Rules
+from abintel_pipeline.rules import Rules
 
 RULES = Rules(history_days=10, bins=3)
 

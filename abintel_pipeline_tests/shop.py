@@ -7,9 +7,10 @@ from datetime import date, timedelta
 
 import pandas as pd
 
-from abintel_pipeline.engines import engine
+from abintel_pipeline.engine.connection import engine
 from abintel_pipeline.reading import read_snapshot
-from abintel_pipeline.settings import Rules, Settings
+from abintel_pipeline.rules import Rules
+from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import (
     StepContext,
     customers_intake,
@@ -18,7 +19,7 @@ from abintel_pipeline.snapshots import (
     rfm_snapshot,
     transactions_intake,
 )
-from abintel_pipeline.store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 
 HEADER = "customer_id,transaction_id,date,amount,product_id"
 

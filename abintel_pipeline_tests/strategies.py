@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from abintel_pipeline.settings import METRICS, Bounds, Rules
+from abintel_pipeline.rules import METRICS, Bounds, Rules
 from abintel_pipeline_tests.oracle import money
 
 Row = dict[str, Any]

@@ -6,12 +6,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from abintel_pipeline.assets import refused
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.definitions import build_defs
-from abintel_pipeline.jobs import JOB_NAME
-from abintel_pipeline.partitions import range_tags
-from abintel_pipeline.running import QUIET
+from abintel_pipeline.orchestration.assets import refused
+from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
+from abintel_pipeline.orchestration.partitions import range_tags
+from abintel_pipeline.orchestration.running import QUIET
 from abintel_pipeline_tests.shop import Shop, day
 
 

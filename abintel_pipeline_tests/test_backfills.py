@@ -16,10 +16,11 @@ import dagster as dg
 import pytest
 from filelock import FileLock
 
-from abintel_pipeline.assets import STEPS
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.running import instance
-from abintel_pipeline.settings import Rules, Settings
+from abintel_pipeline.orchestration.assets import STEPS
+from abintel_pipeline.orchestration.running import instance
+from abintel_pipeline.rules import Rules
+from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import (
     customers_intake,
     features_snapshots,
@@ -27,7 +28,7 @@ from abintel_pipeline.snapshots import (
     rfm_snapshots,
     transactions_intake,
 )
-from abintel_pipeline.turns import turn_to_publish
+from abintel_pipeline.store.locks import turn_to_publish
 from abintel_pipeline_tests.backfills import (
     cancel,
     finished,

@@ -7,13 +7,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from abintel_pipeline.assets import STEPS, making
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.definitions import build_defs
-from abintel_pipeline.jobs import JOB_NAME
-from abintel_pipeline.missed_night import CHECK_NAME
-from abintel_pipeline.partitions import daily_partitions, range_tags
-from abintel_pipeline.running import QUIET
+from abintel_pipeline.orchestration.assets import STEPS, making
+from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
+from abintel_pipeline.orchestration.automation.missed_night import CHECK_NAME
+from abintel_pipeline.orchestration.partitions import daily_partitions, range_tags
+from abintel_pipeline.orchestration.running import QUIET
 from abintel_pipeline.snapshots import loyalty
 from abintel_pipeline_tests.shop import Shop, day, days
 

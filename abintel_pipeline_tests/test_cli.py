@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner, Result
 
-from abintel_pipeline import cli
-from abintel_pipeline.cli import app
+from abintel_pipeline.cli import run as run_command
+from abintel_pipeline.cli.app import app
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.setting_groups import GROUPS
 from abintel_pipeline.settings import Settings
+from abintel_pipeline.settings.groups import GROUPS
 from abintel_pipeline_tests.shop import Shop
 
 
@@ -213,7 +213,7 @@ def test_a_run_names_the_files_that_belong_to_no_day(
     shop_env: Shop, monkeypatch: pytest.MonkeyPatch
 ):
     files = [SimpleNamespace(name=f"transactions/{n}.csv", why="no day") for n in range(12)]
-    monkeypatch.setattr(cli, "misplaced_files", lambda _: files)
+    monkeypatch.setattr(run_command, "misplaced_files", lambda _: files)
     shown = abintel("run", "2025-01-01", "--only", "deliveries").stdout.splitlines()
     assert shown.count("Belongs to no day: transactions/9.csv (no day)") == 1
     assert "Belongs to no day: transactions/10.csv (no day)" not in shown

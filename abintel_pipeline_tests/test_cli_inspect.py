@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from abintel_pipeline.cli import app
+from abintel_pipeline.cli.app import app
 
 ORDERS = """\
 client,order_no,date,amount,sku
@@ -107,7 +107,7 @@ def test_findings_for_scripts_are_json(orders: str):
 
 
 def test_a_bar_shows_how_far_a_large_file_is(orders: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("abintel_pipeline.cli_inspect.LARGE", 1)
+    monkeypatch.setattr("abintel_pipeline.cli.inspect.LARGE", 1)
     assert abintel("inspect", orders).exit_code == 0
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from abintel_pipeline.cli import app
-from abintel_pipeline.service.credentials import Credentials
+from abintel_pipeline.cli.app import app
+from abintel_pipeline.service.access.credentials import Credentials
 from abintel_pipeline_tests.service.documents import FEATURES_REQUEST, FEATURES_RESPONSE, REQUESTS
 
 
@@ -107,7 +107,7 @@ def test_faults_are_told_one_a_line(tmp_path: Path):
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "abintel_pipeline.service.calls", None)
+    monkeypatch.setitem(sys.modules, "abintel_pipeline.service.calls.calls", None)
     result = abintel("rfm", "-", stdin=REQUESTS["customer_rfm"])
     assert result.exit_code == 1
     assert "pip install 'abintel_pipeline[service]'" in result.stderr

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.running import QUIET
-from abintel_pipeline.store import SnapshotStore
+from abintel_pipeline.orchestration.running import QUIET
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 
 DAY = "2025-01-03"
 

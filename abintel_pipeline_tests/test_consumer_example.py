@@ -16,11 +16,11 @@ import polars as pl
 import pytest
 
 from abintel_pipeline import read_snapshot
-from abintel_pipeline.partitions import RANGE_END_TAG as END
-from abintel_pipeline.partitions import RANGE_START_TAG as START
-from abintel_pipeline.running import prepare_history, run_days
-from abintel_pipeline.runs import IN_PROGRESS, PARTITION
-from abintel_pipeline.sensors import FILES_TAG, REASON_TAG
+from abintel_pipeline.orchestration.automation.runs import IN_PROGRESS, PARTITION
+from abintel_pipeline.orchestration.automation.sensors import FILES_TAG, REASON_TAG
+from abintel_pipeline.orchestration.partitions import RANGE_END_TAG as END
+from abintel_pipeline.orchestration.partitions import RANGE_START_TAG as START
+from abintel_pipeline.orchestration.running import prepare_history, run_days
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import HEADER, Shop
 

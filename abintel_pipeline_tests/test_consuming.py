@@ -15,7 +15,7 @@ import pytest
 import abintel_pipeline
 from abintel_pipeline.consuming import SnapshotIOManager
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.partitions import range_tags
+from abintel_pipeline.orchestration.partitions import range_tags
 from abintel_pipeline.reading import load
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import Shop, day

@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from abintel_pipeline.cli import app
+from abintel_pipeline.cli.app import app
+from abintel_pipeline.cli.demo_data import DemoDataMissing, complete_journey
 from abintel_pipeline.contract.rfm import TIERS
-from abintel_pipeline.demo import DemoDataMissing, complete_journey
+from abintel_pipeline.orchestration.running import instance
 from abintel_pipeline.reading import list_snapshots, read_snapshot
-from abintel_pipeline.running import instance
-from abintel_pipeline.settings import DEFAULT_SEGMENT_THRESHOLDS, DEFAULT_WEIGHTS, Settings
+from abintel_pipeline.rules import DEFAULT_SEGMENT_THRESHOLDS, DEFAULT_WEIGHTS
+from abintel_pipeline.settings import Settings
 
 README = Path(__file__).parents[1] / "README.md"
 DAYS = ["2017-12-01", "2017-12-25", "2017-12-31"]

@@ -10,12 +10,12 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from abintel_pipeline.cli import app
+from abintel_pipeline.cli.app import app
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.intake.advice import ADVICE
-from abintel_pipeline.setting_groups import GROUPS, Group
+from abintel_pipeline.intake.rejected.advice import ADVICE
 from abintel_pipeline.settings import Settings, unknown_variables
-from abintel_pipeline.source_settings import SourceSettings
+from abintel_pipeline.settings.groups import GROUPS, Group
+from abintel_pipeline.settings.source import SourceSettings
 from abintel_pipeline_tests.shop import Shop, day
 
 ROOT = Path(__file__).parents[1]

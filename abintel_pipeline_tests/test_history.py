@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
-from abintel_pipeline.history import KEPT, KeptSqliteEventLog
-from abintel_pipeline.history_postgres import KeptPostgresEventLog
-from abintel_pipeline.running import instance, prepare_history
+from abintel_pipeline.orchestration.instance.history import KEPT, KeptSqliteEventLog
+from abintel_pipeline.orchestration.instance.history_postgres import KeptPostgresEventLog
+from abintel_pipeline.orchestration.running import instance, prepare_history
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.servers import postgres_server
 

@@ -14,15 +14,20 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from abintel_pipeline.arrivals import Watch, look
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.definitions import build_defs
 from abintel_pipeline.intake import DeliveryError
-from abintel_pipeline.intake.landed import landed_files
-from abintel_pipeline.jobs import JOB_NAME
-from abintel_pipeline.naming import Names
-from abintel_pipeline.running import QUIET
-from abintel_pipeline.sensors import DELIVERIES_TAG, FILES_TAG, REASON_TAG, landing_sensor
+from abintel_pipeline.intake.landing.landed_files import landed_files
+from abintel_pipeline.orchestration.automation.arrivals import Watch, look
+from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
+from abintel_pipeline.orchestration.automation.sensors import (
+    DELIVERIES_TAG,
+    FILES_TAG,
+    REASON_TAG,
+    landing_sensor,
+)
+from abintel_pipeline.orchestration.naming import Names
+from abintel_pipeline.orchestration.running import QUIET
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import HEADER, Shop, day, days
 

@@ -8,15 +8,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from abintel_pipeline.assets import customer_loyalty, customer_rfm
-from abintel_pipeline.assets import intakes as raw
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.definitions import build_defs
-from abintel_pipeline.jobs import JOB_NAME
-from abintel_pipeline.lineage import LINEAGE
-from abintel_pipeline.partitions import range_tags
-from abintel_pipeline.pictures import reasons
-from abintel_pipeline.running import QUIET
+from abintel_pipeline.orchestration.asset_page.lineage import LINEAGE
+from abintel_pipeline.orchestration.asset_page.pictures import reasons
+from abintel_pipeline.orchestration.assets import customer_loyalty, customer_rfm
+from abintel_pipeline.orchestration.assets import intakes as raw
+from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
+from abintel_pipeline.orchestration.partitions import range_tags
+from abintel_pipeline.orchestration.running import QUIET
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import StepContext
 from abintel_pipeline_tests.shop import Shop, day

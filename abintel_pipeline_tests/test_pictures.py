@@ -6,9 +6,9 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
-from abintel_pipeline import pictures
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.pictures import (
+from abintel_pipeline.orchestration.asset_page import pictures
+from abintel_pipeline.orchestration.asset_page.pictures import (
     customers_by_score,
     reasons,
     refused_by_reason,
@@ -18,7 +18,7 @@ from abintel_pipeline.pictures import (
     spend_by_segment,
     tiers,
 )
-from abintel_pipeline.settings import Rules
+from abintel_pipeline.rules import Rules
 from abintel_pipeline.snapshots import StepContext
 from abintel_pipeline_tests.shop import Shop, day
 

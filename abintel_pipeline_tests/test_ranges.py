@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract import TABLES, Table
-from abintel_pipeline.engines import engine
-from abintel_pipeline.settings import Rules, Settings
+from abintel_pipeline.engine.connection import engine
+from abintel_pipeline.rules import Rules
+from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import (
     StepContext,
     features,
@@ -21,8 +22,8 @@ from abintel_pipeline.snapshots import (
     rfm_snapshots,
 )
 from abintel_pipeline.snapshots.chunks import QUANTILE_BYTES, cohorts
-from abintel_pipeline.store import SnapshotMissing
-from abintel_pipeline.windows import NothingDelivered, Window, affected_snapshots, spans
+from abintel_pipeline.store.snapshot_store import SnapshotMissing
+from abintel_pipeline.store.windows import NothingDelivered, Window, affected_snapshots, spans
 from abintel_pipeline_tests import strategies
 from abintel_pipeline_tests.metrics.running import Row, lines_schema, reproducible
 from abintel_pipeline_tests.shop import Shop, day, days

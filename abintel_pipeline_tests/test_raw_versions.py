@@ -15,14 +15,14 @@ import pytest
 
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.contract.line_traits import ORDINARY, LineTraits
-from abintel_pipeline.footers import line_traits
 from abintel_pipeline.metrics.features import customer_features
 from abintel_pipeline.metrics.in_force import lines_in_force
 from abintel_pipeline.metrics.span import Span
 from abintel_pipeline.metrics.states import customer_changes, customer_states
 from abintel_pipeline.reading import load
-from abintel_pipeline.settings import Rules
+from abintel_pipeline.rules import Rules
 from abintel_pipeline.snapshots import features_snapshots
+from abintel_pipeline.store.footers import line_traits
 from abintel_pipeline_tests.shop import Shop, day
 
 RAW = TABLES["raw_transactions"]

@@ -9,12 +9,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from abintel_pipeline import retries
 from abintel_pipeline.definitions import build_defs
-from abintel_pipeline.jobs import JOB_NAME
-from abintel_pipeline.running import QUIET, RunFailed, run_days
+from abintel_pipeline.orchestration.automation import retries
+from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
+from abintel_pipeline.orchestration.running import QUIET, RunFailed, run_days
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 from abintel_pipeline_tests.shop import Shop, day
 
 DAY = "2025-01-03"

@@ -14,8 +14,8 @@ import abintel_pipeline
 from abintel_pipeline.consuming import SnapshotIOManager
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.definitions import build_defs
-from abintel_pipeline.naming import Names
-from abintel_pipeline.running import QUIET
+from abintel_pipeline.orchestration.naming import Names
+from abintel_pipeline.orchestration.running import QUIET
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import Shop
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.findings import VerificationFailed
+from abintel_pipeline.contract.findings import VerificationFailed
 from abintel_pipeline.intake import DeliveryError, Intake, take_in_transactions
-from abintel_pipeline.settings import Rules, Settings
+from abintel_pipeline.rules import Rules
+from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import (
     features_snapshots,
     loyalty_snapshots,
@@ -21,8 +22,8 @@ from abintel_pipeline.snapshots import (
     transactions_intake,
 )
 from abintel_pipeline.snapshots.deliveries import TakeIn, take_in
-from abintel_pipeline.store import Outdated, SnapshotStore
-from abintel_pipeline.turns import FOLDER, publishing
+from abintel_pipeline.store.locks import FOLDER, publishing
+from abintel_pipeline.store.snapshot_store import Outdated, SnapshotStore
 from abintel_pipeline_tests.servers import eventually
 from abintel_pipeline_tests.shop import Shop, day, days
 
@@ -179,7 +180,7 @@ KILLED = """
 import sys, time
 from datetime import date
 from pathlib import Path
-from abintel_pipeline.turns import taking_in
+from abintel_pipeline.store.locks import taking_in
 with taking_in(Path(sys.argv[1]), date(2025, 1, 1), date(2025, 1, 9)):
     print("ready", flush=True)
     time.sleep(600)

@@ -11,16 +11,16 @@ from dagster._utils.schedules import schedule_execution_time_iterator
 
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.definitions import build_defs
-from abintel_pipeline.jobs import JOB_NAME, SCHEDULE_NAME
-from abintel_pipeline.missed_night import (
+from abintel_pipeline.orchestration.automation.jobs import JOB_NAME, SCHEDULE_NAME
+from abintel_pipeline.orchestration.automation.missed_night import (
     CHECK_NAME,
     MISSED_NIGHT_JOB,
     expected_day,
     missed_night_check,
     night_result,
 )
-from abintel_pipeline.naming import Names
-from abintel_pipeline.partitions import daily_partitions, newest_day
+from abintel_pipeline.orchestration.naming import Names
+from abintel_pipeline.orchestration.partitions import daily_partitions, newest_day
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import Shop, day
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from abintel_pipeline.cli import app
+from abintel_pipeline.cli.app import app
+from abintel_pipeline.orchestration.instance.ui import server_environment
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.ui import server_environment
 from abintel_pipeline_tests.servers import (
     BIN,
     ROOT,

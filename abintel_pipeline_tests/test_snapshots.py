@@ -7,7 +7,7 @@ import pytest
 
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import features_snapshot
-from abintel_pipeline.windows import NothingDelivered, trailing_window
+from abintel_pipeline.store.windows import NothingDelivered, trailing_window
 from abintel_pipeline_tests.shop import Shop, day
 
 

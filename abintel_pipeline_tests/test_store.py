@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.engines import kept
+from abintel_pipeline.engine.connection import kept
 from abintel_pipeline.reading import load
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store import (
+from abintel_pipeline.store.snapshot_store import (
     ABANDONED_AFTER_SECONDS,
     STAGING,
     SnapshotMissing,

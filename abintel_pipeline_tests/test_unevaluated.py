@@ -13,13 +13,13 @@ import pytest
 import sqlalchemy as sa
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from abintel_pipeline import unevaluated
-from abintel_pipeline.assets import making
-from abintel_pipeline.checks import Checks
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.history_postgres import KeptPostgresEventLog
-from abintel_pipeline.jobs import JOB_NAME
-from abintel_pipeline.running import instance
+from abintel_pipeline.orchestration.asset_page import unevaluated
+from abintel_pipeline.orchestration.asset_page.checks import Checks
+from abintel_pipeline.orchestration.assets import making
+from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
+from abintel_pipeline.orchestration.instance.history_postgres import KeptPostgresEventLog
+from abintel_pipeline.orchestration.running import instance
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.servers import postgres_server
 from abintel_pipeline_tests.shop import Shop, day, days

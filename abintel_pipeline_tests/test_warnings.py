@@ -7,23 +7,24 @@ from typing import Any
 import pytest
 
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.engines import native
-from abintel_pipeline.findings import Finding
+from abintel_pipeline.contract.findings import Finding
+from abintel_pipeline.engine.connection import native
 from abintel_pipeline.intake import DeliveryError
-from abintel_pipeline.settings import Rules, Settings
-from abintel_pipeline.snapshots import (
-    StepContext,
-    features_snapshots,
-    loyalty_snapshots,
-    rfm_snapshots,
-)
-from abintel_pipeline.warning import (
+from abintel_pipeline.quality.warnings import (
     Warn,
     delivery_warnings,
     features_warnings,
     loyalty_warnings,
     misplaced,
     rfm_warnings,
+)
+from abintel_pipeline.rules import Rules
+from abintel_pipeline.settings import Settings
+from abintel_pipeline.snapshots import (
+    StepContext,
+    features_snapshots,
+    loyalty_snapshots,
+    rfm_snapshots,
 )
 from abintel_pipeline_tests.shop import HEADER, Shop, day, days
 

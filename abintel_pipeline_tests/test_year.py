@@ -8,11 +8,11 @@ import dagster as dg
 import pytest
 from dagster._daemon import controller
 
-from abintel_pipeline.assets import STEPS
+from abintel_pipeline.cli.demo_data import FIRST_DAY, LAST_DAY, write_deliveries
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.demo import FIRST_DAY, LAST_DAY, write_deliveries
-from abintel_pipeline.partitions import days_between
-from abintel_pipeline.running import instance
+from abintel_pipeline.orchestration.assets import STEPS
+from abintel_pipeline.orchestration.partitions import days_between
+from abintel_pipeline.orchestration.running import instance
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import (
     customers_intake,
@@ -21,7 +21,7 @@ from abintel_pipeline.snapshots import (
     rfm_snapshots,
     transactions_intake,
 )
-from abintel_pipeline.store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 from abintel_pipeline_tests.backfills import finished, launch, not_green
 from abintel_pipeline_tests.servers import Servers
 from abintel_pipeline_tests.shop import Shop

@@ -10,8 +10,8 @@ from datetime import date
 from pathlib import Path
 from statistics import mean
 
-from abintel_pipeline.demo import FIRST_DAY, LAST_DAY, write_deliveries
-from abintel_pipeline.running import Selection, run_days
+from abintel_pipeline.cli.demo_data import FIRST_DAY, LAST_DAY, write_deliveries
+from abintel_pipeline.orchestration.running import Selection, run_days
 from benchmarks.bench_range import extrapolated, sample
 from benchmarks.comparing import compare, link_requests, remove_stores
 from benchmarks.in_dagster import settings

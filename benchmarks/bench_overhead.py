@@ -6,7 +6,7 @@ Features, loyalty and RFM of Complete Journey's 2,469 households, for one day an
 import shutil
 from pathlib import Path
 
-from abintel_pipeline.demo import LAST_DAY
+from abintel_pipeline.cli.demo_data import LAST_DAY
 from benchmarks.bench_journey import take_in_journey
 from benchmarks.comparing import compare, link_requests, remove_stores
 from benchmarks.job import ChainJob, JourneyJob

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from abintel_pipeline.store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 from benchmarks.job import REQUEST_TABLES, RESULT_TABLES
 from benchmarks.measuring import Entry
 

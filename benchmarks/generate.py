@@ -25,7 +25,7 @@ from pathlib import Path
 import duckdb
 
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 
 ABOUT = "retailer.json"
 CORRECTED_AFTER_DAYS = 3

@@ -9,10 +9,11 @@ from unittest.mock import patch
 
 import dagster as dg
 
-from abintel_pipeline import assets, metadata, running
-from abintel_pipeline.checks import Checks
-from abintel_pipeline.demo import FIRST_DAY
-from abintel_pipeline.running import Selection, run_days
+from abintel_pipeline.cli.demo_data import FIRST_DAY
+from abintel_pipeline.orchestration import assets, running
+from abintel_pipeline.orchestration.asset_page import metadata
+from abintel_pipeline.orchestration.asset_page.checks import Checks
+from abintel_pipeline.orchestration.running import Selection, run_days
 from abintel_pipeline.settings import Settings
 from benchmarks.job import JourneyJob
 from benchmarks.stopwatch import Stopwatch

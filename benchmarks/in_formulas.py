@@ -16,7 +16,7 @@ from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.contract.line_traits import LineTraits
-from abintel_pipeline.engines import (
+from abintel_pipeline.engine.connection import (
     bind_day,
     bind_figures,
     bound_day,
@@ -31,8 +31,15 @@ from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_bounds, l
 from abintel_pipeline.metrics.rfm import rfm_beside_loyalty, rfm_cuts, rfm_thresholds
 from abintel_pipeline.metrics.span import Span
 from abintel_pipeline.metrics.states import customer_changes, customer_states, features_on
-from abintel_pipeline.settings import Rules
-from abintel_pipeline.store import SnapshotStore, Staged, Write, bind_files, scan, view_of_day
+from abintel_pipeline.rules import Rules
+from abintel_pipeline.store.snapshot_store import (
+    SnapshotStore,
+    Staged,
+    Write,
+    bind_files,
+    scan,
+    view_of_day,
+)
 from benchmarks.in_pipeline import settings
 from benchmarks.job import ChainJob
 

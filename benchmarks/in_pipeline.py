@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from abintel_pipeline.engines import engine
+from abintel_pipeline.engine.connection import engine
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import (
     StepContext,

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from abintel_pipeline.contract.rfm import TIERS
-from abintel_pipeline.settings import DEFAULT_SEGMENT_THRESHOLDS, DEFAULT_WEIGHTS
+from abintel_pipeline.rules import DEFAULT_SEGMENT_THRESHOLDS, DEFAULT_WEIGHTS
 from benchmarks.by_hand import BINS, score_points, six_places, summary_row, threshold_rows, write
 from benchmarks.job import ChainJob
 

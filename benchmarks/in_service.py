@@ -19,8 +19,8 @@ from pathlib import Path
 
 import msgspec
 
-from abintel_pipeline.service.documents import FeaturesRequest
-from abintel_pipeline.service.examples import EXAMPLES
+from abintel_pipeline.service.calls.documents import FeaturesRequest
+from abintel_pipeline.service.calls.examples import EXAMPLES
 from benchmarks.job import ServiceJob
 from benchmarks.timed import measured
 

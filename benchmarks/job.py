@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from abintel_pipeline.contract import TABLES, Table
-from abintel_pipeline.store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 
 RESULT_TABLES = tuple(
     TABLES[name]

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from abintel_pipeline.demo import FIRST_DAY
-from abintel_pipeline.running import Selection, instance
+from abintel_pipeline.cli.demo_data import FIRST_DAY
+from abintel_pipeline.orchestration.running import Selection, instance
 from abintel_pipeline_tests.backfills import launch_run, run_over
 from abintel_pipeline_tests.servers import Servers
 from benchmarks.in_dagster import settings

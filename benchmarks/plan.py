@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from abintel_pipeline.settings import Rules
+from abintel_pipeline.rules import Rules
 from benchmarks.generate import BUY_ONCE, Retailer, generate
 from benchmarks.measuring import ROOT
 

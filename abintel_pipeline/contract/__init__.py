@@ -23,4 +23,16 @@ TABLES: dict[str, Table] = {
 }
 """Every table the pipeline publishes, by name, in the order in which a day's run makes them."""
 
-__all__ = ["TABLES", "Table"]
+__all__ = [
+    "CUSTOMER_FEATURES",
+    "CUSTOMER_LOYALTY",
+    "CUSTOMER_RFM",
+    "LOYALTY_SUMMARY",
+    "RAW_CUSTOMERS",
+    "RAW_TRANSACTIONS",
+    "REJECTED_CUSTOMERS",
+    "REJECTED_TRANSACTIONS",
+    "RFM_THRESHOLDS",
+    "TABLES",
+    "Table",
+]

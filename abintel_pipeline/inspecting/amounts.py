@@ -8,10 +8,10 @@ from abintel_pipeline.inspecting.profiles import Column
 from abintel_pipeline.inspecting.synonyms import PRICE_ALONE, WHOLE_ORDER, folded
 from abintel_pipeline.inspecting.text_rows import TextRows
 from abintel_pipeline.inspecting.wording import counted
-from abintel_pipeline.intake.id_texts import trimmed
-from abintel_pipeline.intake.number_texts import pointed
+from abintel_pipeline.intake.texts.ids import trimmed
+from abintel_pipeline.intake.texts.numbers import pointed
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.source_settings import product_of
+from abintel_pipeline.settings.source import product_of
 
 NEARLY_ALL = 0.95
 SOME_ORDERS = 5

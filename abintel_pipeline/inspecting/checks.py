@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from abintel_pipeline.engine.sql_text import quoted
 from abintel_pipeline.inspecting.synonyms import GUESTS
 from abintel_pipeline.inspecting.text_rows import TextRows
 from abintel_pipeline.inspecting.typed_table import TYPED
-from abintel_pipeline.intake.id_texts import trimmed
-from abintel_pipeline.intake.sql_text import quoted
+from abintel_pipeline.intake.texts.ids import trimmed
 
 SHOWN_PAIRS = 5
 SOME_CUSTOMERS = 10

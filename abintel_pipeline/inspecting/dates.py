@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from abintel_pipeline.inspecting.distinct_values import DistinctValues
-from abintel_pipeline.intake.date_texts import date_typed, format_pattern
+from abintel_pipeline.intake.texts.dates import date_typed, format_pattern
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.source_settings import BASIC_DATES, ISO_DATES
+from abintel_pipeline.settings.source import BASIC_DATES, ISO_DATES
 
 DAYS = (
     "%d.%m.%Y",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from abintel_pipeline.inspecting.text_rows import TextRows
-from abintel_pipeline.intake.id_texts import is_missing, trimmed
+from abintel_pipeline.intake.texts.ids import is_missing, trimmed
 from abintel_pipeline.settings import Settings
 
 TABLE = "distinct_values"

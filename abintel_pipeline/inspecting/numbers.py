@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from abintel_pipeline.inspecting.distinct_values import DistinctValues
-from abintel_pipeline.intake.number_texts import pointed
+from abintel_pipeline.intake.texts.numbers import pointed
 from abintel_pipeline.settings import Settings
 
 Marks = tuple[str, str | None]

@@ -9,7 +9,7 @@ from abintel_pipeline.inspecting.encodings import Progress
 from abintel_pipeline.inspecting.numbers import Numbers, choose_marks, numbers_of
 from abintel_pipeline.inspecting.text_rows import TextRows
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.source_settings import BASIC_DATES, ISO_DATES
+from abintel_pipeline.settings.source import BASIC_DATES, ISO_DATES
 
 FEW_VALUES = 20
 """A column with at most so many values is shown with all of them."""

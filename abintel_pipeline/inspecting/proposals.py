@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from abintel_pipeline.inspecting.env_lines import env_line
 from abintel_pipeline.settings import Settings, faults
-from abintel_pipeline.source_settings import SourceSettings
+from abintel_pipeline.settings.source import SourceSettings
 
 
 @dataclass

@@ -12,7 +12,7 @@ from abintel_pipeline.inspecting.numbers import MARKS, MarksChosen
 from abintel_pipeline.inspecting.profiles import Column
 from abintel_pipeline.inspecting.proposals import Proposal
 from abintel_pipeline.inspecting.wording import counted
-from abintel_pipeline.source_settings import ISO_DATES
+from abintel_pipeline.settings.source import ISO_DATES
 
 NEEDED = {"customers": ("customer_id",), "transactions": ("customer_id", "date", "amount")}
 MAPPED = {

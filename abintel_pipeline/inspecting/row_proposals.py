@@ -9,9 +9,9 @@ from abintel_pipeline.inspecting.proposals import Proposal
 from abintel_pipeline.inspecting.synonyms import CANCELLED_WORDS as CANCELLED_STATUS
 from abintel_pipeline.inspecting.text_rows import TextRows
 from abintel_pipeline.inspecting.wording import counted, money
-from abintel_pipeline.intake.id_texts import trimmed
+from abintel_pipeline.intake.texts.ids import trimmed
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.source_settings import ANY_WORD, CANCELLED_WORDS
+from abintel_pipeline.settings.source import ANY_WORD, CANCELLED_WORDS
 
 _YES, _NO = {"ja", "j", "y", "x", "t", "s", "wahr"}, {"nein", "n", "f", "-", "falsch"}
 _A_MOMENT = re.compile(r"(_at|\bat|am|datum|date|on)$", re.IGNORECASE)

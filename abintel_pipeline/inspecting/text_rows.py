@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from abintel_pipeline.inspecting.encodings import Progress
 from abintel_pipeline.inspecting.text_files import TextFile
-from abintel_pipeline.store import file_literal
+from abintel_pipeline.store.snapshot_store import file_literal
 
 
 @dataclass(frozen=True)

@@ -8,27 +8,26 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-import duckdb
 from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract import Table
-from abintel_pipeline.engines import BROKEN, reopen_if_broken
-from abintel_pipeline.intake.csv_files import read_csv
+from abintel_pipeline.engine.connection import BROKEN, reopen_if_broken
+from abintel_pipeline.intake.accepted import write_accepted
+from abintel_pipeline.intake.csv.reader import read_csv
 from abintel_pipeline.intake.errors import DeliveryError
-from abintel_pipeline.intake.json_lines import read_json_lines
-from abintel_pipeline.intake.parquet_files import read_parquet
+from abintel_pipeline.intake.json.lines import read_json_lines
+from abintel_pipeline.intake.json.request_documents import read_request
+from abintel_pipeline.intake.landing.sources import Source, day_sources
+from abintel_pipeline.intake.parquet.reader import read_parquet
 from abintel_pipeline.intake.reading import Part, Reading
-from abintel_pipeline.intake.refusals import check_share, count_reasons, write_refused
-from abintel_pipeline.intake.request_documents import read_request
+from abintel_pipeline.intake.rejected.rows import check_share, count_reasons, write_refused
+from abintel_pipeline.intake.rejected.verdicts import Verdicts, typed_rows
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
-from abintel_pipeline.intake.screening import LEFT_OUT, leaves_out
-from abintel_pipeline.intake.sources import Source, day_sources
 from abintel_pipeline.intake.sql import read_sql
-from abintel_pipeline.intake.sql_text import identifier
-from abintel_pipeline.intake.verdicts import Verdicts, typed_rows
-from abintel_pipeline.intake.xlsx_files import read_xlsx
+from abintel_pipeline.intake.texts.screening import LEFT_OUT
+from abintel_pipeline.intake.xlsx import read_xlsx
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store import Staged, file_literal
+from abintel_pipeline.store.snapshot_store import Staged, file_literal
 
 MOST_LEFT_OUT = 20
 """Kinds of rows left out that are named; a column of free text has any number."""
@@ -130,9 +129,9 @@ def _blaming(reading: Reading, *names: str) -> Iterator[None]:
 def _screen(reading: Reading, parts: list[Part]) -> Intake:
     verdicts = Verdicts(reading)
     verdicts.judge(parts)
-    with reading.duckdb.cursor() as cursor, ThreadPoolExecutor(1) as pool:
-        # DuckDB writes the accepted rows while Python finds the refused ones in their files.
-        writing = pool.submit(_write_accepted, reading, parts, verdicts, cursor)
+    with ThreadPoolExecutor(1) as pool:
+        # The accepted rows are written while the refused ones are found in their files.
+        writing = pool.submit(write_accepted, reading, parts, verdicts.ordinals(len(parts)))
         refused_path, refused = write_refused(reading, parts, verdicts)
         accepted_path, accepted = writing.result()
     received = sum(part.received for part in parts)
@@ -158,35 +157,6 @@ def _screen(reading: Reading, parts: list[Part]) -> Intake:
         staged(reading.table.raw, accepted_path, accepted),
         staged(reading.table.rejected, refused_path, refused),
     )
-
-
-def _write_accepted(
-    reading: Reading,
-    parts: list[Part],
-    verdicts: Verdicts,
-    cursor: duckdb.DuckDBPyConnection,
-) -> tuple[Path, int]:
-    """The accepted rows in the delivery's order: the staged file itself where nothing is to change.
-
-    Ordered, because a join doesn't keep the order, and because a copy without ORDER BY cuts its row
-    groups where its threads happen to meet.
-    """
-    path = reading.folder / f"{reading.table.raw.name}-{reading.day}.parquet"
-    leaving = leaves_out(reading.columns)
-    if len(parts) == 1 and parts[0].even and not leaving and not verdicts.refused(0, cursor):
-        parts[0].typed.path.rename(path)
-        return path, parts[0].rows
-    columns = ", ".join(map(identifier, reading.table.columns))
-    counted = f"WHERE {LEFT_OUT} IS NULL" if leaving else ""
-    rows = " UNION ALL ".join(
-        f"SELECT {number} AS part, ordinal, {columns} FROM {typed_rows(part)} {counted}"
-        for number, part in enumerate(parts)
-    )
-    query = (
-        f"SELECT {columns} FROM ({rows}) ANTI JOIN {verdicts.table} USING (part, ordinal)"
-        " ORDER BY part, ordinal"
-    )
-    return path, reading.write(query, path, cursor)
 
 
 def _late(reading: Reading, accepted: Path) -> int:

@@ -13,15 +13,15 @@ import pyarrow.parquet as pq
 from duckdb import DuckDBPyConnection
 from ibis.backends.duckdb import Backend
 
-from abintel_pipeline.engines import native, reopen_if_broken
+from abintel_pipeline.engine.connection import native, reopen_if_broken
 from abintel_pipeline.intake.errors import IntakeBroken
-from abintel_pipeline.intake.id_texts import CHANGED
-from abintel_pipeline.intake.number_texts import offer_products
 from abintel_pipeline.intake.request_tables import RequestTable
-from abintel_pipeline.intake.screening import LEFT_OUT, leaves_out, screened
 from abintel_pipeline.intake.source_columns import SourceColumns
+from abintel_pipeline.intake.texts.ids import CHANGED
+from abintel_pipeline.intake.texts.numbers import offer_products
+from abintel_pipeline.intake.texts.screening import LEFT_OUT, leaves_out, screened
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store import copy_to_parquet, file_literal, file_metadata
+from abintel_pipeline.store.snapshot_store import copy_to_parquet, file_literal, file_metadata
 
 BATCH_ROWS = 20_000
 
@@ -62,10 +62,10 @@ class Reading:
         """A path in the staging folder that nobody has yet."""
         return self.folder / f".{self.table.raw.name}-{next(self._numbers)}{ending}"
 
-    def write(self, query: str, path: Path, cursor: DuckDBPyConnection | None = None) -> int:
+    def write(self, query: str, path: Path) -> int:
         """Stream a query into a file of the raw table, as the store has them; its rows."""
         metadata = file_metadata(self.table.raw, self.settings.rules)
-        copy_to_parquet(cursor or self.duckdb, query, path, metadata)
+        copy_to_parquet(self.duckdb, query, path, metadata)
         return int(pq.read_metadata(path).num_rows)
 
     def stage(self, texts: str) -> Typed:

@@ -12,11 +12,11 @@ from functools import cached_property
 
 import pyarrow as pa
 
+from abintel_pipeline.engine.sql_text import identifier, quoted
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.request_tables import TRANSACTIONS, RequestTable
-from abintel_pipeline.intake.sql_text import identifier, quoted
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.source_settings import OPTIONAL_COLUMNS, product_of
+from abintel_pipeline.settings.source import OPTIONAL_COLUMNS, product_of
 
 FACTOR = "amount_by"
 """The text by which `amount` is multiplied."""

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 
 from abintel_pipeline.contract.line_traits import UNKNOWN, LineTraits
 from abintel_pipeline.metrics.rounding import float64, ratio_half_up
-from abintel_pipeline.settings import Rules
+from abintel_pipeline.rules import Rules
 
 
 def customer_features(

@@ -21,7 +21,7 @@ from abintel_pipeline.metrics.rounding import (
     quantile_of_whole,
     ratio_half_up,
 )
-from abintel_pipeline.settings import METRICS, Rules
+from abintel_pipeline.rules import METRICS, Rules
 
 SCORE_PLACES = 4
 SUMMARY_PLACES = 6

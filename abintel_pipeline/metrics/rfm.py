@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 from abintel_pipeline.contract.rfm import RFM_METRICS, TIERS
 from abintel_pipeline.metrics.cohorts import Figures, beside
 from abintel_pipeline.metrics.rounding import float64, nearest_whole, quantile_of_whole
-from abintel_pipeline.settings import Rules
+from abintel_pipeline.rules import Rules
 
 THRESHOLD_PLACES = 6
 TOTAL_CUTS = {"p70": 0.70, "p45": 0.45, "p20": 0.20}

@@ -34,7 +34,7 @@ from abintel_pipeline.metrics.intervals import (
     may_concern,
 )
 from abintel_pipeline.metrics.span import Span, days_between, one_each
-from abintel_pipeline.settings import Rules
+from abintel_pipeline.rules import Rules
 
 NEWEST = ("latest", "passing", "scored_on")
 

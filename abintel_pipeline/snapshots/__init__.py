@@ -2,7 +2,7 @@
 
 This is the pipeline without an orchestrator: the Dagster assets, the benchmarks and anything else
 that makes snapshots call these functions. A day's tables are published together or, on any error or
-failed check (`verification`), not at all; a step over many days publishes them one by one.
+failed check (`quality.blocking`), not at all; a step over many days publishes them one by one.
 """
 
 from abintel_pipeline.snapshots.deliveries import (
@@ -14,7 +14,7 @@ from abintel_pipeline.snapshots.deliveries import (
 from abintel_pipeline.snapshots.features import features_snapshot, features_snapshots
 from abintel_pipeline.snapshots.loyalty import loyalty_snapshot, loyalty_snapshots
 from abintel_pipeline.snapshots.rfm import rfm_snapshot, rfm_snapshots
-from abintel_pipeline.snapshots.step import StepContext
+from abintel_pipeline.store.step_context import StepContext
 
 __all__ = [
     "StepContext",

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import TypeVar
 
-from abintel_pipeline.findings import Finding, VerificationFailed
-from abintel_pipeline.snapshots.step import CUSTOMER_FEATURES
-from abintel_pipeline.store import SnapshotStore
+from abintel_pipeline.contract import CUSTOMER_FEATURES
+from abintel_pipeline.contract.findings import Finding, VerificationFailed
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 
 QUANTILE_BYTES = 100
 """Of a customer in one cohort: five metrics of eight bytes, in lists that grow by doubling."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ibis.backends.duckdb import Backend
 
-from abintel_pipeline.findings import Finding, VerificationFailed
+from abintel_pipeline.contract.findings import Finding, VerificationFailed
 from abintel_pipeline.intake import (
     DeliveriesFailed,
     DeliveryError,
@@ -15,13 +15,13 @@ from abintel_pipeline.intake import (
     take_in_customers,
     take_in_transactions,
 )
-from abintel_pipeline.intake.landed import LandedFile, landed_files
-from abintel_pipeline.intake.refused_deliveries import forget, keep
+from abintel_pipeline.intake.landing.landed_files import LandedFile, landed_files
+from abintel_pipeline.intake.rejected.deliveries import forget, keep
+from abintel_pipeline.quality.blocking import reconciled
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.snapshots.step import StepContext
-from abintel_pipeline.store import Outdated
-from abintel_pipeline.turns import taking_in
-from abintel_pipeline.verification import reconciled
+from abintel_pipeline.store.locks import taking_in
+from abintel_pipeline.store.snapshot_store import Outdated
+from abintel_pipeline.store.step_context import StepContext
 
 READINGS = 3
 """How often a delivery is read that changes meanwhile."""

@@ -8,29 +8,25 @@ from functools import partial
 
 import ibis.expr.types as ir
 
+from abintel_pipeline.contract import CUSTOMER_FEATURES, RAW_CUSTOMERS, RAW_TRANSACTIONS
 from abintel_pipeline.contract.line_traits import LineTraits
-from abintel_pipeline.engines import bound_day, kept
+from abintel_pipeline.engine.connection import bound_day, kept
 from abintel_pipeline.metrics.features import customer_features
 from abintel_pipeline.metrics.in_force import lines_in_force
 from abintel_pipeline.metrics.span import Span
 from abintel_pipeline.metrics.states import customer_changes, customer_states, features_on
+from abintel_pipeline.quality.blocking import verified
 from abintel_pipeline.snapshots.chunks import chunk_by_chunk
 from abintel_pipeline.snapshots.files import staged_all, writing
-from abintel_pipeline.snapshots.step import (
-    CUSTOMER_FEATURES,
-    RAW_CUSTOMERS,
-    RAW_TRANSACTIONS,
-    StepContext,
-)
 from abintel_pipeline.snapshots.unchanged import (
     Unchanged,
     deliveries_unchanged,
     until_unchanged,
 )
-from abintel_pipeline.store import Staged
-from abintel_pipeline.turns import await_intakes
-from abintel_pipeline.verification import verified
-from abintel_pipeline.windows import NothingDelivered, Window, spans, window_of
+from abintel_pipeline.store.locks import await_intakes
+from abintel_pipeline.store.snapshot_store import Staged
+from abintel_pipeline.store.step_context import StepContext
+from abintel_pipeline.store.windows import NothingDelivered, Window, spans, window_of
 
 
 def features_snapshot(step: StepContext, day: date) -> tuple[Staged, Window]:

@@ -9,13 +9,13 @@ from pathlib import Path
 import duckdb
 import ibis.expr.types as ir
 
-from abintel_pipeline.ahead import ahead
 from abintel_pipeline.contract import Table
-from abintel_pipeline.engines import bind_day, bind_figures, bound_day, kept, native
-from abintel_pipeline.snapshots.step import StepContext
+from abintel_pipeline.engine.ahead import ahead
+from abintel_pipeline.engine.connection import bind_day, bind_figures, bound_day, kept, native
+from abintel_pipeline.quality.blocking import verified
 from abintel_pipeline.snapshots.unchanged import Unchanged
-from abintel_pipeline.store import Staged, Write, bind_files
-from abintel_pipeline.verification import verified
+from abintel_pipeline.store.snapshot_store import Staged, Write, bind_files
+from abintel_pipeline.store.step_context import StepContext
 
 WRITERS = 2
 """Files of a range that are written at a time."""

@@ -4,18 +4,14 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import partial
 
-from abintel_pipeline.engines import bound_figures, kept
+from abintel_pipeline.contract import CUSTOMER_FEATURES, CUSTOMER_LOYALTY, LOYALTY_SUMMARY
+from abintel_pipeline.engine.connection import bound_figures, kept
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_bounds, loyalty_summary
 from abintel_pipeline.snapshots.chunks import chunk_by_chunk, cohorts
 from abintel_pipeline.snapshots.files import publish_with, staged_all, writing_rows
-from abintel_pipeline.snapshots.step import (
-    CUSTOMER_FEATURES,
-    CUSTOMER_LOYALTY,
-    LOYALTY_SUMMARY,
-    StepContext,
-)
 from abintel_pipeline.snapshots.unchanged import Unchanged, files_unchanged, until_unchanged
-from abintel_pipeline.store import Staged, scan, view_of_day
+from abintel_pipeline.store.snapshot_store import Staged, scan, view_of_day
+from abintel_pipeline.store.step_context import StepContext
 
 
 def loyalty_snapshot(step: StepContext, day: date) -> tuple[Staged, Staged]:

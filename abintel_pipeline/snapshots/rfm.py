@@ -4,19 +4,19 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import partial
 
-from abintel_pipeline.engines import bound_figures, kept
-from abintel_pipeline.metrics.rfm import rfm_beside_loyalty, rfm_cuts, rfm_thresholds
-from abintel_pipeline.snapshots.chunks import chunk_by_chunk, cohorts
-from abintel_pipeline.snapshots.files import publish_with, staged_all, writing_rows
-from abintel_pipeline.snapshots.step import (
+from abintel_pipeline.contract import (
     CUSTOMER_FEATURES,
     CUSTOMER_LOYALTY,
     CUSTOMER_RFM,
     RFM_THRESHOLDS,
-    StepContext,
 )
+from abintel_pipeline.engine.connection import bound_figures, kept
+from abintel_pipeline.metrics.rfm import rfm_beside_loyalty, rfm_cuts, rfm_thresholds
+from abintel_pipeline.snapshots.chunks import chunk_by_chunk, cohorts
+from abintel_pipeline.snapshots.files import publish_with, staged_all, writing_rows
 from abintel_pipeline.snapshots.unchanged import Unchanged, files_unchanged, until_unchanged
-from abintel_pipeline.store import Staged, view_of_day
+from abintel_pipeline.store.snapshot_store import Staged, view_of_day
+from abintel_pipeline.store.step_context import StepContext
 
 NEEDED = (CUSTOMER_FEATURES, CUSTOMER_LOYALTY)
 """What RFM is made from, each by its file of the day."""

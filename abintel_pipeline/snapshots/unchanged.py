@@ -11,12 +11,12 @@ from typing import TypeVar
 
 import duckdb
 
-from abintel_pipeline.contract import Table
-from abintel_pipeline.findings import Finding, VerificationFailed
+from abintel_pipeline.contract import RAW_CUSTOMERS, RAW_TRANSACTIONS, Table
+from abintel_pipeline.contract.findings import Finding, VerificationFailed
 from abintel_pipeline.metrics.in_force import window_start
-from abintel_pipeline.snapshots.step import RAW_CUSTOMERS, RAW_TRANSACTIONS, StepContext
-from abintel_pipeline.store import Outdated, Staged
-from abintel_pipeline.turns import await_intakes
+from abintel_pipeline.store.locks import await_intakes
+from abintel_pipeline.store.snapshot_store import Outdated, Staged
+from abintel_pipeline.store.step_context import StepContext
 
 MOST_TRIES = 10
 """How often in a row a day is made again; on a file system that tells nothing right, for ever."""

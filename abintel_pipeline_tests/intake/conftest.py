@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
-from abintel_pipeline.engines import engine
+from abintel_pipeline.engine.connection import engine
 from abintel_pipeline.intake import Intake, take_in_customers, take_in_transactions
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.servers import postgres_server

@@ -16,25 +16,25 @@ from pydantic import ValidationError
 
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.contract.customers import RawCustomers, RejectedCustomers
-from abintel_pipeline.engines import engine
+from abintel_pipeline.engine.connection import engine
 from abintel_pipeline.intake import (
     DeliveryError,
     IntakeBroken,
     TooManyRefused,
-    csv_files,
-    csv_slices,
     take_in_customers,
     take_in_transactions,
 )
-from abintel_pipeline.intake.csv_header import Header
-from abintel_pipeline.intake.csv_slices import Slices
-from abintel_pipeline.intake.landed import misplaced_files, told
+from abintel_pipeline.intake.csv import reader as csv_files
+from abintel_pipeline.intake.csv import slices as csv_slices
+from abintel_pipeline.intake.csv.header import Header
+from abintel_pipeline.intake.csv.slices import Slices
+from abintel_pipeline.intake.landing.landed_files import misplaced_files, told
 from abintel_pipeline.intake.reading import Reading
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
 from abintel_pipeline.reading import read_snapshot
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.source_settings import CUSTOMER_COLUMNS, TRANSACTION_COLUMNS
-from abintel_pipeline.store import SnapshotStore, stored_rules
+from abintel_pipeline.settings.source import CUSTOMER_COLUMNS, TRANSACTION_COLUMNS
+from abintel_pipeline.store.snapshot_store import SnapshotStore, stored_rules
 from abintel_pipeline_tests.intake.conftest import DAY, GOOD, HEADER, Landing
 
 POSITION = "customer_id, transaction_id, date, product_id, line_id"
@@ -591,10 +591,14 @@ def test_rows_that_get_lost_are_an_error(
 @pytest.mark.parametrize(
     ("name", "content", "broken"),
     [
-        ("transactions/2025-04-24.jsonl", "{}\n", "json_lines._add"),
-        ("transactions/2025-04-24.csv", HEADER + "x\n", "csv_files._raw_line"),
-        ("transactions/2025-04-24.csv", HEADER + line(amount="x"), "csv_located.Located._in_run"),
-        ("requests/2025-04-24.json", '{"customers": []}', "request_documents._add_transactions"),
+        ("transactions/2025-04-24.jsonl", "{}\n", "json.lines._add"),
+        ("transactions/2025-04-24.csv", HEADER + "x\n", "csv.reader._raw_line"),
+        ("transactions/2025-04-24.csv", HEADER + line(amount="x"), "csv.located.Located._in_run"),
+        (
+            "requests/2025-04-24.json",
+            '{"customers": []}',
+            "json.request_documents._add_transactions",
+        ),
     ],
 )
 def test_a_reader_that_fails_leaves_no_file_open(

@@ -18,19 +18,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from abintel_pipeline.engines import engine, native
+from abintel_pipeline.engine.connection import engine, native
 from abintel_pipeline.intake import take_in_transactions
-from abintel_pipeline.intake.csv_grammar import grammar
-from abintel_pipeline.intake.csv_header import read_header
-from abintel_pipeline.intake.csv_records import Run, walk
-from abintel_pipeline.intake.encodings import as_utf8
-from abintel_pipeline.intake.id_texts import CHANGED
-from abintel_pipeline.intake.number_texts import offer_products
+from abintel_pipeline.intake.csv.grammar import grammar
+from abintel_pipeline.intake.csv.header import read_header
+from abintel_pipeline.intake.csv.records import Run, walk
+from abintel_pipeline.intake.landing.sources import Source
 from abintel_pipeline.intake.reading import Reading
 from abintel_pipeline.intake.request_tables import TRANSACTIONS
-from abintel_pipeline.intake.screening import screened
 from abintel_pipeline.intake.source_columns import SourceColumns
-from abintel_pipeline.intake.sources import Source
+from abintel_pipeline.intake.texts.encodings import as_utf8
+from abintel_pipeline.intake.texts.ids import CHANGED
+from abintel_pipeline.intake.texts.numbers import offer_products
+from abintel_pipeline.intake.texts.screening import screened
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.intake.conftest import DAY, HEADER
 

@@ -6,8 +6,8 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 import duckdb
 import pytest
 
-from abintel_pipeline.intake.number_texts import amount_typed, offer_products
-from abintel_pipeline.intake.sql_text import Names
+from abintel_pipeline.engine.sql_text import Names
+from abintel_pipeline.intake.texts.numbers import amount_typed, offer_products
 from abintel_pipeline.settings import Settings
 
 MARKS = [(".", None), (",", None), (".", ","), (",", "'"), (",", " "), (".", "'")]

@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.engines import native
+from abintel_pipeline.engine.connection import native
 from abintel_pipeline.intake import DeliveriesFailed, TooManyRefused, take_in_transactions
-from abintel_pipeline.intake.advice import advice, settings_for
-from abintel_pipeline.intake.refused_deliveries import (
+from abintel_pipeline.intake.rejected.advice import advice, settings_for
+from abintel_pipeline.intake.rejected.deliveries import (
     Example,
     Reason,
     RefusedDelivery,

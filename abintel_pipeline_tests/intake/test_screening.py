@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from abintel_pipeline.engines import engine, native
-from abintel_pipeline.intake.id_texts import CHANGED, id_typed
-from abintel_pipeline.intake.number_texts import amount_typed, offer_products
-from abintel_pipeline.intake.sql_text import Names
+from abintel_pipeline.engine.connection import engine, native
+from abintel_pipeline.engine.sql_text import Names
+from abintel_pipeline.intake.texts.ids import CHANGED, id_typed
+from abintel_pipeline.intake.texts.numbers import amount_typed, offer_products
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.intake.conftest import DAY, HEADER, Landing
 from abintel_pipeline_tests.metrics.running import reproducible

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from abintel_pipeline.intake import DeliveryError, xlsx_files
+from abintel_pipeline.intake import DeliveryError
+from abintel_pipeline.intake import xlsx as xlsx_files
 from abintel_pipeline_tests.intake.conftest import DAY, HEADER, Landing
 from abintel_pipeline_tests.intake.workbooks import (
     Row,

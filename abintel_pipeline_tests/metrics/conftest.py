@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from abintel_pipeline.engines import engine
+from abintel_pipeline.engine.connection import engine
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.metrics.running import Formulas
 

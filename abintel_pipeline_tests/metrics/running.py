@@ -23,7 +23,7 @@ from abintel_pipeline.metrics.features import customer_features
 from abintel_pipeline.metrics.in_force import lines_in_force
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_summary
 from abintel_pipeline.metrics.rfm import customer_rfm, rfm_cuts, rfm_thresholds
-from abintel_pipeline.settings import Rules
+from abintel_pipeline.rules import Rules
 
 Row = dict[str, Any]
 

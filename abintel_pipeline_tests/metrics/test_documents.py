@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from abintel_pipeline.contract.rfm import TIERS
-from abintel_pipeline.settings import Bounds, Rules
+from abintel_pipeline.rules import Bounds, Rules
 from abintel_pipeline_tests import oracle
 from abintel_pipeline_tests.metrics.running import Formulas, Row, feature_row
 

@@ -9,7 +9,7 @@ import pytest
 
 from abintel_pipeline.contract.line_traits import UNKNOWN
 from abintel_pipeline.metrics.span import Span
-from abintel_pipeline.settings import Rules
+from abintel_pipeline.rules import Rules
 from abintel_pipeline_tests import oracle
 from abintel_pipeline_tests.metrics.running import PLAIN, Formulas, Row
 from abintel_pipeline_tests.metrics.test_states import features_by_traits, features_of_days

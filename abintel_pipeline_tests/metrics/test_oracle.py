@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abintel_pipeline.contract.line_traits import UNKNOWN
-from abintel_pipeline.settings import METRICS, Rules
+from abintel_pipeline.rules import METRICS, Rules
 from abintel_pipeline_tests import oracle, strategies
 from abintel_pipeline_tests.metrics.running import Formulas, Row, traits_of
 from abintel_pipeline_tests.metrics.running import reproducible as settings

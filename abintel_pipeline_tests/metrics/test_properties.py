@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abintel_pipeline.settings import Rules
+from abintel_pipeline.rules import Rules
 from abintel_pipeline_tests import strategies
 from abintel_pipeline_tests.metrics.running import Formulas, Row
 from abintel_pipeline_tests.metrics.running import reproducible as settings

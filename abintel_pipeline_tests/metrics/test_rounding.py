@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abintel_pipeline.settings import Bounds, Rules
+from abintel_pipeline.rules import Bounds, Rules
 from abintel_pipeline_tests import oracle, strategies
 from abintel_pipeline_tests.metrics.running import Formulas, Row, feature_row
 from abintel_pipeline_tests.metrics.running import reproducible as settings

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from abintel_pipeline.settings import (
+from abintel_pipeline.rules import (
     DEFAULT_SEGMENT_THRESHOLDS,
     DEFAULT_WEIGHTS,
     METRICS,
     Bounds,
     Rules,
-    Settings,
 )
+from abintel_pipeline.settings import Settings
 
 REFUSED = {
     "unknown metric": (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from abintel_pipeline.settings import METRICS
+from abintel_pipeline.rules import METRICS
 from abintel_pipeline_tests import oracle
 from abintel_pipeline_tests.metrics.running import Formulas
 from abintel_pipeline_tests.scenario import (

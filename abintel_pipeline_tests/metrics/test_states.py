@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from abintel_pipeline.contract.customers import RAW_CUSTOMERS
 from abintel_pipeline.contract.features import CUSTOMER_FEATURES
 from abintel_pipeline.contract.line_traits import UNKNOWN, LineTraits
-from abintel_pipeline.engines import kept
+from abintel_pipeline.engine.connection import kept
 from abintel_pipeline.metrics.span import Span
 from abintel_pipeline.metrics.states import customer_changes, customer_states, features_on
-from abintel_pipeline.settings import Rules
+from abintel_pipeline.rules import Rules
 from abintel_pipeline_tests import oracle, strategies
 from abintel_pipeline_tests.metrics.running import PLAIN, Formulas, Row, traits_of
 from abintel_pipeline_tests.metrics.running import reproducible as settings

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from abintel_pipeline.service.calls import Calls
+from abintel_pipeline.service.calls.calls import Calls
 from abintel_pipeline.settings import Settings
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 import uvicorn
 
-from abintel_pipeline.service.credentials_file import add_secret
-from abintel_pipeline.service.serving import configured
+from abintel_pipeline.service.access.credentials_file import add_secret
+from abintel_pipeline.service.http.serving import configured
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import Shop
 

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
-from abintel_pipeline.service import credentials_file
-from abintel_pipeline.service.app import create_app
-from abintel_pipeline.service.credentials import Credentials
-from abintel_pipeline.service.observing import JsonLines
+from abintel_pipeline.service.access import credentials_file
+from abintel_pipeline.service.access.credentials import Credentials
+from abintel_pipeline.service.http.app import create_app
+from abintel_pipeline.service.http.observing import JsonLines
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.service.documents import FEATURES_RESPONSE, REQUESTS
 from abintel_pipeline_tests.service.serving import add_credentials, publish
@@ -325,7 +325,7 @@ def test_it_is_not_ready_while_an_example_cannot_be_computed(
     def broken(*_: object) -> None:
         raise RuntimeError("customer 4711")
 
-    monkeypatch.setattr("abintel_pipeline.service.calls.Calls.probe", broken)
+    monkeypatch.setattr("abintel_pipeline.service.calls.calls.Calls.probe", broken)
     answer = anybody.get("/ready")
     assert answer.status_code == 503
     assert answer.json()["detail"] == "an example can't be computed (RuntimeError)"
@@ -373,7 +373,7 @@ def test_a_defect_is_a_500_that_tells_nothing_of_the_request(
     def broken(*_: object) -> None:
         raise RuntimeError("customer 4711")
 
-    monkeypatch.setattr("abintel_pipeline.service.published.days", broken)
+    monkeypatch.setattr("abintel_pipeline.service.http.published.days", broken)
     monkeypatch.setattr(client._transport, "raise_server_exceptions", False)
     answer = client.get(DAYS_OF_RFM)
     assert answer.status_code == 500

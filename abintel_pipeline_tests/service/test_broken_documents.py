@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from abintel_pipeline.service.app import create_app
+from abintel_pipeline.service.http.app import create_app
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.service.documents import REQUESTS
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from abintel_pipeline.service import calls as calls_module
-from abintel_pipeline.service import decoding, enforcing, formulas, plan_tables
-from abintel_pipeline.service.calls import Calls
-from abintel_pipeline.service.documents import encode
-from abintel_pipeline.service.faults import Faulty
+from abintel_pipeline.service.calls import calls as calls_module
+from abintel_pipeline.service.calls import decoding, enforcing, formulas, plan_tables
+from abintel_pipeline.service.calls.calls import Calls
+from abintel_pipeline.service.calls.documents import encode
+from abintel_pipeline.service.calls.faults import Faulty
 
 CUSTOMERS = 40
 

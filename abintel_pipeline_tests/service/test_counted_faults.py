@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from abintel_pipeline.service import decoding
-from abintel_pipeline.service.calls import Calls
-from abintel_pipeline.service.faults import LISTED, Faulty
+from abintel_pipeline.service.calls import decoding
+from abintel_pipeline.service.calls.calls import Calls
+from abintel_pipeline.service.calls.faults import LISTED, Faulty
 
 BLANK = "a text that isn't blank"
 LATE = "a date not after 2025-04-24"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from abintel_pipeline.service import credentials_file
-from abintel_pipeline.service.attempts import FailedAttempts
-from abintel_pipeline.service.credentials import Credentials
-from abintel_pipeline.service.credentials_file import CredentialsBroken, add_secret
+from abintel_pipeline.service.access import credentials_file
+from abintel_pipeline.service.access.attempts import FailedAttempts
+from abintel_pipeline.service.access.credentials import Credentials
+from abintel_pipeline.service.access.credentials_file import CredentialsBroken, add_secret
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_all_secrets_that_are_added_at_the_same_time_are_right(file: Path, new: 
 
 def test_a_change_waits_for_another_process_to_finish_its_own(file: Path):
     customer, _ = add_secret(file)
-    adding = f"from abintel_pipeline.cli import app; app(['credentials', 'add', '{customer}'])"
+    adding = f"from abintel_pipeline.cli.app import app; app(['credentials', 'add', '{customer}'])"
     environment = os.environ | {"ABINTEL_CREDENTIALS_FILE": str(file)}
     processes = [
         subprocess.Popen(
@@ -192,7 +192,7 @@ def test_failures_are_forgotten_after_their_minute():
 
 
 def test_only_so_many_keys_are_remembered(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("abintel_pipeline.service.attempts.REMEMBERED", 10)
+    monkeypatch.setattr("abintel_pipeline.service.access.attempts.REMEMBERED", 10)
     attempts = FailedAttempts(1, clock=time.monotonic)
     for n in range(100):
         attempts.failed(str(n))

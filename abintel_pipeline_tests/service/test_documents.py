@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from abintel_pipeline.service.calls import Calls
-from abintel_pipeline.service.documents import encode
-from abintel_pipeline.service.examples import EXAMPLES
+from abintel_pipeline.service.calls.calls import Calls
+from abintel_pipeline.service.calls.documents import encode
+from abintel_pipeline.service.calls.examples import EXAMPLES
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.service import documents
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from abintel_pipeline.service.calls import Calls
-from abintel_pipeline.service.documents import Fault
-from abintel_pipeline.service.faults import Faulty, NotJson, Refused
+from abintel_pipeline.service.calls.calls import Calls
+from abintel_pipeline.service.calls.documents import Fault
+from abintel_pipeline.service.calls.faults import Faulty, NotJson, Refused
 from abintel_pipeline_tests.service.documents import FEATURES_REQUEST, LOYALTY_REQUEST, RFM_REQUEST
 
 DATE = "an ISO calendar date, YYYY-MM-DD"

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from abintel_pipeline.service import breaches, decoding
-from abintel_pipeline.service.calls import Calls
-from abintel_pipeline.service.documents import Problem
-from abintel_pipeline.service.faults import LISTED, Faulty
+from abintel_pipeline.service.calls import breaches, decoding
+from abintel_pipeline.service.calls.calls import Calls
+from abintel_pipeline.service.calls.documents import Problem
+from abintel_pipeline.service.calls.faults import LISTED, Faulty
 
 
 def problem(call: Any, customers: list[dict[str, Any]]) -> Problem:

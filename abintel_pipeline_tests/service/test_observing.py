@@ -10,7 +10,7 @@ import httpx
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from abintel_pipeline.service.observing import JsonLines, Metrics, Observed
+from abintel_pipeline.service.http.observing import JsonLines, Metrics, Observed
 
 
 async def failing(scope: Scope, receive: Receive, send: Send) -> None:

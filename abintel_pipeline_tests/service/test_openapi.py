@@ -8,9 +8,9 @@ import jsonschema
 import pytest
 from starlette.testclient import TestClient
 
-from abintel_pipeline.service.app import create_app
-from abintel_pipeline.service.credentials import Credentials
-from abintel_pipeline.service.published import SNAPSHOTS
+from abintel_pipeline.service.access.credentials import Credentials
+from abintel_pipeline.service.http.app import create_app
+from abintel_pipeline.service.http.published import SNAPSHOTS
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.service.serving import add_credentials, publish
 

@@ -9,9 +9,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abintel_pipeline.service.calls import Calls
-from abintel_pipeline.service.documents import Features
-from abintel_pipeline.settings import Rules
+from abintel_pipeline.rules import Rules
+from abintel_pipeline.service.calls.calls import Calls
+from abintel_pipeline.service.calls.documents import Features
 from abintel_pipeline_tests import oracle, strategies
 from abintel_pipeline_tests.metrics.running import PLAIN, reproducible
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from abintel_pipeline.service import sending
+from abintel_pipeline.service.http import sending
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.service.documents import REQUESTS
 from abintel_pipeline_tests.service.serving import served_here

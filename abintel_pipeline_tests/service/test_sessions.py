@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from abintel_pipeline.service import formulas, plans
-from abintel_pipeline.service.calls import Calls
+from abintel_pipeline.service.calls import formulas, plans
+from abintel_pipeline.service.calls.calls import Calls
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.service.documents import LOYALTY_REQUEST
 

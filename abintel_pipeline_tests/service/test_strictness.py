@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abintel_pipeline.service.faults import Faulty
-from abintel_pipeline.service.strictness import check_every_key, may_hide
+from abintel_pipeline.service.calls.faults import Faulty
+from abintel_pipeline.service.calls.strictness import check_every_key, may_hide
 from abintel_pipeline_tests.metrics.running import reproducible
 
 texts = st.text(alphabet=':"\\\0aé{},u3', max_size=6)

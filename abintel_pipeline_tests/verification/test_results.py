@@ -15,11 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from abintel_pipeline import store
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.findings import Finding, VerificationFailed
+from abintel_pipeline.contract.findings import Finding, VerificationFailed
 from abintel_pipeline.intake import take_in_transactions
-from abintel_pipeline.settings import Rules
+from abintel_pipeline.quality.blocking import results, verified
+from abintel_pipeline.quality.blocking.files import same_column
+from abintel_pipeline.quality.blocking.scores import interval
+from abintel_pipeline.rules import Rules
 from abintel_pipeline.snapshots import (
     features_snapshots,
     loyalty,
@@ -31,10 +33,8 @@ from abintel_pipeline.snapshots import (
     take_in,
     take_in_days,
 )
-from abintel_pipeline.store import SnapshotStore, Staged
-from abintel_pipeline.verification import results, verified
-from abintel_pipeline.verification.files import same_column
-from abintel_pipeline.verification.scores import interval
+from abintel_pipeline.store import snapshot_store as store
+from abintel_pipeline.store.snapshot_store import SnapshotStore, Staged
 from abintel_pipeline_tests.shop import Shop, day, days
 
 ON = "2025-01-02"

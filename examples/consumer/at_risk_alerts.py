@@ -9,8 +9,7 @@ import dagster as dg
 import pandas as pd
 import polars as pl
 
-from abintel_pipeline.consuming import SnapshotIOManager
-from abintel_pipeline.partitions import daily_partitions
+from abintel_pipeline.consuming import SnapshotIOManager, daily_partitions
 from abintel_pipeline.settings import Settings
 
 WEEK = timedelta(days=7)

@@ -1,0 +1,1 @@
+"""abintel: the pipeline from the command line, a file for each group of commands."""

@@ -1,0 +1,5 @@
+"""`python -m abintel_pipeline.cli`."""
+
+from abintel_pipeline.cli.app import app
+
+app()

@@ -1,0 +1,67 @@
+"""`abintel show` and `abintel affected`: a published snapshot, and what a delivery may change."""
+
+from datetime import date
+
+from rich.markup import escape
+from rich.table import Table
+
+from abintel_pipeline.cli.console import Day, out, some, told_settings
+from abintel_pipeline.cli.showing import REQUEST_TABLES, NothingTakenIn, Overview, Share, overview
+from abintel_pipeline.engine.connection import engine
+from abintel_pipeline.settings import Settings
+from abintel_pipeline.store.snapshot_store import SnapshotStore
+from abintel_pipeline.store.windows import affected_snapshots, runs_of_days
+
+
+def show(day: Day) -> None:
+    """Show the snapshot of DATE: its segments and tiers, and what it was made from."""
+    with told_settings() as settings:
+        print_snapshot(settings, day)
+
+
+def print_snapshot(settings: Settings, day: date) -> None:
+    with engine(settings) as connection:
+        seen = overview(connection, SnapshotStore(settings.store), day)
+    out.print(f"Snapshot of {day}: {seen.customers:,} customers")
+    out.print(_shares_table("Segment", seen.segments))
+    out.print(_shares_table("Tier", seen.tiers))
+    _print_deliveries(seen)
+
+
+def _shares_table(title: str, shares: list[Share]) -> Table:
+    table = Table(title, show_edge=False)
+    for heading in ("customers", "share", "mean spend", "mean recency"):
+        table.add_column(heading, justify="right")
+    for one in shares:
+        spend = "–" if one.mean_spend is None else f"{one.mean_spend:,.2f}"
+        recency = "–" if one.mean_recency_days is None else f"{one.mean_recency_days:.1f} days"
+        table.add_row(escape(one.name), f"{one.customers:,}", f"{one.share:.1%}", spend, recency)
+    return table
+
+
+def _print_deliveries(seen: Overview) -> None:
+    window = seen.window
+    out.print(
+        f"Delivery days in the window: {len(window.delivered)}"
+        f" ({window.delivered[0]} to {window.delivered[-1]})"
+    )
+    missing = f" ({some(window.missing)})" if window.missing else ""
+    out.print(f"Missing delivery days: {len(window.missing)}{missing}")
+    left_out = f", {seen.left_out:,} left out" if seen.left_out else ""
+    out.print(f"Refused rows: {seen.refused:,} of {seen.received:,}{left_out}")
+
+
+def affected(day: Day) -> None:
+    """Show which published snapshots the delivery of DATE may have changed, and how to renew them.
+
+    A snapshot of that day or later is named while its window holds a line of the delivery.
+    """
+    with told_settings() as settings:
+        store = SnapshotStore(settings.store)
+        if not any(store.path(table, day).is_file() for table in REQUEST_TABLES):
+            raise NothingTakenIn(day)
+        days = affected_snapshots(store, day)
+        noun = "snapshot" if len(days) == 1 else "snapshots"
+        out.print(f"{len(days)} published {noun} affected by the delivery of {day}")
+        for first, last in runs_of_days(days):
+            out.print(f"  abintel run {first} {last} --only snapshots")

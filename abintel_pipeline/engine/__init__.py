@@ -1,0 +1,1 @@
+"""All that belongs to one engine, DuckDB: its connection, SQL text, cursors."""

@@ -1,0 +1,76 @@
+"""The accepted rows of a delivery: one file of the raw table, in the delivery's order."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from abintel_pipeline.engine.ahead import ahead
+from abintel_pipeline.intake.csv.scan import Numbers
+from abintel_pipeline.intake.reading import Part, Reading
+from abintel_pipeline.intake.texts.screening import LEFT_OUT, leaves_out
+from abintel_pipeline.store.snapshot_store import ROW_GROUP_SIZE, file_metadata
+
+READERS = 1
+"""Row groups that are read at a time while others are written."""
+
+
+def write_accepted(reading: Reading, parts: list[Part], refused: list[Numbers]) -> tuple[Path, int]:
+    """A delivery's rows but those refused, and those left out: the file's path and row count.
+
+    `refused` are the ordinals of each part's refused rows, in order. Where nothing is to change the
+    staged file itself is taken. Else its row groups are copied one after the other: DuckDB would
+    have to sort all rows, because its copy keeps neither an order behind a join nor the places
+    where a row group ends; for 10 M rows that took twice the CPU and 700 MB more.
+    """
+    path = reading.folder / f"{reading.table.raw.name}-{reading.day}.parquet"
+    leaving = leaves_out(reading.columns)
+    if len(parts) == 1 and parts[0].even and not leaving and not len(refused[0]):
+        parts[0].typed.path.rename(path)
+        return path, parts[0].rows
+    staged = pq.read_schema(parts[0].typed.path)
+    schema = pa.schema([staged.field(name) for name in reading.table.columns])
+    metadata = file_metadata(reading.table.raw, reading.settings.rules)
+    with pq.ParquetWriter(
+        path, schema.with_metadata(metadata), compression="zstd", store_schema=False
+    ) as writer:
+        rest = schema.empty_table()
+        for part, ordinals in zip(parts, refused, strict=True):
+            for rows in _kept(part.typed.path, ordinals):
+                rest = _write_full(writer, pa.concat_tables([rest, rows.select(schema.names)]))
+        writer.write_table(rest)
+    return path, int(pq.read_metadata(path).num_rows)
+
+
+def _kept(path: Path, refused: Numbers) -> Iterator[pa.Table]:
+    """A staged file's rows without those refused or left out, by row group."""
+    metadata = pq.read_metadata(path)
+    first, groups = 0, []
+    for number in range(metadata.num_row_groups):
+        groups.append((number, first))
+        first += metadata.row_group(number).num_rows
+    for _, rows in ahead(partial(_of_group, path, refused), groups, READERS):
+        yield rows
+
+
+def _of_group(path: Path, refused: Numbers, group: tuple[int, int]) -> pa.Table:
+    number, first = group
+    with pq.ParquetFile(path) as file:
+        rows = file.read_row_group(number, use_threads=False)
+    near = np.searchsorted(refused, [first, first + rows.num_rows])
+    wanted = np.ones(rows.num_rows, np.bool_)
+    wanted[refused[near[0] : near[1]] - first] = False
+    if LEFT_OUT in rows.column_names:
+        wanted &= rows[LEFT_OUT].is_null().to_numpy()
+    return rows.filter(pa.array(wanted))
+
+
+def _write_full(writer: pq.ParquetWriter, rows: pa.Table) -> pa.Table:
+    """Write the row groups that are full; what is left over."""
+    full = rows.num_rows // ROW_GROUP_SIZE * ROW_GROUP_SIZE
+    if full:
+        writer.write_table(rows.slice(0, full), row_group_size=ROW_GROUP_SIZE)
+    return rows.slice(full)

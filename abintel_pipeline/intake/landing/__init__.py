@@ -1,0 +1,1 @@
+"""The landing folder: which file belongs to which day."""

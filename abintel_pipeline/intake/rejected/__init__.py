@@ -1,0 +1,1 @@
+"""What is rejected, why, and where it stood."""

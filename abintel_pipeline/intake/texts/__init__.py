@@ -1,0 +1,1 @@
+"""Texts in, typed values out: ids, numbers, dates."""

@@ -1,0 +1,1 @@
+"""What the Dagster UI shows of an asset: columns, lineage, checks, pictures."""

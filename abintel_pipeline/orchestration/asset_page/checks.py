@@ -1,0 +1,150 @@
+"""The checks as Dagster shows them: one evaluation per check and partition.
+
+What is found before a day is published (`quality.blocking`) and what is worth a warning afterwards
+(`quality.warnings`) becomes `AssetCheckEvaluation`s, in runs of one day and of a range alike. What
+belongs to one publication is one evaluation: an event costs about ten milliseconds.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData as Target,
+)
+
+from abintel_pipeline.contract.findings import Finding
+
+VERIFIED = "verified"
+
+Place = tuple[str, str]
+"""A table and the name of a check on it."""
+
+DESCRIPTIONS: Mapping[str, str] = {
+    VERIFIED: "Held before the day was published; a day for which it doesn't is refused, and what"
+    " was published before stays.",
+    "refused_share": "Few rows of the delivery were refused.",
+    "delivery_volume": "As many rows as this weekday's recent deliveries usually have.",
+    "repeated_lines": "Few lines of the delivery are exact copies of another.",
+    "misplaced_files": "Every file in the landing folder belongs to a day. Looked for on the newest"
+    " day of a run.",
+    "missing_deliveries": "No delivery day is missing from the snapshot's window.",
+    "customer_share": "No customer has a large part of all orders.",
+    "empty_segment": "Every loyalty segment has customers.",
+    "constant_metric": "Every loyalty metric with a weight differs between customers.",
+    "tier_shares": "The shares of the tiers are near those of the day before.",
+    "cohort_size": "There are at least as many customers as scores per metric.",
+}
+
+
+@dataclass(frozen=True)
+class Checks:
+    """The checks of the tables that one step makes: {table: names}, the table's key, and the days.
+
+    `verified`, on the first table, covers everything that the step publishes together.
+    """
+
+    names: Mapping[str, tuple[str, ...]]
+    keys: Mapping[str, dg.AssetKey]
+    partitions: dg.PartitionsDefinition
+
+    @property
+    def specs(self) -> list[dg.AssetCheckSpec]:
+        """One per check. Partitioned checks are in preview in Dagster 1.13, as the page shows."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.PreviewWarning)
+            return [
+                dg.AssetCheckSpec(
+                    name,
+                    asset=self.keys[table],
+                    description=DESCRIPTIONS[name],
+                    blocking=name == VERIFIED,
+                    partitions_def=self.partitions,
+                )
+                for table, names in self.names.items()
+                for name in names
+            ]
+
+    @property
+    def first(self) -> str:
+        """The table that `verified` is on."""
+        return next(iter(self.names))
+
+    def place(self, finding: Finding) -> Place:
+        """The check that a finding belongs to."""
+        return (self.first, VERIFIED) if finding.blocking else (finding.table, finding.check)
+
+    def evaluations(
+        self, instance: dg.DagsterInstance, findings: Iterable[Finding], *, late: bool = False
+    ) -> Iterator[dg.AssetCheckEvaluation]:
+        """One evaluation for each check and day that there are findings of.
+
+        Each points at the newest materialization of its partition: to Dagster an evaluation that
+        doesn't is out of date. `late`: of days that another run published; they hold up nothing.
+        """
+        grouped: dict[tuple[str, str, date], list[Finding]] = {}
+        for one in findings:
+            grouped.setdefault((*self.place(one), one.day), []).append(one)
+        targets = {
+            table: newest(instance, self.keys[table], [d for t, _, d in grouped if t == table])
+            for table in {table for table, _, _ in grouped}
+        }
+        for (table, name, day), found in grouped.items():
+            yield dg.AssetCheckEvaluation(
+                self.keys[table],
+                name,
+                passed=all(one.passed for one in found),
+                metadata=_metadata(found),
+                target_materialization_data=targets[table].get(day),
+                severity=_severity(found),
+                description=_sentence(found),
+                blocking=name == VERIFIED and not late,
+                partition=day.isoformat(),
+            )
+
+
+def newest(instance: dg.DagsterInstance, key: dg.AssetKey, days: list[date]) -> dict[date, Target]:
+    """The newest materialization of each day that has one."""
+    return {
+        day: Target(storage_id=one.storage_id, run_id=one.run_id, timestamp=one.timestamp)
+        for day, one in materializations(instance, key, days).items()
+    }
+
+
+def materializations(
+    instance: dg.DagsterInstance, key: dg.AssetKey, days: list[date]
+) -> dict[date, dg.EventLogRecord]:
+    """The newest of each day that has one, by two queries."""
+    of_day = instance.event_log_storage.get_latest_storage_id_by_partition(
+        key, dg.DagsterEventType.ASSET_MATERIALIZATION, {day.isoformat() for day in days}
+    )
+    if not of_day:
+        return {}
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(key, storage_ids=list(of_day.values())), limit=len(of_day)
+    ).records
+    return {date.fromisoformat(str(one.partition_key)): one for one in records}
+
+
+def _metadata(found: list[Finding]) -> dict[str, dg.MetadataValue | int | float | str]:
+    """Numbers and a sentence; where several findings are one evaluation, of each of them."""
+    if len(found) == 1:
+        return {"found": found[0].sentence, **found[0].numbers}
+    told: dict[str, dg.MetadataValue | int | float | str] = {}
+    for one in found:
+        name = f"{one.table}: {one.check}"
+        told[name] = ("" if one.passed else "FAILED: ") + one.sentence
+        told |= {f"{name}: {number}": value for number, value in one.numbers.items()}
+    return told
+
+
+def _severity(found: list[Finding]) -> dg.AssetCheckSeverity:
+    blocking = any(one.blocking for one in found)
+    return dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN
+
+
+def _sentence(found: list[Finding]) -> str:
+    wrong = [f"{one.check}: {one.sentence}" for one in found if not one.passed]
+    return "; ".join(wrong or [one.sentence for one in found])

@@ -1,0 +1,200 @@
+"""What the Dagster UI shows of a table, derived from its Pandera model and its published file."""
+
+import inspect
+import warnings
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandera.pandas as pa
+import pyarrow.parquet as pq
+
+from abintel_pipeline.contract import Table
+from abintel_pipeline.contract.findings import Finding
+from abintel_pipeline.intake import Intake
+from abintel_pipeline.orchestration.naming import Names
+from abintel_pipeline.quality.blocking import nothing_delivered
+from abintel_pipeline.settings import Settings
+from abintel_pipeline.snapshots import StepContext
+from abintel_pipeline.store.snapshot_store import SnapshotStore, Staged
+from abintel_pipeline.store.windows import Window, affected_snapshots, published_windows
+
+PREVIEW_ROWS = 5
+KINDS = {"duckdb", "parquet", "pandera"}
+
+Metadata = dict[str, Any]
+
+
+def table_spec(
+    table: Table,
+    settings: Settings,
+    names: Names,
+    *,
+    group: str,
+    deps: Iterable[str] = (),
+    made_by: Callable[..., object],
+) -> dg.AssetSpec:
+    """The asset of a table: described, typed and owned as its model and the settings say."""
+    return dg.AssetSpec(
+        names.key(table.name),
+        deps=names.keys(deps),
+        description=table.description,
+        group_name=names.name(group),
+        kinds=KINDS,
+        owners=list(settings.owners),
+        metadata={
+            "dagster/column_schema": column_schema(table),
+            "dagster/code_references": code_references(made_by),
+        },
+    )
+
+
+def code_references(made_by: Callable[..., object]) -> dg.CodeReferencesMetadataValue:
+    """A link to the function that makes the asset, for the editor of whoever runs the code."""
+    code = inspect.unwrap(made_by).__code__
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        place = dg.LocalFileCodeReference(
+            file_path=code.co_filename, line_number=code.co_firstlineno, label=made_by.__name__
+        )
+        return dg.CodeReferencesMetadataValue(code_references=[place])
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """The table's columns with type, description and constraints, from its Pandera model."""
+    schema = table.model.to_schema()
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=name,
+                type=str(table.schema.field(name).type),
+                description=column.description,
+                constraints=_constraints(column),
+            )
+            for name, column in schema.columns.items()
+        ]
+    )
+
+
+def _constraints(column: pa.Column) -> dg.TableColumnConstraints:
+    return dg.TableColumnConstraints(
+        nullable=column.nullable,
+        unique=column.unique,
+        other=[str(check.error) for check in column.checks if check.error],
+    )
+
+
+def published(
+    step: StepContext, *staged: Staged, facts: Metadata | None = None
+) -> dict[str, Metadata]:
+    """Per table: row count, place, first rows and figures of its published day, and the rules."""
+    rules = {"rules": dg.MetadataValue.json(step.rules.model_dump(mode="json"))}
+    return {
+        one.table.name: _file_metadata(one.rows, step.store.path(one.table, one.day))
+        | rules
+        | (facts or {})
+        | dict(one.figures)
+        for one in staged
+    }
+
+
+def picture(png: bytes) -> dg.MetadataValue:
+    """A picture that the UI shows behind "Show Markdown"."""
+    return dg.MetadataValue.md(f"![](data:image/png;base64,{b64encode(png).decode()})")
+
+
+def _file_metadata(rows: int, path: Path) -> Metadata:
+    return {
+        "dagster/partition_row_count": rows,
+        "path": dg.MetadataValue.path(str(path)),
+        "preview": dg.MetadataValue.md(preview(path)),
+    }
+
+
+def preview(path: Path) -> str:
+    """The first rows of a Parquet file as a Markdown table."""
+    with pq.ParquetFile(path) as file:
+        batch = next(file.iter_batches(batch_size=PREVIEW_ROWS), None)
+        names = file.schema_arrow.names
+    rows = batch.to_pylist() if batch is not None else []
+    return markdown_table(names, ([row[name] for name in names] for row in rows))
+
+
+def markdown_table(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A Markdown table; pipes and line ends in a cell don't break it."""
+    head = list(names)
+    lines = [head, ["---"] * len(head), *([_cell(value) for value in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return text.replace("|", "\\|").replace("\r", " ").replace("\n", " ")
+
+
+def intakes_metadata(
+    store: SnapshotStore, tables: tuple[Table, Table], taken: Iterable[tuple[date, Intake | None]]
+) -> Iterator[tuple[date, dict[str, Metadata], tuple[Finding, ...]]]:
+    """Of the raw and the rejected table of each day: what was received, accepted, refused, and why.
+
+    And what verifying it found. For a day whose delivery never came it says so; what was published
+    for it before stays.
+    """
+    windows = published_windows(store)
+    for day, intake in taken:
+        findings = intake.accepted_rows.findings if intake else (nothing_delivered(tables[0], day),)
+        yield day, _intake_metadata(store, day, tables, intake, windows), findings
+
+
+def _intake_metadata(
+    store: SnapshotStore,
+    day: date,
+    tables: tuple[Table, Table],
+    intake: Intake | None,
+    windows: dict[date, date],
+) -> dict[str, Metadata]:
+    if intake is None:
+        none = {"delivery": "missing", "received": 0, "accepted": 0, "refused": 0, "left_out": 0}
+        return {table.name: dict(none) for table in tables}
+    affected = affected_snapshots(store, day, windows)
+    counts: Metadata = {
+        "delivery": "taken in",
+        "received": intake.received,
+        "accepted": intake.accepted,
+        "refused": intake.refused,
+        "refused_share": intake.refused / intake.received if intake.received else 0.0,
+        "left_out": intake.left_out,
+        "late": intake.late,
+        "ids_changed": intake.ids_changed,
+        "returns": intake.returns,
+        "returned": float(intake.returned),
+        "files": dg.MetadataValue.json(list(intake.files)),
+        "reasons": dg.MetadataValue.json(intake.reasons),
+        "left_out_by": dg.MetadataValue.json(intake.left_out_by),
+        "affected_snapshots": len(affected),
+    }
+    if affected:
+        counts["affected"] = f"{affected[0]} to {affected[-1]}"
+    rows = (intake.accepted_rows.rows, intake.refused_rows.rows)
+    return {
+        table.name: _file_metadata(count, store.path(table, day)) | counts
+        for table, count in zip(tables, rows, strict=True)
+    }
+
+
+def window_metadata(window: Window) -> Metadata:
+    """The trailing window, and which delivery days of it are missing."""
+    return {
+        "window_start": window.start.isoformat(),
+        "first_delivery": window.first_delivery.isoformat(),
+        "delivery_days": len(window.delivered),
+        "missing_delivery_days": len(window.missing),
+        "missing_deliveries": dg.MetadataValue.json(_days(window.missing)),
+    }
+
+
+def _days(days: Iterable[date]) -> list[str]:
+    return [day.isoformat() for day in days]

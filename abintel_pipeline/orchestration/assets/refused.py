@@ -1,0 +1,70 @@
+"""The failure of a step that met deliveries of which too many rows were refused."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from abintel_pipeline.intake import DeliveriesFailed
+from abintel_pipeline.intake.rejected.deliveries import RefusedDelivery
+from abintel_pipeline.orchestration.asset_page.metadata import Metadata, markdown_table, picture
+from abintel_pipeline.orchestration.asset_page.pictures import reasons_drawn
+
+DELIVERIES = ("day", "delivery", "received", "refused", "share", "cap", "commonest reason")
+ROWS = ("rows", "reason", "file", "row", "as it came")
+ROWS_PER_REASON = 2
+SHOWN = 300
+"""Letters of a row: a refused line may be megabytes long."""
+
+
+@contextmanager
+def refusals_told(log: dg.DagsterLogManager) -> Iterator[None]:
+    """Raises dagster.Failure with what was refused, and why, in its metadata.
+
+    Other failures pass through as they are.
+    """
+    try:
+        yield
+    except DeliveriesFailed as failed:
+        if not failed.refused:
+            raise
+        told = refusal_metadata(failed.refused) | _picture(failed.refused[-1], log)
+        raise dg.Failure(str(failed), metadata=told, allow_retries=False) from failed
+
+
+def refusal_metadata(refused: list[RefusedDelivery]) -> Metadata:
+    """All the deliveries in a table; of the newest its counts, its reasons and some rows."""
+    newest = refused[-1]
+    return {
+        "refused_deliveries": dg.MetadataValue.md(markdown_table(DELIVERIES, map(_told, refused))),
+        "day": newest.day.isoformat(),
+        "received": newest.received,
+        "refused": newest.refused,
+        "refused_share": newest.share,
+        "cap": float(newest.cap),
+        "sufficient_cap": newest.sufficient_cap,
+        "reasons": dg.MetadataValue.json({one.name: one.rows for one in newest.reasons}),
+        "refused_rows": dg.MetadataValue.md(markdown_table(ROWS, _rows(newest))),
+    }
+
+
+def _told(one: RefusedDelivery) -> tuple[object, ...]:
+    share, cap = f"{one.share:.1%}", f"{one.cap:.1%}"
+    return one.day, one.name, one.received, one.refused, share, cap, one.reasons[0].name
+
+
+def _rows(delivery: RefusedDelivery) -> Iterator[tuple[object, ...]]:
+    for reason in delivery.reasons:
+        for one in reason.examples[:ROWS_PER_REASON]:
+            yield reason.rows, reason.name, one.file, one.row, one.raw[:SHOWN]
+
+
+def _picture(delivery: RefusedDelivery, log: dg.DagsterLogManager) -> Metadata:
+    """One picture, whatever the number of deliveries; none where it can't be drawn."""
+    title = f"refused {delivery.name} of {delivery.day}"
+    counts = [(one.name, one.rows) for one in delivery.reasons]
+    try:
+        return {"reasons_drawn": picture(reasons_drawn(title, counts))}
+    except Exception as fault:
+        log.warning(f"the picture of the reasons could not be drawn: {type(fault).__name__}")
+        return {}

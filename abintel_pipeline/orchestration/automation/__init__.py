@@ -1,0 +1,1 @@
+"""What starts runs by itself: the nightly schedule, the landing sensor, retries."""

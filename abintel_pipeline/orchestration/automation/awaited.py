@@ -1,0 +1,118 @@
+"""What became of the deliveries whose intake was asked for, and which snapshots follow.
+
+No Dagster here: what its history knows of refusals is handed in.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+
+from pydantic import BaseModel
+
+from abintel_pipeline.contract import RAW_CUSTOMERS, RAW_TRANSACTIONS, TABLES
+from abintel_pipeline.settings import Settings
+from abintel_pipeline.store.snapshot_store import SnapshotStore
+from abintel_pipeline.store.windows import affected_snapshots, published_windows
+
+RAW_TABLES = (RAW_TRANSACTIONS, RAW_CUSTOMERS)
+MOST_TRIES = 3
+"""How often a delivery's intake is asked for, when its runs are lost or cancelled."""
+
+
+class Awaited(BaseModel):
+    """A delivery whose intake was asked for, and whose snapshots are to follow."""
+
+    new: bool
+    """Whether the day's own snapshot has yet to be published for the first time."""
+    affected: list[date] = []
+    """Snapshots, within `late_days`, that what was taken in before had a part in."""
+    tables: list[str] = ["raw_transactions"]
+    """The tables that its files are for."""
+    asked_at: float = 0.0
+    tries: int = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The days of which everything asked for was taken in, and those whose run was lost."""
+
+    done: list[date]
+    lost: list[date]
+
+
+def outcome(settings: Settings, awaited: dict[date, Awaited], refused: Collection[date]) -> Outcome:
+    """What became of each delivery, once no run is left that could take it in.
+
+    A delivery is done when each of its tables was. One that was `refused` is neither done nor lost:
+    it waits for its files to change.
+    """
+    store = SnapshotStore(settings.store)
+    done = [day for day, one in awaited.items() if _taken_in_whole(store, day, one)]
+    lost = [
+        day
+        for day, one in awaited.items()
+        if day not in done and day not in refused and one.tries < MOST_TRIES
+    ]
+    return Outcome(sorted(done), sorted(lost))
+
+
+def sequel(settings: Settings, awaited: dict[date, Awaited], done: list[date]) -> list[date]:
+    """The snapshots that the deliveries taken in have made necessary, in order.
+
+    Those made since from the same deliveries are left out.
+    """
+    store = SnapshotStore(settings.store)
+    windows = published_windows(store, min(done)) if done else {}
+    owed: set[date] = set()
+    for day in done:
+        made_from_it = set(awaited[day].affected) | set(within_reach(settings, store, day, windows))
+        made_from_it |= {day} if awaited[day].new else set()
+        owed |= {d for d in made_from_it if not _made_since(store, d, _taken_in_at(store, day))}
+    new = [day for day in done if awaited[day].new]
+    return sorted(owed | (gaps(settings, new) - set(windows) - set(awaited)))
+
+
+def gaps(settings: Settings, days: list[date]) -> set[date]:
+    """The days between new deliveries that brought none, where they are `late_days` at most.
+
+    A longer silence is no gap in what is delivered daily, and nobody asked for its snapshots.
+    """
+    found: set[date] = set()
+    for one, after in pairwise(days):
+        between = (after - one).days - 1
+        if between <= settings.late_days:
+            found |= {one + timedelta(days=n + 1) for n in range(between)}
+    return found
+
+
+def within_reach(
+    settings: Settings, store: SnapshotStore, day: date, windows: dict[date, date]
+) -> list[date]:
+    """Published snapshots within `late_days` that the day's delivery in the store has a part in."""
+    if not any(store.path(table, day).is_file() for table in RAW_TABLES):
+        # It will be: any line of it is as young as the day, at most.
+        reached = [d for d, opens in windows.items() if d >= day >= opens]
+    else:
+        reached = affected_snapshots(store, day, windows)
+    return [d for d in reached if d <= day + timedelta(days=settings.late_days)]
+
+
+def _taken_in_whole(store: SnapshotStore, day: date, one: Awaited) -> bool:
+    return all(_published_at(store, table, day) >= max(one.asked_at, 1.0) for table in one.tables)
+
+
+def _taken_in_at(store: SnapshotStore, day: date) -> float:
+    return max(_published_at(store, table.name, day) for table in RAW_TABLES)
+
+
+def _made_since(store: SnapshotStore, day: date, since: float) -> bool:
+    """Whether the snapshot, from its features on, was published after that moment."""
+    features = _published_at(store, "customer_features", day)
+    return since < features <= _published_at(store, "customer_rfm", day)
+
+
+def _published_at(store: SnapshotStore, table: str, day: date) -> float:
+    """In seconds since 1970; 0: not published."""
+    path = store.path(TABLES[table], day)
+    return path.stat().st_mtime if path.is_file() else 0.0

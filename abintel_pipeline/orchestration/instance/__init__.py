@@ -1,0 +1,1 @@
+"""The Dagster instance: its history, its run launcher, its servers."""

@@ -1,0 +1,86 @@
+"""The Dagster UI of this project on loopback: webserver and daemon, stopped together."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from abintel_pipeline.orchestration.running import instance, prepare_history
+from abintel_pipeline.settings import ENV_PREFIX, Settings
+
+LOOPBACK = "127.0.0.1"
+MODULE = "abintel_pipeline.definitions"
+STOP_SECONDS = 20
+SHOWN = {"automatic": "true", "owners": '["team:crm"]'}
+"""Settings that have no effect on a table, as a UI that is tried out should have them."""
+
+
+class PortTaken(OSError):
+    """Something else listens where the UI should."""
+
+
+def serve(settings: Settings, port: int) -> int:
+    """Run webserver and daemon until one of them ends, Ctrl-C or SIGTERM; returns an exit code.
+
+    Raises PortTaken when something else listens on the port.
+    """
+    _free(port)
+    with instance(settings):
+        pass  # two processes that find a fresh history at once both try to create its tables
+    environment = server_environment(settings)
+    commands = [
+        [_script("dagster-webserver"), "-m", MODULE, "-h", LOOPBACK, "-p", str(port)],
+        [_script("dagster-daemon"), "run", "-m", MODULE],
+    ]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    running = [subprocess.Popen(command, env=environment) for command in commands]
+    try:
+        while all(process.poll() is None for process in running):
+            time.sleep(0.5)
+        return next(process.returncode for process in running if process.poll() is not None)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            _stopped(process)
+
+
+def server_environment(settings: Settings) -> dict[str, str]:
+    """What webserver and daemon find set: schedules and sensors on, and a team as owner.
+
+    Each only as long as the settings say nothing of it.
+    """
+    own = {
+        f"{ENV_PREFIX}{name.upper()}": value
+        for name, value in SHOWN.items()
+        if name not in settings.model_fields_set
+    }
+    return os.environ | own | {"DAGSTER_HOME": prepare_history(settings)}
+
+
+def _stopped(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise PortTaken(f"port {port} on {LOOPBACK} is taken: choose another") from error
+
+
+def _script(name: str) -> str:
+    """The command installed beside this Python, before any other on the path."""
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.exists() else (shutil.which(name) or name)

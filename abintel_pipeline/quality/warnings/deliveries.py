@@ -1,0 +1,130 @@
+"""Warnings about deliveries: refused rows, volume, and days that are missing."""
+
+from collections.abc import Callable, Iterable
+from datetime import date, timedelta
+from statistics import median
+
+from abintel_pipeline.contract import CUSTOMER_FEATURES, RAW_TRANSACTIONS, Table
+from abintel_pipeline.contract.findings import Finding, warning
+from abintel_pipeline.intake.rejected.row_counts import RowCounts, row_counts
+from abintel_pipeline.quality.warnings.customers import customer_share
+from abintel_pipeline.quality.warnings.misplaced import misplaced
+from abintel_pipeline.quality.warnings.repeated import repeated_lines
+from abintel_pipeline.store.snapshot_store import SnapshotStore
+from abintel_pipeline.store.step_context import StepContext
+from abintel_pipeline.store.windows import window_of
+
+RECENT_WEEKS = 8
+FEWEST_WEEKS = 3
+"""A median of fewer deliveries than this says nothing."""
+
+
+Warn = Callable[[StepContext, list[date], date | None], list[Finding]]
+"""The findings of some days, the newest day of the run among them if it is given."""
+
+
+def delivery_warnings(table: Table) -> Warn:
+    """`refused_share` of a raw table's deliveries.
+
+    Of transactions `delivery_volume`, `repeated_lines` and `misplaced_files` too.
+    """
+
+    def warn(step: StepContext, days: list[date], newest: date | None = None) -> list[Finding]:
+        counts = Counts(step.store, table)
+        found = [_refused_share(step, table, day, counts) for day in days]
+        if table is RAW_TRANSACTIONS:
+            found += [_delivery_volume(step, day, counts) for day in days]
+            found += repeated_lines(step, days)
+            found += misplaced(step, days, newest)
+        return found
+
+    return warn
+
+
+class Counts:
+    """Rows of deliveries that were taken in, each footer read once."""
+
+    def __init__(self, store: SnapshotStore, table: Table) -> None:
+        self._store, self._table = store, table
+        self._known: dict[date, RowCounts | None] = {}
+
+    def of(self, day: date) -> RowCounts | None:
+        """The day's counts; None when nothing was taken in."""
+        if day not in self._known:
+            self._known[day] = row_counts(self._store, self._table, day)
+        return self._known[day]
+
+
+def _refused_share(step: StepContext, table: Table, day: date, counts: Counts) -> Finding:
+    """Of all rows received, those that the settings leave out included, as for the cap."""
+    limit, rows = step.settings.warn_refused_share, counts.of(day)
+    share = rows.refused / rows.received if rows and rows.received else 0.0
+    sentence = _refused_sentence(rows, share, limit) if rows else "nothing was delivered"
+    numbers = {"share": share, "limit": limit}
+    if rows and rows.left_out:
+        numbers["left_out"] = rows.left_out
+    return warning(table.name, day, "refused_share", share <= limit, sentence, **numbers)
+
+
+def _refused_sentence(rows: RowCounts, share: float, limit: float) -> str:
+    left_out = f", {rows.left_out:,} left out by the settings" if rows.left_out else ""
+    return (
+        f"{rows.refused:,} of {rows.received:,} rows refused, {share:.2%}{left_out}; up to"
+        f" {limit:.2%} is usual"
+    )
+
+
+def _delivery_volume(step: StepContext, day: date, counts: Counts) -> Finding:
+    """Of rows received, whether accepted, refused or left out."""
+    limit = step.settings.warn_volume_change
+    received = (counts.of(day) or RowCounts()).received
+    earlier = (counts.of(day - timedelta(weeks=n)) for n in range(1, RECENT_WEEKS + 1))
+    recent = [one.received for one in earlier if one]
+    if len(recent) < FEWEST_WEEKS:
+        sentence = f"{received:,} rows received; too few deliveries on the same weekday to compare"
+        return warning(
+            RAW_TRANSACTIONS.name, day, "delivery_volume", True, sentence, received=received
+        )
+    usual = median(recent)
+    change = abs(received - usual) / usual if usual else float(received > 0)
+    return warning(
+        RAW_TRANSACTIONS.name,
+        day,
+        "delivery_volume",
+        change <= limit,
+        f"{received:,} rows received, where the last {len(recent)} of this weekday had a median of"
+        f" {usual:,.0f}; a change by {limit:.0%} is usual",
+        received=received,
+        usual=usual,
+        change=change,
+        limit=limit,
+    )
+
+
+def features_warnings(
+    step: StepContext, days: list[date], _newest: date | None = None
+) -> list[Finding]:
+    """`missing_deliveries` in the windows of snapshots, and `customer_share`."""
+    taken_in, limit = step.store.days(RAW_TRANSACTIONS), step.settings.warn_missing_days
+    windows = (window_of(taken_in, day, step.rules.history_days) for day in days)
+    found = [
+        warning(
+            CUSTOMER_FEATURES.name,
+            window.end,
+            "missing_deliveries",
+            len(window.missing) <= limit,
+            f"{len(window.missing)} of {len(window.missing) + len(window.delivered)} delivery days"
+            f" in the window are missing{_first(window.missing)}",
+            missing=len(window.missing),
+            delivered=len(window.delivered),
+            limit=limit,
+        )
+        for window in windows
+        if window
+    ]
+    return found + customer_share(step, days)
+
+
+def _first(days: Iterable[date]) -> str:
+    listed = list(days)
+    return f", the first {listed[0]}" if listed else ""

@@ -1,0 +1,91 @@
+"""What breaks the rules in a chunk: how many values, and the first of them.
+
+All are counted, but only as many become objects as can be listed: a body may break a rule in every
+value.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pandera
+import pyarrow as pa
+
+from abintel_pipeline.contract.customers import RawCustomers
+from abintel_pipeline.contract.features import CustomerFeatures
+from abintel_pipeline.contract.transactions import transactions_schema
+from abintel_pipeline.intake.rejected.enforcement import first_held, telling
+from abintel_pipeline.service.calls.faults import LISTED
+
+LEAST = {"purchase_total": 0, "avg_ticket": 0, "product_diversity": 1}
+"""The least of the document's features, where the published ones may be less."""
+
+
+class Breach(NamedTuple):
+    """One value of a chunk: its row, its column, and what is wanted there."""
+
+    row: int
+    column: str
+    wanted: str
+
+
+@dataclass(frozen=True)
+class Breaches:
+    """Values that break rules: how many, and at least the first LISTED of them, in no order."""
+
+    first: list[Breach]
+    total: int
+
+    def __add__(self, other: "Breaches") -> Self:
+        return type(self)(self.first + other.first, self.total + other.total)
+
+
+def in_rows(rows: np.ndarray[Any, np.dtype[np.intp]], column: str, wanted: str) -> Breaches:
+    """A breach in each of the rows, which are in rising order."""
+    return Breaches([Breach(row, column, wanted) for row in rows[:LISTED].tolist()], len(rows))
+
+
+def against(
+    model: pandera.DataFrameSchema, rows: pa.Table, wanted: Callable[[str], str]
+) -> Breaches:
+    """What breaks one of the models below; `wanted` says what a rule wants, from its name."""
+    told, total = first_held(model, frame(rows))
+    first = [Breach(*one.values()) for one in told.to_pylist()]
+    return Breaches([one._replace(wanted=wanted(one.wanted)) for one in first], total)
+
+
+def frame(rows: pa.Table) -> pd.DataFrame:
+    made: pd.DataFrame = rows.to_pandas(types_mapper=pd.ArrowDtype)
+    return made
+
+
+@lru_cache
+def lines_model(decimals: int, columns: tuple[str, ...]) -> pandera.DataFrameSchema:
+    """The model of the request table of transactions, less what the document doesn't have."""
+    return _of_request(transactions_schema(decimals), (*columns, "delivered_on"))
+
+
+@lru_cache
+def customers_model(columns: tuple[str, ...]) -> pandera.DataFrameSchema:
+    """The model of the request table of customers, less what the document doesn't have."""
+    return _of_request(RawCustomers.to_schema(), columns)
+
+
+@lru_cache
+def features_model(columns: tuple[str, ...]) -> pandera.DataFrameSchema:
+    """The model of the features, less what the document doesn't have, and stricter.
+
+    What a snapshot may have, where returns are netted or a source has no products, no request has.
+    """
+    stricter = {name: {"checks": [pandera.Check.ge(least)]} for name, least in LEAST.items()}
+    return _of_request(CustomerFeatures.to_schema().update_columns(stricter), columns)
+
+
+def _of_request(
+    model: pandera.DataFrameSchema, columns: tuple[str, ...]
+) -> pandera.DataFrameSchema:
+    others = [name for name in model.columns if name not in columns]
+    return telling(model.remove_columns(others), LISTED)

@@ -1,0 +1,1 @@
+"""The calls and the published tables over HTTP."""

@@ -1,0 +1,131 @@
+"""Serves the app with uvicorn, in one process, until it is told to stop."""
+
+import gc
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from abintel_pipeline.service.access.credentials import Credentials
+from abintel_pipeline.service.http.app import create_app
+from abintel_pipeline.service.http.observing import log_to_stdout
+from abintel_pipeline.service.http.sending import ABORT
+from abintel_pipeline.settings import Settings
+
+SWITCH_SECONDS = 0.001
+"""How long a thread that decodes a large request may keep the event loop waiting."""
+
+GARBAGE_THRESHOLD = 50_000
+"""Lists and such that are made before the youngest are looked through: a batch makes hundreds."""
+
+WAITING_CONNECTIONS = 2048
+
+logger = logging.getLogger(__name__)
+
+
+class CannotServe(Exception):
+    """The service can't be started so; the message says what to do."""
+
+
+class Connection(HttpToolsProtocol):
+    """Gives each request what breaks its connection off, whatever is still to be sent on it."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"][ABORT] = self.transport.abort
+
+
+class Server(uvicorn.Server):
+    """Stops when it is told to; told again, whatever the signal, it ends at once.
+
+    uvicorn's own is forced by a second SIGINT alone, and waits for threads even then.
+    """
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            os._exit(128 + sig)
+        super().handle_exit(sig, frame)
+
+
+def serve(
+    settings: Settings, host: str, port: int, *, insecure: bool = False, proxy: str | None = None
+) -> None:
+    """Answer requests until SIGTERM or SIGINT; what was begun by then is finished, in its time.
+
+    `proxy`: the address of a proxy whose X-Forwarded-For is believed. Raises CannotServe without
+    credentials, unless `insecure` says so on loopback, and where the port can't be had.
+    """
+    credentials = _credentials(settings, host, insecure)
+    with _listening(host, port) as listener:
+        log_to_stdout()
+        config = configured(settings, credentials, proxy)
+        address, bound = listener.getsockname()[:2]
+        url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
+        logger.info("serving %s", url, extra={"fields": {"url": url, "insecure": insecure}})
+        sys.setswitchinterval(SWITCH_SECONDS)
+        gc.set_threshold(GARBAGE_THRESHOLD)
+        gc.freeze()  # what was imported lives as long as the process: never look at it again
+        # uvicorn raises the signal again once it has stopped: an end that was asked for is no fault
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        try:
+            Server(config).run(sockets=[listener])
+        finally:
+            gc.unfreeze()
+        logger.info("stopped")
+
+
+def configured(
+    settings: Settings, credentials: Credentials | None, proxy: str | None
+) -> uvicorn.Config:
+    """How uvicorn serves the app."""
+    return uvicorn.Config(
+        create_app(settings, credentials),
+        http=Connection,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        ws="none",
+        proxy_headers=proxy is not None,
+        forwarded_allow_ips=proxy,
+        backlog=WAITING_CONNECTIONS,
+        timeout_graceful_shutdown=settings.service_stop_seconds,
+    )
+
+
+def _credentials(settings: Settings, host: str, insecure: bool) -> Credentials | None:
+    path = settings.credentials_file
+    if path is None and not insecure:
+        raise CannotServe(
+            "there are no credentials: set ABINTEL_CREDENTIALS_FILE and run"
+            " `abintel credentials add`, or let everybody in on loopback with --insecure"
+        )
+    if path is not None and insecure:
+        raise CannotServe("credentials are set: leave --insecure out, or unset them")
+    if path is None and not _is_loopback(host):
+        raise CannotServe(f"{host} is no loopback address: --insecure is for 127.0.0.1 alone")
+    return Credentials(path) if path is not None else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server((host, port), family=family, backlog=WAITING_CONNECTIONS)
+    except OSError as error:
+        raise CannotServe(
+            f"{host}, port {port}: {error.strerror or error}: choose another"
+        ) from None

@@ -1,0 +1,25 @@
+"""What can be set beside the rules, and the only place that reads the environment."""
+
+from abintel_pipeline.rules import (
+    DEFAULT_SEGMENT_THRESHOLDS,
+    DEFAULT_WEIGHTS,
+    METRICS,
+    Bounds,
+    Rules,
+)
+from abintel_pipeline.settings.pipeline import ENV_FILE, ENV_PREFIX, Settings
+from abintel_pipeline.settings.variables import faults, origins, unknown_variables
+
+__all__ = [
+    "DEFAULT_SEGMENT_THRESHOLDS",
+    "DEFAULT_WEIGHTS",
+    "ENV_FILE",
+    "ENV_PREFIX",
+    "METRICS",
+    "Bounds",
+    "Rules",
+    "Settings",
+    "faults",
+    "origins",
+    "unknown_variables",
+]

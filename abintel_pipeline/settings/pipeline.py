@@ -1,0 +1,246 @@
+"""Everything that can be set beside the rules: where things lie, when they run, what they may use.
+
+Frozen, and validated once, at the edge.
+"""
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, AliasChoices, Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from abintel_pipeline.rules import Rules
+from abintel_pipeline.settings.source import SourceSettings, TimeZoneName
+
+ENV_PREFIX = "ABINTEL_"
+ENV_FILE = ".env"
+
+
+def _owner(owner: str) -> str:
+    """Dagster's own rule: it refuses anything else with a traceback when it loads the assets."""
+    if not re.fullmatch(r"[\w.%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}|team:.+", owner):
+        raise ValueError(f"{owner!r} is no owner: write an e-mail address or team:name")
+    return owner
+
+
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d+)?)\s*([KMGT])(i?)B")
+
+
+def _memory_size(size: str) -> str:
+    if not _SIZE.fullmatch(size):
+        raise ValueError(f"{size!r} is no size: write a number and a unit, such as 4GB or 512MiB")
+    return size
+
+
+def _bytes(size: str) -> float:
+    number, unit, binary = _SIZE.fullmatch(size).groups()  # type: ignore[union-attr]
+    return float(number) * (1024.0 if binary else 1000.0) ** ("KMGT".index(unit) + 1)
+
+
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+Owner = Annotated[str, AfterValidator(_owner)]
+MemorySize = Annotated[str, AfterValidator(_memory_size)]
+
+
+class Settings(Rules, SourceSettings, BaseSettings):
+    """Everything that can be set, read from `ABINTEL_*` variables and a `.env` file.
+
+    Lists and objects are written as JSON: `ABINTEL_WEIGHTS='{"purchase_total": 1}'`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_file=ENV_FILE,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    data_dir: Folder = Field(
+        Path("data"), description="Folder of everything the pipeline keeps or waits for."
+    )
+    landing_dir: Folder | None = Field(
+        None, description="Where deliveries arrive; unset: `landing` in the data folder."
+    )
+    store_dir: Folder | None = Field(
+        None, description="Where the published tables lie; unset: `store` in the data folder."
+    )
+    dagster_home: Folder | None = Field(
+        None,
+        validation_alias=AliasChoices("ABINTEL_DAGSTER_HOME", "DAGSTER_HOME"),
+        description="Where Dagster keeps its history; unset: `dagster` in the data folder.",
+    )
+    first_day: date = Field(
+        date(2017, 1, 1),
+        ge=date(1900, 1, 1),
+        description="First day that can have a delivery or a snapshot.",
+    )
+    timezone: TimeZoneName = Field(
+        "UTC", description="Time zone in which a business day begins and ends."
+    )
+    automatic: bool = Field(
+        False,
+        description="Whether schedules and sensors start turned on; `abintel ui` turns them on.",
+    )
+    nightly_hour: int = Field(
+        2, ge=0, le=23, description="Hour at which the snapshot of the day before is made, 0 to 23."
+    )
+    expected_hour: int = Field(
+        6,
+        ge=0,
+        le=23,
+        description="Hour from which on a missing snapshot of the day before is an error, 0 to 23.",
+    )
+    settle_seconds: int = Field(
+        15,
+        ge=0,
+        le=86_400,
+        description="Seconds for which nothing of a delivery may have changed before it is taken"
+        " in by itself.",
+    )
+    late_days: int = Field(
+        7,
+        ge=0,
+        le=3660,
+        description="Days after a late or corrected delivery whose snapshots are renewed by"
+        " themselves.",
+    )
+    max_refused_share: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Above this share of refused rows a delivery fails as a whole.",
+    )
+    warn_refused_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Above this share of refused rows a delivery that was taken in gets a warning.",
+    )
+    warn_volume_change: float = Field(
+        0.5,
+        gt=0,
+        description="A delivery gets a warning when its rows differ by more than this share from"
+        " the median of the same weekday's recent deliveries.",
+    )
+    warn_missing_days: int = Field(
+        0,
+        ge=0,
+        description="A snapshot gets a warning when more delivery days than this are missing from"
+        " its window.",
+    )
+    warn_tier_shift: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="A snapshot gets a warning when a tier's share of the customers differs by more"
+        " than this from the day before.",
+    )
+    warn_repeated_share: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="A delivery gets a warning when more than this share of its lines are exact"
+        " copies of another: it looks like an export written twice.",
+    )
+    warn_customer_share: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="A snapshot gets a warning when one customer has more than this share of all"
+        " orders: guests under one id, perhaps.",
+    )
+    owners: tuple[Owner, ...] = Field(
+        (),
+        description="Owners shown with every asset: e-mail addresses or team:names; `abintel ui`"
+        " shows `team:crm` until some are set.",
+    )
+    memory_limit: MemorySize = Field(
+        "4GB",
+        description="Memory the engine may use before it spills to disk.",
+    )
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="Engine threads, 1 to 1024; unset: one per core."
+    )
+    spill_dir: Folder | None = Field(
+        None, description="Where the engine spills; unset: `spill` in the data folder."
+    )
+
+    credentials_file: Folder | None = Field(
+        None,
+        description="File of the service's credentials; `abintel credentials add` writes it.",
+    )
+    service_max_body: MemorySize = Field(
+        "200MB", description="Largest body of a request to the service."
+    )
+    service_large_requests: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Requests over 1 MB that the service works on at a time; more are told to"
+        " come again.",
+    )
+    service_body_seconds: float = Field(
+        10,
+        gt=0,
+        le=3600,
+        description="Seconds in which a body has to arrive, or an answer to be read, and one more"
+        " for every 100 kB.",
+    )
+    service_stop_seconds: int = Field(
+        30,
+        ge=1,
+        le=3600,
+        description="Seconds that a stop of the service waits for what was begun.",
+    )
+    service_failed_attempts: int = Field(
+        10,
+        ge=1,
+        le=1_000_000,
+        description="Wrong credentials with one id from one address, in a minute, before it has"
+        " to wait.",
+    )
+
+    @model_validator(mode="after")
+    def _a_night_comes_before_it_is_missed(self) -> Self:
+        if self.expected_hour <= self.nightly_hour:
+            raise ValueError(
+                f"expected_hour {self.expected_hour} must be later in the day than nightly_hour"
+                f" {self.nightly_hour}: a snapshot can't be missed before it is made"
+            )
+        return self
+
+    @property
+    def memory_bytes(self) -> float:
+        """The memory limit as a number of bytes."""
+        return _bytes(self.memory_limit)
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest body of a request as a number of bytes."""
+        return int(_bytes(self.service_max_body))
+
+    @property
+    def landing(self) -> Path:
+        return self.landing_dir or self.data_dir / "landing"
+
+    @property
+    def store(self) -> Path:
+        return self.store_dir or self.data_dir / "store"
+
+    @property
+    def spill(self) -> Path:
+        return self.spill_dir or self.data_dir / "spill"
+
+    @property
+    def history(self) -> Path:
+        return self.dagster_home or self.data_dir / "dagster"
+
+    @property
+    def rules(self) -> Rules:
+        """The part of these settings that decides numbers."""
+        return Rules(**{name: getattr(self, name) for name in Rules.model_fields})
