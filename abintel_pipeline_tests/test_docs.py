@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import shutil
 from pathlib import Path
 
@@ -20,9 +21,11 @@ from abintel_pipeline_tests.shop import Shop, day
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-OPERATING = ROOT / "docs" / "operating.md"
+SETTINGS = ROOT / "docs" / "settings.md"
+ERRORS = ROOT / "docs" / "checks-and-errors.md"
 CONSUMING = ROOT / "docs" / "consuming.md"
 YOUR_DATA = ROOT / "docs" / "your-data.md"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -44,7 +47,7 @@ def run_python(page: Path) -> dict[str, object]:
     return names
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
 def test_the_python_of_a_document_holds(page: Path):
     run_python(page)
 
@@ -216,7 +219,7 @@ def test_an_export_of_the_page_gives_the_lines_that_it_shows(heading: str, tmp_p
 def test_the_tables_of_settings_are_true(group: Group):
     """Each group has a heading as the command line shows it, and a row for each of its settings."""
     row = re.compile(r"^\| `(\w+)` \| (`ABINTEL_.*?) \| (.*?) \| (.*) \|$", re.MULTILINE)
-    section = OPERATING.read_text().split(f"\n### {group.title}\n")[1].split("\n##")[0]
+    section = SETTINGS.read_text().split(f"\n### {group.title}\n")[1].split("\n##")[0]
     rows = {found[1]: found for found in row.finditer(section)}
     assert tuple(rows) == group.settings
     for name in group.settings:
@@ -226,8 +229,31 @@ def test_the_tables_of_settings_are_true(group: Group):
         assert rows[name][4].replace(r"\|", "|") == field.description, name
 
 
+def test_the_settings_page_is_what_its_script_makes():
+    made = runpy.run_path(str(ROOT / "docs" / "write_settings.py"))["page_with_tables"]
+    page = SETTINGS.read_text()
+    assert made(page) == page, "run: python docs/write_settings.py"
+    assert made(page.replace("| `bins` |", "| `bin` |")) == page
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_somewhere(page: Path):
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)", page.read_text())
+    for path, anchor in links:
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(target), f"{path}#{anchor}"
+
+
 def test_every_setting_that_a_refused_delivery_is_told_of_is_on_the_page():
-    section = OPERATING.read_text().split("### When a delivery is refused\n")[1].split("\n### ")[0]
+    section = ERRORS.read_text().split("## When a delivery is rejected\n")[1].split("\n## ")[0]
     told = {name for *_, help_ in ADVICE for name in re.findall(r"ABINTEL_\w+", help_)}
     assert told - set(re.findall(r"ABINTEL_\w+", section)) == set()
 
