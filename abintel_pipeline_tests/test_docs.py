@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from abintel_pipeline.cli.app import app
@@ -93,7 +94,8 @@ def test_the_sql_of_the_consumers_page_runs(december: Shop):
 
 def test_the_table_of_columns_is_the_contract():
     row = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", re.MULTILINE)
-    told = [found.groups() for found in row.finditer(CONSUMING.read_text())]
+    section = CONSUMING.read_text().split("**Columns and types.**")[1]
+    told = [found.groups() for found in row.finditer(section)]
     table = TABLES["customer_rfm"]
     columns = table.model.to_schema().columns
     assert told == [
@@ -144,8 +146,8 @@ def test_the_readme_reads_snapshots(december: Shop):
     assert sorted(row[1] for row in duckdb.sql(query).fetchall()) == [1, 1]
 
 
-def test_the_readmes_consumer_is_given_the_snapshot(december: Shop):
-    defs: dg.Definitions = run_python(README)["defs"]
+def test_the_asset_of_the_consumers_page_is_given_the_snapshot():
+    defs: dg.Definitions = run_python(CONSUMING)["defs"]
     job = defs.resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(partition_key="2017-12-31")
     (event,) = result.get_asset_materialization_events()
@@ -264,3 +266,11 @@ def default_of(value: object) -> str:
     if hasattr(value, "model_dump"):
         value = {"kind": value.kind}
     return f"`{json.dumps(value) if isinstance(value, dict | tuple) else value}`"
+
+
+def test_a_commit_is_checked_by_what_make_test_runs_before_the_tests():
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = [hook["entry"].replace(".venv/bin", "$(BIN)") for hook in local["hooks"]]
+    makefile = (ROOT / "Makefile").read_text()
+    recipe = makefile.split("\ntest: ")[1].split("\n\n")[0].splitlines()[1:]
+    assert hooks == [line.strip().removeprefix("@") for line in recipe if "pytest" not in line]
