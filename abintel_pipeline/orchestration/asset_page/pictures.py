@@ -10,9 +10,10 @@ from typing import Any
 from abintel_pipeline.contract import CUSTOMER_LOYALTY, CUSTOMER_RFM, Table
 from abintel_pipeline.contract.rfm import TIERS
 from abintel_pipeline.engine.connection import native
+from abintel_pipeline.engine.sql_text import file_literal
 from abintel_pipeline.orchestration.asset_page.drawing import BLUE, DARK, bars, in_short, picture
 from abintel_pipeline.snapshots import StepContext
-from abintel_pipeline.store.snapshot_store import file_literal, stored_rules
+from abintel_pipeline.store.snapshot_store import stored_rules
 
 BARS = 50
 """Bars of the histogram: each is 0.02 wide."""
