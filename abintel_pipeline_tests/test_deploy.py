@@ -86,7 +86,7 @@ def test_another_teams_code_location_is_added_to_the_workspace_as_the_documents_
 ):
     for name in ("CODE_SERVER_HOST", "CODE_SERVER_PORT"):
         monkeypatch.setenv(name, ENVIRONMENT[name])
-    told = (ROOT / "docs" / "operating.md").read_text()
+    told = (ROOT / "docs" / "production.md").read_text()
     (block,) = re.findall(r"^```yaml workspace\n(.+?)^```", told, re.MULTILINE | re.DOTALL)
     both = tmp_path / "workspace.yaml"
     both.write_text((DEPLOY / "workspace.yaml").read_text() + block)

@@ -2,12 +2,14 @@
 
 import json
 import re
+import runpy
 import shutil
 from pathlib import Path
 
 import dagster as dg
 import duckdb
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from abintel_pipeline.cli.app import app
@@ -20,9 +22,11 @@ from abintel_pipeline_tests.shop import Shop, day
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-OPERATING = ROOT / "docs" / "operating.md"
+SETTINGS = ROOT / "docs" / "settings.md"
+ERRORS = ROOT / "docs" / "checks-and-errors.md"
 CONSUMING = ROOT / "docs" / "consuming.md"
 YOUR_DATA = ROOT / "docs" / "your-data.md"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -44,7 +48,7 @@ def run_python(page: Path) -> dict[str, object]:
     return names
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
 def test_the_python_of_a_document_holds(page: Path):
     run_python(page)
 
@@ -90,7 +94,8 @@ def test_the_sql_of_the_consumers_page_runs(december: Shop):
 
 def test_the_table_of_columns_is_the_contract():
     row = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", re.MULTILINE)
-    told = [found.groups() for found in row.finditer(CONSUMING.read_text())]
+    section = CONSUMING.read_text().split("**Columns and types.**")[1]
+    told = [found.groups() for found in row.finditer(section)]
     table = TABLES["customer_rfm"]
     columns = table.model.to_schema().columns
     assert told == [
@@ -141,8 +146,8 @@ def test_the_readme_reads_snapshots(december: Shop):
     assert sorted(row[1] for row in duckdb.sql(query).fetchall()) == [1, 1]
 
 
-def test_the_readmes_consumer_is_given_the_snapshot(december: Shop):
-    defs: dg.Definitions = run_python(README)["defs"]
+def test_the_asset_of_the_consumers_page_is_given_the_snapshot():
+    defs: dg.Definitions = run_python(CONSUMING)["defs"]
     job = defs.resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(partition_key="2017-12-31")
     (event,) = result.get_asset_materialization_events()
@@ -216,7 +221,7 @@ def test_an_export_of_the_page_gives_the_lines_that_it_shows(heading: str, tmp_p
 def test_the_tables_of_settings_are_true(group: Group):
     """Each group has a heading as the command line shows it, and a row for each of its settings."""
     row = re.compile(r"^\| `(\w+)` \| (`ABINTEL_.*?) \| (.*?) \| (.*) \|$", re.MULTILINE)
-    section = OPERATING.read_text().split(f"\n### {group.title}\n")[1].split("\n##")[0]
+    section = SETTINGS.read_text().split(f"\n### {group.title}\n")[1].split("\n##")[0]
     rows = {found[1]: found for found in row.finditer(section)}
     assert tuple(rows) == group.settings
     for name in group.settings:
@@ -226,8 +231,31 @@ def test_the_tables_of_settings_are_true(group: Group):
         assert rows[name][4].replace(r"\|", "|") == field.description, name
 
 
+def test_the_settings_page_is_what_its_script_makes():
+    made = runpy.run_path(str(ROOT / "docs" / "write_settings.py"))["page_with_tables"]
+    page = SETTINGS.read_text()
+    assert made(page) == page, "run: python docs/write_settings.py"
+    assert made(page.replace("| `bins` |", "| `bin` |")) == page
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_somewhere(page: Path):
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)", page.read_text())
+    for path, anchor in links:
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(target), f"{path}#{anchor}"
+
+
 def test_every_setting_that_a_refused_delivery_is_told_of_is_on_the_page():
-    section = OPERATING.read_text().split("### When a delivery is refused\n")[1].split("\n### ")[0]
+    section = ERRORS.read_text().split("## When a delivery is rejected\n")[1].split("\n## ")[0]
     told = {name for *_, help_ in ADVICE for name in re.findall(r"ABINTEL_\w+", help_)}
     assert told - set(re.findall(r"ABINTEL_\w+", section)) == set()
 
@@ -238,3 +266,26 @@ def default_of(value: object) -> str:
     if hasattr(value, "model_dump"):
         value = {"kind": value.kind}
     return f"`{json.dumps(value) if isinstance(value, dict | tuple) else value}`"
+
+
+def test_a_commit_is_checked_by_what_make_test_runs_before_the_tests():
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = [hook["entry"].replace(".venv/bin", "$(BIN)") for hook in local["hooks"]]
+    makefile = (ROOT / "Makefile").read_text()
+    recipe = makefile.split("\ntest: ")[1].split("\n\n")[0].splitlines()[1:]
+    assert hooks == [line.strip().removeprefix("@") for line in recipe if "pytest" not in line]
+
+
+def test_the_recipe_that_records_versions_adds_what_is_missing_and_changes_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    (block,) = blocks(ROOT / "CONTRIBUTING.md", "python contributing")
+    versions = ROOT / "abintel_pipeline_tests" / "schema_versions.json"
+    recorded = json.loads(versions.read_text())
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "abintel_pipeline_tests" / versions.name
+    page.parent.mkdir()
+    page.write_text(json.dumps(recorded | {"raw_transactions": {"1": "kept"}}))
+    exec(compile(block, "CONTRIBUTING.md", "exec"), {})
+    newest = {version: recorded["raw_transactions"][version] for version in "2"}
+    assert json.loads(page.read_text()) == recorded | {"raw_transactions": {"1": "kept"} | newest}

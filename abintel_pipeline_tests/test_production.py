@@ -63,7 +63,7 @@ def rights(path: Path) -> tuple[str, int]:
 
 
 class Site:
-    """A machine with deploy/ installed on it, as docs/operating.md says."""
+    """A machine with deploy/ installed on it, as docs/production.md says."""
 
     def __init__(self, folder: Path, database: str) -> None:
         self.settings = Settings(_env_file=None, data_dir=folder / "srv", first_day=DAYS[0])

@@ -81,7 +81,7 @@ class CustomerSnapshots(dg.Component):
 
     Takes in each day's delivery and publishes features, loyalty score and segment, RFM scores and
     tier of every customer: assets, checks, a job, schedules and a sensor. The attributes are the
-    settings in docs/operating.md, and `key_prefix`. Folders are relative to the project's root.
+    settings in docs/settings.md, and `key_prefix`. Folders are relative to the project's root.
     """
 
     def __init__(self, settings: Settings, key_prefix: KeyPrefix | None = None) -> None:
