@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import (
-    AssetCheckExecutionRecordStatus,
-    AssetCheckPartitionInfo,
-)
 
 from abintel_pipeline.orchestration.asset_page.checks import Checks, Place
 from abintel_pipeline.orchestration.automation.runs import IN_PROGRESS, LONGEST_RUN_SECONDS
+from abintel_pipeline.orchestration.private_dagster.check_states import (
+    CheckState,
+    CheckStatus,
+    check_states,
+    materialized_days,
+)
 
 MOST_DAYS = 100
 """Days that one step looks at again, the newest: history without any checks takes a few nights."""
@@ -25,21 +27,14 @@ def unevaluated(instance: dg.DagsterInstance, checks: Checks) -> dict[Place, set
 
     Left alone is a day that a run in progress is to evaluate.
     """
-    storage = instance.event_log_storage
-    made = {
-        table: storage.get_latest_storage_id_by_partition(
-            checks.keys[table], dg.DagsterEventType.ASSET_MATERIALIZATION
-        )
-        for table in checks.names
-    }
+    made = {table: materialized_days(instance, checks.keys[table]) for table in checks.names}
     keys = {
         dg.AssetCheckKey(checks.keys[table], name): (table, name)
         for table, names in checks.names.items()
         for name in names
     }
     known = {
-        (keys[one.check_key], one.partition_key): one
-        for one in storage.get_asset_check_partition_info(list(keys))
+        (keys[one.check_key], one.partition_key): one for one in check_states(instance, list(keys))
     }
     alive = _in_progress(instance, known.values())
     found = {
@@ -49,22 +44,20 @@ def unevaluated(instance: dg.DagsterInstance, checks: Checks) -> dict[Place, set
     return _newest(found, checks.partitions)
 
 
-def _lacks(known: AssetCheckPartitionInfo | None, alive: set[str]) -> bool:
+def _lacks(known: CheckState | None, alive: set[str]) -> bool:
     if known is None:
         return True
-    if known.latest_execution_status is AssetCheckExecutionRecordStatus.PLANNED:
+    if known.latest_execution_status is CheckStatus.PLANNED:
         return known.latest_planned_run_id not in alive
     return not known.is_current
 
 
-def _in_progress(
-    instance: dg.DagsterInstance, known: Iterable[AssetCheckPartitionInfo]
-) -> set[str]:
+def _in_progress(instance: dg.DagsterInstance, known: Iterable[CheckState]) -> set[str]:
     """The runs that are yet to evaluate some of it. One of days ago was killed without a trace."""
     planned = {
         one.latest_planned_run_id
         for one in known
-        if one.latest_execution_status is AssetCheckExecutionRecordStatus.PLANNED
+        if one.latest_execution_status is CheckStatus.PLANNED
     }
     if not planned:
         return set()

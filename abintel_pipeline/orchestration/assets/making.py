@@ -6,12 +6,13 @@ from typing import Any
 import dagster as dg
 
 from abintel_pipeline.contract.findings import Finding, VerificationFailed
-from abintel_pipeline.orchestration.asset_page.checks import Checks, materializations
+from abintel_pipeline.orchestration.asset_page.checks import Checks
 from abintel_pipeline.orchestration.asset_page.lineage import column_lineage
 from abintel_pipeline.orchestration.asset_page.metadata import Metadata
 from abintel_pipeline.orchestration.asset_page.unevaluated import unevaluated
 from abintel_pipeline.orchestration.assets.step import Made, Step
 from abintel_pipeline.orchestration.partitions import days_of
+from abintel_pipeline.orchestration.private_dagster.check_targets import newest_materializations
 from abintel_pipeline.orchestration.resources import Progress
 from abintel_pipeline.snapshots import StepContext
 
@@ -93,7 +94,7 @@ def left_out(
         days = sorted(set().union(*lacking.values()))
         if not days:
             return []
-        made = materializations(context.instance, checks.keys[checks.first], days)
+        made = newest_materializations(context.instance, checks.keys[checks.first], days)
         found = step.look(opened, {day: _metadata(made[day]) for day in days if day in made})
         found += step.warn(opened, sorted({one.day for one in found}), None)
         wanted = [one for one in found if one.day in lacking.get(checks.place(one), ())]

@@ -7,9 +7,6 @@ materialization and checks.
 from collections.abc import Iterator
 
 import dagster as dg
-from dagster._core.definitions.source_asset import (
-    SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as ALREADY_LOGGED,
-)
 
 from abintel_pipeline.orchestration.asset_page.checks import Checks
 from abintel_pipeline.orchestration.asset_page.metadata import table_spec
@@ -19,6 +16,7 @@ from abintel_pipeline.orchestration.assets.step import Step
 from abintel_pipeline.orchestration.automation.retries import transient_faults_retried
 from abintel_pipeline.orchestration.naming import Names
 from abintel_pipeline.orchestration.partitions import daily_partitions
+from abintel_pipeline.orchestration.private_dagster.finished_outputs import finished_output
 from abintel_pipeline.orchestration.resources import RULES, Progress, step_context
 from abintel_pipeline.settings import Settings
 
@@ -55,20 +53,10 @@ def step_assets(
             refusals_told(context.log),
         ):
             yield from make_days(context, step, checks, opened, progress)  # type: ignore[misc]
-        yield from (_output(key) for key in keys.values())
+        yield from (finished_output(key) for key in keys.values())
         yield from (
             dg.Output(None, output_name=spec.get_python_identifier())  # type: ignore[misc]
             for spec in check_specs
         )
 
     return made
-
-
-def _output(key: dg.AssetKey) -> dg.MaterializeResult[None]:
-    """What tells Dagster that an asset is made, so that the steps after it can begin.
-
-    Without a second materialization of every partition: each was logged as its file was renamed,
-    and its checks point at that event. Dagster 1.13 offers no other way to yield an output and log
-    nothing; should the mark lose its meaning, a test finds two events per partition.
-    """
-    return dg.MaterializeResult(asset_key=key, metadata={ALREADY_LOGGED: True})

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._serdes import ConfigurableClassData
+
+from abintel_pipeline.orchestration.private_dagster.event_logs import SqliteEventLogStorage
 
 KEPT = 4
 """Databases held open: SQLite has one for the index of all events, and one per run."""
@@ -23,13 +23,14 @@ BUSY_SECONDS = 60
 class KeptSqliteEventLog(SqliteEventLogStorage):
     """Dagster's SQLite event log, whose databases stay open."""
 
-    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(self, base_dir: str, inst_data: Any = None) -> None:
+        # inst_data is Dagster's note of the configuration, of a private type: handed on unread.
         self._open: dict[str, sa.Engine] = {}
         super().__init__(base_dir, inst_data)
 
     @classmethod
     def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+        cls, inst_data: Any, config_value: Mapping[str, Any]
     ) -> "KeptSqliteEventLog":
         return cls(inst_data=inst_data, **config_value)
 
