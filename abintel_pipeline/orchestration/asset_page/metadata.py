@@ -54,11 +54,15 @@ def table_spec(
 
 def code_references(made_by: Callable[..., object]) -> dg.CodeReferencesMetadataValue:
     """A link to the function that makes the asset, for the editor of whoever runs the code."""
-    code = inspect.unwrap(made_by).__code__
+    function = inspect.unwrap(made_by)
+    lines, first = inspect.getsourcelines(function)  # from its decorator on
+    before = next(n for n, line in enumerate(lines) if line.lstrip().startswith("def "))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         place = dg.LocalFileCodeReference(
-            file_path=code.co_filename, line_number=code.co_firstlineno, label=made_by.__name__
+            file_path=function.__code__.co_filename,
+            line_number=first + before,
+            label=made_by.__name__,
         )
         return dg.CodeReferencesMetadataValue(code_references=[place])
 
@@ -87,7 +91,7 @@ def _constraints(column: pa.Column) -> dg.TableColumnConstraints:
     )
 
 
-def published(
+def snapshot_metadata(
     step: StepContext, *staged: Staged, facts: Metadata | None = None
 ) -> dict[str, Metadata]:
     """Per table: row count, place, first rows and figures of its published day, and the rules."""
