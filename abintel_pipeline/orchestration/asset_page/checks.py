@@ -1,8 +1,8 @@
 """The checks as Dagster shows them: one evaluation per check and partition.
 
-What is found before a day is published (`quality.blocking`) and what is worth a warning afterwards
-(`quality.warnings`) becomes `AssetCheckEvaluation`s, in runs of one day and of a range alike. What
-belongs to one publication is one evaluation: an event costs about ten milliseconds.
+Findings from before a day is published (`quality.blocking`) and warnings from after
+(`quality.warnings`) become `AssetCheckEvaluation`s, in runs of one day and of a range alike. All
+blocking findings of one day and step are one evaluation: an event costs about ten milliseconds.
 """
 
 import warnings
@@ -79,8 +79,8 @@ class Checks:
     ) -> Iterator[dg.AssetCheckEvaluation]:
         """One evaluation for each check and day that there are findings of.
 
-        Each points at the newest materialization of its partition: to Dagster an evaluation that
-        doesn't is out of date. `late`: of days that another run published; they hold up nothing.
+        Each points at the newest materialization of its partition: Dagster takes any other for out
+        of date. `late` evaluations, of days that another run published, block no step of this run.
         """
         grouped: dict[tuple[str, str, date], list[Finding]] = {}
         for one in findings:
@@ -104,7 +104,7 @@ class Checks:
 
 
 def _metadata(found: list[Finding]) -> dict[str, dg.MetadataValue | int | float | str]:
-    """Numbers and a sentence; where several findings are one evaluation, of each of them."""
+    """The numbers and the sentence of each finding in the evaluation."""
     if len(found) == 1:
         return {"found": found[0].sentence, **found[0].numbers}
     told: dict[str, dg.MetadataValue | int | float | str] = {}

@@ -94,7 +94,7 @@ def _constraints(column: pa.Column) -> dg.TableColumnConstraints:
 def snapshot_metadata(
     step: StepContext, *staged: Staged, facts: Metadata | None = None
 ) -> dict[str, Metadata]:
-    """Per table: row count, place, first rows and figures of its published day, and the rules."""
+    """Per table: the file's row count, path, first rows and figures, and the rules in force."""
     rules = {"rules": dg.MetadataValue.json(step.rules.model_dump(mode="json"))}
     return {
         one.table.name: _file_metadata(one.rows, step.store.path(one.table, one.day))
@@ -128,7 +128,7 @@ def preview(path: Path) -> str:
 
 
 def markdown_table(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """A Markdown table; pipes and line ends in a cell don't break it."""
+    """A Markdown table; pipes and line ends in cells are escaped."""
     head = list(names)
     lines = [head, ["---"] * len(head), *([_cell(value) for value in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -142,10 +142,10 @@ def _cell(value: Any) -> str:
 def intakes_metadata(
     store: SnapshotStore, tables: tuple[Table, Table], taken: Iterable[tuple[date, Intake | None]]
 ) -> Iterator[tuple[date, dict[str, Metadata], tuple[Finding, ...]]]:
-    """Of the raw and the rejected table of each day: what was received, accepted, refused, and why.
+    """(day, {table: metadata}, findings) per day: rows received, accepted, refused, and why.
 
-    And what verifying it found. For a day whose delivery never came it says so; what was published
-    for it before stays.
+    The tables are the raw and the rejected one. A day without a delivery has `delivery: missing`;
+    what was published for it before stays.
     """
     windows = published_windows(store)
     for day, intake in taken:

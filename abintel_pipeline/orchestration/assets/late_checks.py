@@ -87,7 +87,7 @@ def _lacks(known: CheckState | None, alive: set[str]) -> bool:
 
 
 def _in_progress(instance: dg.DagsterInstance, known: Iterable[CheckState]) -> set[str]:
-    """The runs that will evaluate some of it. One begun a day ago or more was killed."""
+    """The runs that will evaluate some of it; one begun over a day ago is taken to be killed."""
     planned = {
         one.latest_planned_run_id
         for one in known

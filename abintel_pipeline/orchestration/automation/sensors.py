@@ -46,7 +46,7 @@ SHOWN_DAYS = 10
 def landing_sensor(
     settings: Settings, job: Any, names: Names, clock: Callable[[], float] = time.time
 ) -> dg.SensorDefinition:
-    """Asks for each delivery's run once it lies there whole, and says in the run's tags why.
+    """Requests a run for each delivery once its files are complete; the run's tags say why.
 
     `clock` gives seconds since 1970.
     """
@@ -69,7 +69,7 @@ def landing_sensor(
 def evaluate(
     context: dg.SensorEvaluationContext, settings: Settings, job: str, names: Names, now: float
 ) -> dg.SensorResult:
-    """One look at the landing folder: runs to ask for, or why there are none."""
+    """One look at the landing folder: the runs to request, or why there are none."""
     watch = Watch.model_validate_json(context.cursor) if context.cursor else Watch()
     requests: list[dg.RunRequest] = []
     keys = names.keys(TABLES)
@@ -98,7 +98,7 @@ def evaluate(
 def _follow(
     settings: Settings, watch: Watch, refused: set[date], names: Names
 ) -> tuple[list[dg.RunRequest], Watch]:
-    """What follows once no run is left: lost intakes again, or else the snapshots."""
+    """The requests once no run is left: the lost intakes again, or else the snapshots."""
     known = watch.awaited
     found = outcome(settings, known, refused)
     key = sorted((day, one.asked_at, one.tries) for day, one in known.items())
@@ -114,7 +114,7 @@ def _follow(
 
 
 def _made(instance: dg.DagsterInstance, job: str, arrival: Arrival) -> bool:
-    """The nightly schedule may have been there first."""
+    """Whether a run makes the day from these files already: the nightly schedule may be first."""
     changed = max(file.changed for file in arrival.files)
     return run_that_read(instance, job, arrival.day, changed) is not None
 
@@ -128,8 +128,8 @@ def _ranges(
 ) -> Iterator[dg.RunRequest]:
     """One run per range of days: of one group of assets, or of all.
 
-    Its key lets Dagster launch it once, even if the daemon dies before it has written down that it
-    asked for it.
+    With the same `run_key` Dagster launches a run once, even if the daemon dies before it has
+    stored the sensor's cursor.
     """
     tables = [t.name for step in STEPS if step.group == group for t in step.tables]
     for first, last in ranges:
@@ -144,7 +144,7 @@ def _ranges(
 def _why(
     instance: dg.DagsterInstance, store: SnapshotStore, names: Names, arrivals: list[Arrival]
 ) -> dict[str, str]:
-    """Tags that tell which deliveries a run is for, how many files came, and as what."""
+    """A run's tags: its deliveries, their number of files, and whether those are new or changed."""
     reasons = {reason for a in arrivals for reason in _reasons(instance, store, names, a)}
     days = [str(arrival.day) for arrival in arrivals]
     more = f" and {len(days) - SHOWN_DAYS} more" if len(days) > SHOWN_DAYS else ""
@@ -181,7 +181,7 @@ def _files_taken_in(instance: dg.DagsterInstance, names: Names, day: date) -> se
 
 
 def _awaiting(watch: Watch, asked: Plan, why: dict[str, str]) -> Watch:
-    """The watch, with the intakes just asked for added to those awaited."""
+    """The watch, with the intakes just requested added to those awaited."""
     return watch.model_copy(
         update={
             "awaited": watch.awaited | asked.awaited,
@@ -191,7 +191,7 @@ def _awaiting(watch: Watch, asked: Plan, why: dict[str, str]) -> Watch:
 
 
 def _both(before: dict[str, str], now: dict[str, str]) -> dict[str, str]:
-    """The tags of two looks as one."""
+    """The tags of two looks merged into one set."""
     if not before:
         return now
     joined = {
@@ -203,7 +203,7 @@ def _both(before: dict[str, str], now: dict[str, str]) -> dict[str, str]:
 def _skipped(
     context: dg.SensorEvaluationContext, settings: Settings, waiting: str, asked: bool
 ) -> str | None:
-    """Why there is no run; what will never be taken in is told in every tick."""
+    """Why there is no run. Every tick also names the files that will never be taken in."""
     lost = told(misplaced_files(settings.landing))
     if asked:
         if lost:
