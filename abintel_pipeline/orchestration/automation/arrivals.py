@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from abintel_pipeline.contract import CUSTOMER_RFM, TABLES
 from abintel_pipeline.intake.landing.landed_files import LandedFile
-from abintel_pipeline.orchestration.automation.awaited import Awaited, gaps, within_reach
+from abintel_pipeline.orchestration.automation.follow_up import AwaitedDelivery, gaps, within_reach
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.snapshot_store import SnapshotStore
 from abintel_pipeline.store.windows import published_windows, runs_of_days
@@ -28,7 +28,7 @@ class Watch(BaseModel):
     until: float | None = None
     seen: dict[str, str] = {}
     waiting: list[str] = []
-    awaited: dict[date, Awaited] = {}
+    awaited: dict[date, AwaitedDelivery] = {}
     why: dict[str, str] = {}
 
     def is_fresh(self, file: LandedFile) -> bool:
@@ -47,7 +47,7 @@ class Arrival:
     new: bool
 
 
-def look(
+def new_arrivals(
     settings: Settings, watch: Watch, files: list[LandedFile], newest: date, now: float
 ) -> tuple[list[Arrival], Watch]:
     """The deliveries that can be taken in now, by day, and the watch after this look.
@@ -78,15 +78,15 @@ def look(
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """The runs for arrivals, by ranges of days: whole chains, or intakes whose snapshots follow."""
 
     chains: list[tuple[date, date]]
     intakes: list[tuple[date, date]]
-    awaited: dict[date, Awaited]
+    awaited: dict[date, AwaitedDelivery]
 
 
-def plan(settings: Settings, arrivals: list[Arrival], now: float, *, busy: bool) -> Plan:
+def plan_runs(settings: Settings, arrivals: list[Arrival], now: float, *, busy: bool) -> RunPlan:
     """One run of the whole chain, where the deliveries are one range without later snapshots.
 
     Days without a delivery between new ones are made too, up to `late_days` of them in a row. Where
@@ -97,7 +97,7 @@ def plan(settings: Settings, arrivals: list[Arrival], now: float, *, busy: bool)
     store = SnapshotStore(settings.store)
     windows = published_windows(store, arrivals[0].day) if arrivals else {}
     awaited = {
-        a.day: Awaited(
+        a.day: AwaitedDelivery(
             new=a.new,
             affected=within_reach(settings, store, a.day, windows),
             tables=tables_of(a.files),
@@ -113,7 +113,7 @@ def plan(settings: Settings, arrivals: list[Arrival], now: float, *, busy: bool)
     last = days[-1] + timedelta(days=settings.late_days) if days else None
     later = {d for d in windows if last and days[0] <= d <= last}
     whole = len(ranges) == 1 and not busy and to_make | later == set(days)
-    return Plan(ranges, [], awaited) if whole else Plan([], ranges, awaited)
+    return RunPlan(ranges, [], awaited) if whole else RunPlan([], ranges, awaited)
 
 
 def fingerprint(*parts: object) -> str:

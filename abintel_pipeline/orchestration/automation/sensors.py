@@ -17,15 +17,15 @@ from abintel_pipeline.intake.landing.landed_files import (
 from abintel_pipeline.orchestration.assets import STEPS
 from abintel_pipeline.orchestration.automation.arrivals import (
     Arrival,
-    Plan,
+    RunPlan,
     Watch,
     fingerprint,
-    look,
     moment,
-    plan,
+    new_arrivals,
+    plan_runs,
     table_of,
 )
-from abintel_pipeline.orchestration.automation.awaited import outcome, sequel
+from abintel_pipeline.orchestration.automation.follow_up import intake_outcome, snapshots_to_follow
 from abintel_pipeline.orchestration.automation.runs import (
     days_refused,
     run_that_read,
@@ -81,11 +81,13 @@ def evaluate(
         requests += follow
     files = landed_files(settings.landing)
     newest = newest_day(settings, moment(now))
-    arrivals, watch = look(settings, watch, files, newest, now)
+    arrivals, watch = new_arrivals(settings, watch, files, newest, now)
     arrivals = [a for a in arrivals if a.day != newest or not _made(context.instance, job, a)]
     if arrivals:
         in_flight = busy or unfinished_run(context.instance, job, keys, now, since=now)
-        asked = plan(settings, arrivals, now, busy=bool(watch.awaited or requests or in_flight))
+        asked = plan_runs(
+            settings, arrivals, now, busy=bool(watch.awaited or requests or in_flight)
+        )
         why = _why(context.instance, SnapshotStore(settings.store), names, arrivals)
         key = fingerprint(*((f.name, f.mark, f.changed) for a in arrivals for f in a.files))
         requests += _ranges(asked.chains, why, names, None, key)
@@ -100,7 +102,7 @@ def _follow(
 ) -> tuple[list[dg.RunRequest], Watch]:
     """The requests once no run is left: the lost intakes again, or else the snapshots."""
     known = watch.awaited
-    found = outcome(settings, known, refused)
+    found = intake_outcome(settings, known, refused)
     key = sorted((day, one.asked_at, one.tries) for day, one in known.items())
     if found.lost:
         kept = {d: known[d] for d in found.done} | {
@@ -108,7 +110,7 @@ def _follow(
         }
         again = _ranges(runs_of_days(found.lost), watch.why, names, "deliveries", fingerprint(key))
         return list(again), watch.model_copy(update={"awaited": kept})
-    days = runs_of_days(sequel(settings, known, found.done))
+    days = runs_of_days(snapshots_to_follow(settings, known, found.done))
     asked = _ranges(days, watch.why, names, "snapshots", fingerprint(key))
     return list(asked), watch.model_copy(update={"awaited": {}, "why": {}})
 
@@ -180,7 +182,7 @@ def _files_taken_in(instance: dg.DagsterInstance, names: Names, day: date) -> se
     return found
 
 
-def _awaiting(watch: Watch, asked: Plan, why: dict[str, str]) -> Watch:
+def _awaiting(watch: Watch, asked: RunPlan, why: dict[str, str]) -> Watch:
     """The watch, with the intakes just requested added to those awaited."""
     return watch.model_copy(
         update={

@@ -20,7 +20,7 @@ MOST_TRIES = 3
 """How often a delivery's intake is requested, when its runs are lost or cancelled."""
 
 
-class Awaited(BaseModel):
+class AwaitedDelivery(BaseModel):
     """A delivery whose intake was requested, and whose snapshots are to follow."""
 
     new: bool
@@ -34,14 +34,16 @@ class Awaited(BaseModel):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class IntakeOutcome:
     """The days that were taken in completely, and those whose run was lost."""
 
     done: list[date]
     lost: list[date]
 
 
-def outcome(settings: Settings, awaited: dict[date, Awaited], refused: Collection[date]) -> Outcome:
+def intake_outcome(
+    settings: Settings, awaited: dict[date, AwaitedDelivery], refused: Collection[date]
+) -> IntakeOutcome:
     """Which deliveries are done and which are lost, once no run is left that could take them in.
 
     A delivery is done when all its tables were taken in. One that was `refused` is neither done nor
@@ -54,10 +56,12 @@ def outcome(settings: Settings, awaited: dict[date, Awaited], refused: Collectio
         for day, one in awaited.items()
         if day not in done and day not in refused and one.tries < MOST_TRIES
     ]
-    return Outcome(sorted(done), sorted(lost))
+    return IntakeOutcome(sorted(done), sorted(lost))
 
 
-def sequel(settings: Settings, awaited: dict[date, Awaited], done: list[date]) -> list[date]:
+def snapshots_to_follow(
+    settings: Settings, awaited: dict[date, AwaitedDelivery], done: list[date]
+) -> list[date]:
     """The snapshots to make from the deliveries taken in, in order.
 
     Snapshots made since then from the same deliveries are left out.
@@ -98,7 +102,7 @@ def within_reach(
     return [d for d in reached if d <= day + timedelta(days=settings.late_days)]
 
 
-def _taken_in_whole(store: SnapshotStore, day: date, one: Awaited) -> bool:
+def _taken_in_whole(store: SnapshotStore, day: date, one: AwaitedDelivery) -> bool:
     return all(_published_at(store, table, day) >= max(one.asked_at, 1.0) for table in one.tables)
 
 
