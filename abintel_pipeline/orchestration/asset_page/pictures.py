@@ -1,4 +1,4 @@
-"""Pictures of a published day: what they show as plain numbers, and the PNG of it.
+"""Pictures of a published day: for each a function with its numbers, and one with the PNG.
 
 A PNG is under 40 kB: it goes into the metadata of an event, which is stored and sent whole.
 """
@@ -20,7 +20,7 @@ BARS = 50
 MOST_REASONS = 10
 REASON_LETTERS = 48
 ROOMY = 6
-"""Up to so many bins a field has room for the tier and the number of its customers."""
+"""Up to so many bins, a field of the grid has room for its tier and its number of customers."""
 
 
 def score_histogram(step: StepContext, day: date) -> bytes:
