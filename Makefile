@@ -19,7 +19,7 @@ test: $(VENV)/installed
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --no-cache
-	@PYTEST_XDIST_AUTO_NUM_WORKERS=$(WORKERS) $(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
+	@PYTEST_XDIST_AUTO_NUM_WORKERS=$(WORKERS) $(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term --durations=20
 
 # The demo, and what starts webservers, daemons and services and watches them from outside.
 test-live: $(VENV)/installed

@@ -98,7 +98,7 @@ class Site:
         own = self.settings.model_copy(update={"store_dir": self._new})
         wanted = days(DAYS[0], DAYS[-1])
         with Shop.open(own, Rules()) as shop:
-            warnings = [one for step in STEPS for one in step.warn(shop.step, wanted, None)]
+            warnings = [one for step in STEPS for one in step.warnings(shop.step, wanted, None)]
         red = {(one.table, one.check, str(one.day)) for one in warnings if not one.passed}
         found: Checks = {}
         for check in CHECKS:

@@ -26,6 +26,7 @@ from benchmarks.measuring import Entry, Figures, Run, figures, rounds
 from benchmarks.plan import Plan
 from benchmarks.report import write_report
 from benchmarks.results import Measured, at_least, at_most, keep
+from benchmarks.way import ways
 
 ORIGIN_TELLS = ("duckdb", "cores", "python -m benchmarks --only snapshot --rounds 1")
 
@@ -278,3 +279,16 @@ def test_a_large_request_is_measured_against_the_parser_alone(tmp_path: Path):
     runs = rounds([alone, large], 1, say=lambda line: None)
     assert [run.error for run in runs] == ["", ""]
     assert all(run.peak_mb > 10 for run in runs)
+
+
+def test_the_way_through_the_code_gets_no_longer():
+    """What `python -m benchmarks.way` counts; at most what it was when it was last shortened."""
+    files = {"three rows of CSV": 37, "RFM of one day": 20, "a service call": 17}
+    moves = {"three rows of CSV": 281, "RFM of one day": 393, "a service call": 47}
+    found = ways()
+    assert {
+        name: len(way.files) for name, way in found.items() if len(way.files) > files[name]
+    } == {}
+    assert {name: way.moves for name, way in found.items() if way.moves > moves[name]} == {}
+    entered = {Path(path).name for path in found["RFM of one day"].files}
+    assert {"rfm.py", "snapshot_store.py"} <= entered

@@ -9,7 +9,7 @@ import pytest
 
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.definitions import build_defs
-from abintel_pipeline.orchestration.assets import STEPS, making
+from abintel_pipeline.orchestration.assets import STEPS, daily_assets
 from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
 from abintel_pipeline.orchestration.automation.missed_night import CHECK_NAME
 from abintel_pipeline.orchestration.partitions import daily_partitions, range_tags
@@ -177,7 +177,7 @@ def test_percentile_bounds_are_tried_for_the_newest_day_of_a_run_alone(
     """
     spends = [0] * 100 + [600, 1200, 10000]
     shop.deliver(DAYS[0], *(f"{n},T{n},{DAYS[0]},{s}.00,P1" for n, s in enumerate(spends)))
-    monkeypatch.setattr(making, "DAYS_AT_A_TIME", 1)
+    monkeypatch.setattr(daily_assets, "DAYS_AT_A_TIME", 1)
     with dg.DagsterInstance.ephemeral() as instance:
         result = run(shop, instance, DAYS[0], DAYS[-1])
     told = {

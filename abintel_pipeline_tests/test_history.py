@@ -67,6 +67,21 @@ def test_only_so_many_databases_stay_open(settings: Settings):
     assert storage._open == {}
 
 
+def test_a_home_that_names_the_event_log_by_its_former_place_is_brought_up_to_date(
+    settings: Settings,
+):
+    config = Path(prepare_history(settings)) / "dagster.yaml"
+    now = config.read_text()
+    former = now.replace(
+        "abintel_pipeline.orchestration.instance.history", "abintel_pipeline.history"
+    )
+    assert former != now
+    config.write_text(former)
+    with instance(settings) as opened:
+        assert isinstance(opened.event_log_storage, KeptSqliteEventLog)
+    assert config.read_text() == now
+
+
 def test_a_process_that_is_killed_loses_no_event(settings: Settings):
     with instance(settings):
         pass

@@ -18,7 +18,7 @@ from abintel_pipeline.contract import TABLES
 from abintel_pipeline.definitions import build_defs
 from abintel_pipeline.intake import DeliveryError
 from abintel_pipeline.intake.landing.landed_files import landed_files
-from abintel_pipeline.orchestration.automation.arrivals import Watch, look
+from abintel_pipeline.orchestration.automation.arrivals import Watch, new_arrivals
 from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
 from abintel_pipeline.orchestration.automation.sensors import (
     DELIVERIES_TAG,
@@ -285,11 +285,11 @@ def test_a_delivery_waits_until_its_day_is_over_and_its_files_have_settled(watch
     settings = watched.shop.settings.model_copy(update={"settle_seconds": 15})
     one, two = (f for f in landed_files(settings.landing) if f.day == day("2025-01-03"))
     files = [replace(one, changed=1_000.0), replace(two, changed=1_020.0)]
-    found, watch = look(settings, Watch(), files, day("2025-01-02"), now=1_040.0)
+    found, watch = new_arrivals(settings, Watch(), files, day("2025-01-02"), now=1_040.0)
     assert (found, watch.waiting) == ([], [one.name, two.name])
-    found, watch = look(settings, watch, files, day("2025-01-03"), now=1_034.0)
+    found, watch = new_arrivals(settings, watch, files, day("2025-01-03"), now=1_034.0)
     assert (found, watch.waiting) == ([], [one.name, two.name])
-    found, watch = look(settings, watch, files, day("2025-01-03"), now=1_035.0)
+    found, watch = new_arrivals(settings, watch, files, day("2025-01-03"), now=1_035.0)
     assert ([(a.day, len(a.files)) for a in found], watch.waiting) == ([(one.day, 2)], [])
 
 
@@ -350,10 +350,12 @@ def test_what_is_remembered_stays_small_over_years_of_deliveries(settings: Setti
         on = day("2025-01-01").toordinal() + number
         (folder / f"{datetime.fromordinal(on).date()}.csv").write_text(HEADER)
     files = landed_files(settings.landing)
-    arrivals, watch = look(settings, Watch(), files, day("2026-12-31"), time.time() + 2 * HOUR)
+    arrivals, watch = new_arrivals(
+        settings, Watch(), files, day("2026-12-31"), time.time() + 2 * HOUR
+    )
     assert len(arrivals) == 400
     assert len(watch.model_dump_json()) < 200
-    assert look(settings, watch, files, day("2026-12-31"), time.time() + 3 * HOUR)[0] == []
+    assert new_arrivals(settings, watch, files, day("2026-12-31"), time.time() + 3 * HOUR)[0] == []
 
 
 def test_the_same_look_twice_asks_for_the_same_keys(watched: Watched):

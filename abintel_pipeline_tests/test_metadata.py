@@ -12,8 +12,7 @@ from abintel_pipeline.contract import TABLES
 from abintel_pipeline.definitions import build_defs
 from abintel_pipeline.orchestration.asset_page.lineage import LINEAGE
 from abintel_pipeline.orchestration.asset_page.pictures import reasons
-from abintel_pipeline.orchestration.assets import customer_loyalty, customer_rfm
-from abintel_pipeline.orchestration.assets import intakes as raw
+from abintel_pipeline.orchestration.assets import customer_loyalty, customer_rfm, deliveries
 from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
 from abintel_pipeline.orchestration.partitions import range_tags
 from abintel_pipeline.orchestration.running import QUIET
@@ -94,7 +93,7 @@ def test_segments_with_odd_names_have_their_pictures(shop: Shop):
     assert told["customer_rfm"][DAYS[0]]["dagster/partition_row_count"] == 9
 
 
-@pytest.mark.parametrize("asset", [raw, customer_loyalty, customer_rfm])
+@pytest.mark.parametrize("asset", [deliveries, customer_loyalty, customer_rfm])
 def test_a_picture_that_cannot_be_drawn_costs_a_warning_and_nothing_else(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, asset: ModuleType
 ):
@@ -102,7 +101,7 @@ def test_a_picture_that_cannot_be_drawn_costs_a_warning_and_nothing_else(
         raise ValueError("no ink")
 
     name, drawing = {
-        raw: ("rejected_transactions", "refused_by_reason"),
+        deliveries: ("rejected_transactions", "refused_by_reason"),
         customer_loyalty: ("customer_loyalty", "score_histogram"),
         customer_rfm: ("customer_rfm", "spend_by_segment"),
     }[asset]

@@ -22,6 +22,7 @@ from abintel_pipeline.snapshots import (
     transactions_intake,
 )
 from abintel_pipeline.snapshots.deliveries import TakeIn, take_in
+from abintel_pipeline.store import locks
 from abintel_pipeline.store.locks import FOLDER, publishing
 from abintel_pipeline.store.snapshot_store import Outdated, SnapshotStore
 from abintel_pipeline_tests.servers import eventually
@@ -135,6 +136,23 @@ def test_a_day_that_is_refused_though_nothing_has_changed_stays_refused(
     exhaust(features_snapshots(week.step, [WEEK[1]]))  # other customers than loyalty has
     with pytest.raises(VerificationFailed, match="same_customers"):
         exhaust(rfm_snapshots(week.step, WEEK))
+
+
+def test_only_intakes_of_days_up_to_the_last_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    awaited: list[str] = []
+    monkeypatch.setattr(locks, "_await", lambda _, what: awaited.append(what))
+    with (
+        locks.taking_in(tmp_path, WEEK[0], WEEK[1]),
+        locks.taking_in(tmp_path, WEEK[3], WEEK[4]),
+        locks.taking_in(tmp_path, WEEK[4], WEEK[4]),
+    ):
+        locks.await_intakes(tmp_path, WEEK[3])
+    assert awaited == [
+        "the intake of 2025-01-01 to 2025-01-02",
+        "the intake of 2025-01-04 to 2025-01-05",
+    ]
 
 
 def test_snapshots_wait_for_the_intake_that_another_run_is_at(shop: Shop, expected: Shop):

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from abintel_pipeline.contract import TABLES
+from abintel_pipeline.engine.parquet import ROW_GROUP_SIZE
 from abintel_pipeline.rules import DEFAULT_SEGMENT_THRESHOLDS, DEFAULT_WEIGHTS, Rules
-from abintel_pipeline.store.snapshot_store import ROW_GROUP_SIZE
 from benchmarks.job import ChainJob
 
 BINS = 5

@@ -6,8 +6,8 @@ from string import Template
 
 import duckdb
 
+from abintel_pipeline.engine.parquet import ROW_GROUP_SIZE
 from abintel_pipeline.rules import Rules
-from abintel_pipeline.store.snapshot_store import ROW_GROUP_SIZE
 from benchmarks.job import RESULT_TABLES, ChainJob
 
 SQL = (Path(__file__).parent / "hand_written.sql").read_text()

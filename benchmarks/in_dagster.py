@@ -52,9 +52,9 @@ def parts_timed(watch: Stopwatch) -> Iterator[None]:
     steps = [
         replace(
             step,
-            make=watch.timed_yields(COMPUTING, step.make),
-            warn=watch.timed(WARNINGS, step.warn),
-            draw=watch.timed(PICTURES, step.draw),
+            publish_days=watch.timed_yields(COMPUTING, step.publish_days),
+            warnings=watch.timed(WARNINGS, step.warnings),
+            pictures=watch.timed(PICTURES, step.pictures),
         )
         for step in assets.STEPS
     ]

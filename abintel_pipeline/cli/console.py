@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Annotated, Any
 
-import duckdb
 import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
@@ -14,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from abintel_pipeline.cli.demo_data import DemoDataMissing
 from abintel_pipeline.cli.showing import NothingTakenIn
+from abintel_pipeline.engine.connection import EngineError
 from abintel_pipeline.intake import DeliveryError
 from abintel_pipeline.orchestration.instance.ui import PortTaken
 from abintel_pipeline.orchestration.running import RunFailed
@@ -29,7 +29,7 @@ CANNOT = (
     SnapshotMissing,
     PortTaken,
     DemoDataMissing,
-    duckdb.Error,
+    EngineError,
     OSError,
 )
 """What can keep a command from its work that the person at the keyboard can do something about."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date
 
 import ibis
-from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract import (
     CUSTOMER_LOYALTY,
@@ -16,7 +15,7 @@ from abintel_pipeline.contract import (
     Table,
 )
 from abintel_pipeline.contract.rfm import TIERS
-from abintel_pipeline.engine.connection import native
+from abintel_pipeline.engine.connection import Backend, native
 from abintel_pipeline.intake.rejected.deliveries import (
     REJECTED,
     RefusedDelivery,

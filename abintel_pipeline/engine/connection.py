@@ -7,14 +7,21 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
-from typing import cast
+from typing import TypeAlias, cast
 
 import duckdb
 import ibis
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend
+from ibis.backends.duckdb import Backend as DuckDBBackend
 
 from abintel_pipeline.settings import Settings
+
+Backend: TypeAlias = DuckDBBackend
+"""The Ibis connection to the engine."""
+Cursor = duckdb.DuckDBPyConnection
+"""A connection to the engine, or a cursor of one: each runs one query at a time."""
+EngineError = duckdb.Error
+Interrupted = duckdb.InterruptException
 
 
 def open_engine(settings: Settings) -> Backend:

@@ -1,9 +1,26 @@
 """SQL strings and names."""
 
+from pathlib import Path
+from typing import Any
+
 
 def quoted(text: str) -> str:
     """A SQL string."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def literal(value: Any) -> str:
+    """A text, a number or nothing as SQL; a float as the one that it is, infinity too."""
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, float):
+        return f"'{value}'::DOUBLE"
+    return "NULL" if value is None else str(value)
+
+
+def file_literal(path: Path) -> str:
+    """A path as a SQL string, with nothing in it that DuckDB takes for a pattern or for a home."""
+    return quoted("".join(f"[{c}]" if c in "[*?" else c for c in str(path.absolute())))
 
 
 def identifier(name: str) -> str:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from ibis.backends.duckdb import Backend
-
-from abintel_pipeline.engine.connection import engine, native
+from abintel_pipeline.engine.connection import Backend, engine, native
 from abintel_pipeline.inspecting import row_proposals
 from abintel_pipeline.inspecting.amounts import Amount, amount_of, amount_that_is_set
 from abintel_pipeline.inspecting.checks import Checks, check_rows

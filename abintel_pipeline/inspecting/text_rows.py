@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from abintel_pipeline.engine.connection import Cursor
+from abintel_pipeline.engine.sql_text import file_literal
 from abintel_pipeline.inspecting.encodings import Progress
 from abintel_pipeline.inspecting.text_files import TextFile
-from abintel_pipeline.store.snapshot_store import file_literal
 
 
 @dataclass(frozen=True)
 class TextRows:
     """The rows, c0, c1, … for the file's columns in their order, and a way to ask for them."""
 
-    connection: duckdb.DuckDBPyConnection
+    connection: Cursor
     path: Path
     names: tuple[str, ...]
     rows: int
@@ -43,7 +43,7 @@ class TextRows:
 
 
 def copy_rows(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Cursor,
     file: TextFile,
     path: Path,
     progress: Progress,

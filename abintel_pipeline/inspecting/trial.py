@@ -7,13 +7,11 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from ibis.backends.duckdb import Backend
-
-from abintel_pipeline.engine.connection import native
+from abintel_pipeline.engine.connection import Backend, native
+from abintel_pipeline.engine.sql_text import file_literal
 from abintel_pipeline.intake.day import Intake, take_in_customers, take_in_transactions
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.snapshot_store import file_literal
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from abintel_pipeline.engine.ahead import ahead
+from abintel_pipeline.engine.parquet import ROW_GROUP_SIZE
 from abintel_pipeline.intake.csv.scan import Numbers
 from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.texts.screening import LEFT_OUT, leaves_out
-from abintel_pipeline.store.snapshot_store import ROW_GROUP_SIZE, file_metadata
+from abintel_pipeline.store.snapshot_store import file_metadata
 
 READERS = 1
 """Row groups that are read at a time while others are written."""

@@ -12,6 +12,7 @@ from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract import Table
 from abintel_pipeline.engine.connection import BROKEN, reopen_if_broken
+from abintel_pipeline.engine.sql_text import file_literal
 from abintel_pipeline.intake.accepted import write_accepted
 from abintel_pipeline.intake.csv.reader import read_csv
 from abintel_pipeline.intake.errors import DeliveryError
@@ -27,7 +28,7 @@ from abintel_pipeline.intake.sql import read_sql
 from abintel_pipeline.intake.texts.screening import LEFT_OUT
 from abintel_pipeline.intake.xlsx import read_xlsx
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.snapshot_store import Staged, file_literal
+from abintel_pipeline.store.snapshot_store import Staged
 
 MOST_LEFT_OUT = 20
 """Kinds of rows left out that are named; a column of free text has any number."""

@@ -14,6 +14,8 @@ from duckdb import DuckDBPyConnection
 from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.engine.connection import native, reopen_if_broken
+from abintel_pipeline.engine.parquet import copy_to_parquet
+from abintel_pipeline.engine.sql_text import file_literal
 from abintel_pipeline.intake.errors import IntakeBroken
 from abintel_pipeline.intake.request_tables import RequestTable
 from abintel_pipeline.intake.source_columns import SourceColumns
@@ -21,7 +23,7 @@ from abintel_pipeline.intake.texts.ids import CHANGED
 from abintel_pipeline.intake.texts.numbers import offer_products
 from abintel_pipeline.intake.texts.screening import LEFT_OUT, leaves_out, screened
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.snapshot_store import copy_to_parquet, file_literal, file_metadata
+from abintel_pipeline.store.snapshot_store import file_metadata
 
 BATCH_ROWS = 20_000
 

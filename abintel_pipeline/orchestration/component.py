@@ -58,7 +58,7 @@ def _attributes_model() -> type[BaseModel]:
 
 
 def _written(annotation: Any) -> Any:
-    """How a setting is written in YAML; what it may be is for the settings to say.
+    """A type for the setting's value in YAML; whether the value is valid, the settings decide.
 
     Dagster 1.13 fails to make a sample of a model that holds a pair, as the bounds do.
     """
@@ -112,7 +112,7 @@ class CustomerSnapshots(dg.Component):
 
 
 def _resolved(scope: dg.ResolutionContext, value: Any) -> Any:
-    """A value with its templates filled in; what holds none is as it was written.
+    """A value with its templates filled in; a text without a template is left as it is.
 
     Dagster 1.13 reads every text as a template, and gives a number for the text "0" and nothing for
     "None": ids and words would be changed.
@@ -126,7 +126,7 @@ def _resolved(scope: dg.ResolutionContext, value: Any) -> Any:
 
 
 def _under(settings: Settings, root: Path) -> Settings:
-    """Folders that aren't absolute are meant from the project's root on."""
+    """The settings with relative folders resolved from the project's root."""
     folders = {
         name: root / value
         for name in ("data_dir", "landing_dir", "store_dir", "spill_dir")

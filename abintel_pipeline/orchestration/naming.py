@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 KeyPrefix = str | Sequence[str]
-"""What goes before the keys of a pipeline's assets: a word, or several from the outermost on."""
+"""The first part of the keys of a pipeline's assets: a word, or several, the outermost first."""
 
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 

@@ -1,4 +1,4 @@
-"""What a run is given: the rules in force, an engine, and who hears of progress."""
+"""What a run is given: its rules, an engine, and a callback that reports progress."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,14 +28,14 @@ PERMANENT = (
     StoreOfAnother,
     VerificationFailed,
 )
-"""What would fail again if it was tried again."""
+"""Errors that a retry would only repeat."""
 
 Progress = Callable[[str, date], None]
 """Called with an asset's name and a day each time a day of it is done."""
 
 
 def no_progress(asset: str, day: date) -> None:
-    """For runs that nobody watches."""
+    """Reports nothing."""
 
 
 class RulesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -65,7 +65,7 @@ class RulesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def rules_resource(settings: Settings) -> Any:
-    """The rules resource with the settings' rules as what the Launchpad starts from."""
+    """The rules resource; the Launchpad shows the settings' rules as its defaults."""
     rules = settings.rules
     return RulesResource.configure_at_launch(
         history_days=rules.history_days,
@@ -80,9 +80,10 @@ def rules_resource(settings: Settings) -> Any:
 def step_context(
     settings: Settings, rules: RulesResource, resource: str = RULES
 ) -> Iterator[StepContext]:
-    """An engine for one step's run. Bad data and bad rules fail it for good: no retry.
+    """An engine for one step's run. Bad data and bad rules fail the step without a retry.
 
-    So does a store that belongs to another pipeline; `resource` is named after the step's own.
+    So does a store that belongs to another pipeline. `resource` is the name of this pipeline's
+    rules: its prefix says whose store it is.
     """
     in_force = rules.over(settings, resource)
     try:

@@ -34,7 +34,7 @@ GROUPS = tuple(dict.fromkeys(step.group for step in STEPS))
 
 
 class RunFailed(Exception):
-    """A run didn't finish. Its text tells what went wrong, one line per cause."""
+    """A run didn't succeed. The message has one line per cause."""
 
 
 def prepare_history(settings: Settings) -> str:
@@ -84,7 +84,7 @@ def run_days(
 ) -> str:
     """Make all days from start to end in one run; returns the run's id.
 
-    Raises RunFailed with the steps' own words when it doesn't finish, KeyboardInterrupt when it was
+    Raises RunFailed with the steps' error messages when it fails, KeyboardInterrupt when it was
     interrupted.
     """
     defs = build_defs(settings, progress=progress)
@@ -105,7 +105,7 @@ def run_days(
 
 
 def _causes(result: dg.ExecuteInProcessResult) -> list[str]:
-    """What each failed step says, without repeating itself."""
+    """The error message of each failed step, each once."""
     causes = []
     for event in result.all_events:
         if event.is_step_failure:
@@ -117,7 +117,7 @@ def _causes(result: dg.ExecuteInProcessResult) -> list[str]:
 
 
 def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
-    """Whether Ctrl-C ended it: Dagster makes a failed step of it, DuckDB an error of a query."""
+    """Whether Ctrl-C ended it: to Dagster that is a failed step, to DuckDB a query's error."""
     causes = (event.step_failure_data.error for event in result.all_events if event.is_step_failure)
     return any("nterrupt" in f"{one.cls_name} {one.message}" for e in causes for one in _chain(e))
 
@@ -130,5 +130,5 @@ def _chain(error: Any) -> Iterator[Any]:
 
 
 def _innermost(error: Any) -> str:
-    """The message of the error at the bottom: the ones above it are Dagster's wrapping."""
+    """The message of the original error: Dagster wraps it in others."""
     return next((one.message for one in reversed(list(_chain(error)))), "")

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 
-from ibis.backends.duckdb import Backend
-
 from abintel_pipeline.contract.findings import Finding, VerificationFailed
+from abintel_pipeline.engine.connection import Backend
 from abintel_pipeline.intake import (
     DeliveriesFailed,
     DeliveryError,

@@ -6,12 +6,18 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-import duckdb
 import ibis.expr.types as ir
 
 from abintel_pipeline.contract import Table
 from abintel_pipeline.engine.ahead import ahead
-from abintel_pipeline.engine.connection import bind_day, bind_figures, bound_day, kept, native
+from abintel_pipeline.engine.connection import (
+    Cursor,
+    bind_day,
+    bind_figures,
+    bound_day,
+    kept,
+    native,
+)
 from abintel_pipeline.quality.blocking import verified
 from abintel_pipeline.snapshots.unchanged import Unchanged
 from abintel_pipeline.store.snapshot_store import Staged, Write, bind_files
@@ -20,7 +26,7 @@ from abintel_pipeline.store.step_context import StepContext
 WRITERS = 2
 """Files of a range that are written at a time."""
 
-OnCursor = Callable[[duckdb.DuckDBPyConnection], Staged]
+OnCursor = Callable[[Cursor], Staged]
 
 
 def writing(
@@ -49,7 +55,7 @@ def writing_rows(
     names = [name for name in figures.columns if name != "snapshot_date"]
     known = {row["snapshot_date"]: row for row in figures.to_pyarrow().to_pylist()}
 
-    def of_day(day: date, cursor: duckdb.DuckDBPyConnection) -> Staged:
+    def of_day(day: date, cursor: Cursor) -> Staged:
         one, *others = ((one, step.store.path(one, day)) for one in needed)
         bind_files(cursor, *one, *others)
         bind_figures(cursor, {name: known.get(day, {}).get(name) for name in names})
@@ -58,7 +64,7 @@ def writing_rows(
     return (partial(of_day, day) for day in days)
 
 
-def _of_day(write: Write, folder: Path, day: date, cursor: duckdb.DuckDBPyConnection) -> Staged:
+def _of_day(write: Write, folder: Path, day: date, cursor: Cursor) -> Staged:
     bind_day(cursor, day)
     return write(cursor, folder, day)
 

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import TypeVar
 
-import duckdb
-
 from abintel_pipeline.contract import RAW_CUSTOMERS, RAW_TRANSACTIONS, Table
 from abintel_pipeline.contract.findings import Finding, VerificationFailed
+from abintel_pipeline.engine.connection import EngineError, Interrupted
 from abintel_pipeline.metrics.in_force import window_start
 from abintel_pipeline.store.locks import await_intakes
 from abintel_pipeline.store.snapshot_store import Outdated, Staged
@@ -91,8 +90,8 @@ def until_unchanged(
         except VerificationFailed as failed:
             left = [day for day in left if not unchanged(day)]
             refused += [finding for finding in failed.findings if finding.day not in left]
-        except (duckdb.Error, OSError) as error:
-            if isinstance(error, duckdb.InterruptException) or all(map(unchanged, left)):
+        except (EngineError, OSError) as error:
+            if isinstance(error, Interrupted) or all(map(unchanged, left)):
                 raise
     if refused:
         raise VerificationFailed(refused)

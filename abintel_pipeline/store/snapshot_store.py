@@ -19,19 +19,19 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-import duckdb
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
-from ibis.backends.duckdb import Backend
 from ibis.backends.sql.datatypes import DuckDBType
 
 from abintel_pipeline.contract import RAW_TRANSACTIONS, Table
 from abintel_pipeline.contract.findings import Figure, Finding
 from abintel_pipeline.contract.line_traits import LineTraits
-from abintel_pipeline.engine.connection import native
+from abintel_pipeline.engine.connection import Backend, Cursor, native
+from abintel_pipeline.engine.parquet import copy_to_parquet
+from abintel_pipeline.engine.sql_text import file_literal
 from abintel_pipeline.rules import Rules
 from abintel_pipeline.store.footers import line_traits, spread
 from abintel_pipeline.store.locks import publishing
@@ -40,7 +40,6 @@ FILE_NAME = "data.parquet"
 STAGING = ".staging"
 RULES_KEY = "abintel_rules"
 ABANDONED_AFTER_SECONDS = 24 * 3600
-ROW_GROUP_SIZE = 122_880
 
 DAY_OF_FILE = f"right(filename, {len('YYYY-MM-DD/') + len(FILE_NAME)})[:10]::DATE"
 """SQL of a file's day, from the end of its own path."""
@@ -77,7 +76,7 @@ class Staged:
     """Numbers of the day that verifying it came across and that are worth following."""
 
 
-Write = Callable[[duckdb.DuckDBPyConnection, Path, date], Staged]
+Write = Callable[[Cursor, Path, date], Staged]
 """Writes a day's file into a folder, by the connection or cursor given."""
 
 
@@ -181,7 +180,7 @@ class SnapshotStore:
             typed = typed.order_by(list(table.order))
         query = connection.compile(typed)
 
-        def write(cursor: duckdb.DuckDBPyConnection, folder: Path, day: date) -> Staged:
+        def write(cursor: Cursor, folder: Path, day: date) -> Staged:
             path = SnapshotStore(folder).path(table, day)
             path.parent.mkdir(parents=True)
             copy_to_parquet(cursor, query, path, file_metadata(table, rules))
@@ -255,9 +254,7 @@ def view_of_day(table: Table, *others: Table) -> ir.Table:
     return ibis.table(ibis.schema(pa.schema(fields.values())), name=f"{table.name}_of_day")
 
 
-def bind_files(
-    cursor: duckdb.DuckDBPyConnection, table: Table, path: Path, *others: tuple[Table, Path]
-) -> None:
+def bind_files(cursor: Cursor, table: Table, path: Path, *others: tuple[Table, Path]) -> None:
     """From now on, for this cursor alone, the table's `view_of_day` is that file, beside others."""
     query = _select(table, [path])
     for other, place in others:
@@ -315,22 +312,6 @@ def _sql_type(dtype: dt.DataType) -> str:
     return str(DuckDBType.to_string(dtype))
 
 
-def copy_to_parquet(
-    connection: duckdb.DuckDBPyConnection, query: str, path: Path, metadata: dict[str, str]
-) -> None:
-    """Stream a query into one Parquet file whose bytes depend on its rows and metadata alone.
-
-    TRY hides what DuckDB's planner found out about nulls: it writes a column as required or
-    optional by that, so the same rows from another plan were another file.
-    """
-    pairs = ", ".join(f"{key}: {_quoted(value)}" for key, value in metadata.items())
-    connection.execute(
-        f"COPY (SELECT TRY(COLUMNS(*)) FROM ({query})) TO {_quoted(str(path.absolute()))}"
-        f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_SIZE},"
-        f" KV_METADATA {{{pairs}}})"
-    )
-
-
 def sweep(folder: Path, age_seconds: float) -> None:
     """Remove what killed runs left in a staging folder."""
     oldest = time.time() - age_seconds
@@ -353,15 +334,6 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def file_literal(path: Path) -> str:
-    """A path as a SQL string, with nothing in it that DuckDB takes for a pattern or for a home."""
-    return _quoted("".join(f"[{c}]" if c in "[*?" else c for c in str(path.absolute())))
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def file_metadata(table: Table, rules: Rules) -> dict[str, str]:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from ibis.backends.duckdb import Backend
-
+from abintel_pipeline.engine.connection import Backend
 from abintel_pipeline.rules import Rules
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.snapshot_store import SnapshotStore

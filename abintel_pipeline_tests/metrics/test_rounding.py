@@ -4,11 +4,14 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
+import ibis
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from abintel_pipeline.metrics.rfm import tier_of
+from abintel_pipeline.metrics.rounding import nearest_whole
 from abintel_pipeline.rules import Bounds, Rules
 from abintel_pipeline_tests import oracle, strategies
 from abintel_pipeline_tests.metrics.running import Formulas, Row, feature_row
@@ -230,3 +233,27 @@ def test_the_thresholds_are_numpys_quantiles(
 def test_the_oracles_quantile_is_numpys(numbers: list[int], percent: int) -> None:
     exact = oracle.quantile([Fraction(number) for number in numbers], Fraction(percent, 100))
     assert float(exact) == pytest.approx(np.percentile(numbers, percent), rel=1e-12, abs=1e-7)
+
+
+@pytest.mark.parametrize("x", [2.0**53, -(2.0**53), 1e19, -1e19, 1.7e300])
+def test_a_number_of_2_to_the_53_and_above_is_whole_as_it_is(formulas: Formulas, x: float) -> None:
+    """DuckDB's whole numbers have 64 bits: 1e19 has no place in them."""
+    value = nearest_whole(ibis.memtable({"x": [x]}).x)
+    assert formulas.connection.to_pyarrow(value).to_pylist() == [x]
+
+
+def test_a_number_below_is_the_whole_number_that_it_is_but_for_noise(formulas: Formulas) -> None:
+    values = ibis.memtable({"x": [2.0000000001, 1.9999999999, -3.0000000001, 4503599627370496.0]})
+    found = formulas.connection.to_pyarrow(nearest_whole(values.x)).to_pylist()
+    assert found == [2.0, 2.0, -3.0, 4503599627370496.0]
+
+
+def test_where_two_cuts_of_the_totals_are_one_the_customers_there_are_at_risk(
+    formulas: Formulas,
+) -> None:
+    """Of a cohort of which more than half are alike p45 and p20 are the same total."""
+    rows = ibis.memtable(
+        {"rfm_total": [3, 4], "p70": [9.0] * 2, "p45": [3.0] * 2, "p20": [3.0] * 2}
+    )
+    found = formulas.connection.to_pyarrow(rows.select(tier=tier_of(rows, 5), at=rows.rfm_total))
+    assert {row["at"]: row["tier"] for row in found.to_pylist()} == {3: "At-Risk", 4: "Potential"}

@@ -17,8 +17,9 @@ import pytest
 
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.contract.findings import Finding, VerificationFailed
+from abintel_pipeline.contract.rfm import TIERS
 from abintel_pipeline.intake import take_in_transactions
-from abintel_pipeline.quality.blocking import results, verified
+from abintel_pipeline.quality.blocking import results, scores, verified
 from abintel_pipeline.quality.blocking.files import same_column
 from abintel_pipeline.quality.blocking.scores import interval
 from abintel_pipeline.rules import Rules
@@ -336,6 +337,39 @@ def test_a_score_stands_for_an_interval_of_its_metric() -> None:
         (24.2, 66.6),
         (-infinite, 1.8),
     ]
+
+
+@pytest.mark.parametrize(
+    ("column", "lowest", "highest", "passes"),
+    [
+        ("frequency", 2.5, 3.0, True),  # above the cut 2 and up to the cut 3: score 2
+        ("frequency", 2.0, 3.0, False),  # the cut itself scores 1
+        ("frequency", 2.5, 3.5, False),
+        ("monetary", 10.01, 20.0, True),
+        ("monetary", 10.0, 20.0, False),
+        ("recency", 5.5, 9.0, True),  # recency counts the cuts that are no smaller
+        ("recency", 5.0, 9.0, False),
+    ],
+)
+def test_a_value_at_a_cut_has_the_score_below_it(
+    column: str, lowest: float, highest: float, passes: bool
+) -> None:
+    cuts = {
+        "recency": [5.0, 9.0],
+        "frequency": [2.0, 3.0],
+        "monetary": [10.0, 20.0],
+        "rfm_total": [8.0, 7.0, 6.0, 4.0],
+    }
+    inside = {"recency": (6.0, 9.0), "frequency": (3.0, 3.0), "monetary": (15.0, 20.0)}
+    texts = ("222", 6, "Potential", TIERS["Potential"])
+    keys = dict(zip(scores.KEYS, (2, 2, 2, *texts), strict=True))
+    group = scores.Group(keys, 1, inside | {column: (lowest, highest)})
+    assert (scores._broken(group, cuts) is None) == passes
+
+
+def test_where_two_cuts_of_the_totals_are_one_the_customers_there_are_at_risk() -> None:
+    """p45 and p20 are the same total for a cohort of which more than half are alike."""
+    assert scores._texts([1, 1, 1], [13.0, 9.0, 3.0, 3.0], 5)[2] == "At-Risk"
 
 
 @pytest.mark.parametrize("bins", [2, 3, 10])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from abintel_pipeline.engine.sql_text import file_literal
 from abintel_pipeline.intake.csv.grammar import grammar
 from abintel_pipeline.intake.csv.header import Header
 from abintel_pipeline.intake.csv.records import Place, Run, walk
@@ -17,7 +18,6 @@ from abintel_pipeline.intake.csv.scan import Numbers
 from abintel_pipeline.intake.csv.window import LONGEST, line_ends
 from abintel_pipeline.intake.reading import ParquetRows, Reading
 from abintel_pipeline.intake.text_rows import text_schema
-from abintel_pipeline.store.snapshot_store import file_literal
 
 _LF = 0x0A
 BOM = "\ufeff"
@@ -134,12 +134,12 @@ def raw_json(value: object) -> str:
 
 
 def objects_of(keys: list[str]) -> Callable[[list[str]], str]:
-    """`raw_json` of texts as an object of these keys, of each record after the other.
+    r"""`raw_json` of texts as an object of these keys, of each record after the other.
 
     Python's own `dumps` makes an encoder every time, which takes longer than all else of a record.
 
-    >>> objects_of(["id", "note"])(["001", 'a "b"'])
-    '{"id": "001", "note": "a \\"b\\""}'
+    >>> print(objects_of(["id", "note"])(["001", 'a "b"']))
+    {"id": "001", "note": "a \"b\""}
     """
     named = [f"{encode_basestring(key)}: " for key in keys]
     return lambda texts: _visible(

@@ -5,7 +5,7 @@ It must read as many as were counted.
 
 from contextlib import closing
 
-from abintel_pipeline.engine.sql_text import quoted
+from abintel_pipeline.engine.sql_text import file_literal, quoted
 from abintel_pipeline.intake.csv.grammar import grammar
 from abintel_pipeline.intake.csv.header import Header, read_header
 from abintel_pipeline.intake.csv.located import Located, raw_json
@@ -22,7 +22,6 @@ from abintel_pipeline.intake.reading import (
     Typed,
 )
 from abintel_pipeline.intake.texts.encodings import as_utf8, shown
-from abintel_pipeline.store.snapshot_store import file_literal
 
 BUFFER_BYTES = SLICE_BYTES + 4 * LONGEST
 RAW_LIMIT = 10_000

@@ -12,8 +12,8 @@ from typing import IO
 
 import numpy as np
 
+from abintel_pipeline.engine.parquet import ROW_GROUP_SIZE
 from abintel_pipeline.intake.reading import Reading
-from abintel_pipeline.store.snapshot_store import ROW_GROUP_SIZE
 
 SLICE_ROWS = 2 * ROW_GROUP_SIZE
 SLICE_BYTES = 48_000_000

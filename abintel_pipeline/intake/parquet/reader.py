@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from abintel_pipeline.engine.sql_text import quoted
+from abintel_pipeline.engine.sql_text import file_literal, quoted
 from abintel_pipeline.intake.csv.reader import unrepeated
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.faults import passes
@@ -15,7 +15,6 @@ from abintel_pipeline.intake.parquet.texts import Column, check_kind, id_problem
 from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.source_columns import Place
 from abintel_pipeline.settings.source import BASIC_DATES
-from abintel_pipeline.store.snapshot_store import file_literal
 
 BATCH_ROWS = 100_000
 UNREADABLE = (pa.ArrowException, OSError, duckdb.Error, UnicodeError)

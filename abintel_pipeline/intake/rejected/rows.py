@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from abintel_pipeline.engine.sql_text import Names, quoted
+from abintel_pipeline.engine.parquet import copy_to_parquet
+from abintel_pipeline.engine.sql_text import Names, file_literal, quoted
 from abintel_pipeline.intake.errors import TooManyRefused
 from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.rejected.advice import advice
@@ -18,7 +19,7 @@ from abintel_pipeline.intake.rejected.deliveries import (
 from abintel_pipeline.intake.rejected.row_counts import LEFT_OUT_KEY
 from abintel_pipeline.intake.rejected.verdicts import WHOLE_ROW, Verdicts
 from abintel_pipeline.intake.texts.screening import problem
-from abintel_pipeline.store.snapshot_store import copy_to_parquet, file_literal, file_metadata
+from abintel_pipeline.store.snapshot_store import file_metadata
 
 COMMONEST = 5
 _SHOWN = 300

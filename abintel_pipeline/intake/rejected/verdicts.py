@@ -5,13 +5,12 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from abintel_pipeline.engine.sql_text import identifier, quoted
+from abintel_pipeline.engine.sql_text import file_literal, identifier, quoted
 from abintel_pipeline.intake.csv.scan import Numbers
 from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.rejected.enforcement import breaches
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
 from abintel_pipeline.intake.texts.screening import LEFT_OUT, leaves_out
-from abintel_pipeline.store.snapshot_store import file_literal
 
 WHOLE_ROW = ""
 """In place of a column: the verdict is on the row's identity."""

@@ -1,8 +1,8 @@
 """The checks as Dagster shows them: one evaluation per check and partition.
 
-What is found before a day is published (`quality.blocking`) and what is worth a warning afterwards
-(`quality.warnings`) becomes `AssetCheckEvaluation`s, in runs of one day and of a range alike. What
-belongs to one publication is one evaluation: an event costs about ten milliseconds.
+Findings from before a day is published (`quality.blocking`) and warnings from after
+(`quality.warnings`) become `AssetCheckEvaluation`s, in runs of one day and of a range alike. All
+blocking findings of one day and step are one evaluation: an event costs about ten milliseconds.
 """
 
 import warnings
@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from datetime import date
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationTargetMaterializationData as Target,
-)
 
 from abintel_pipeline.contract.findings import Finding
+from abintel_pipeline.orchestration.private_dagster.check_targets import targets
 
 VERIFIED = "verified"
 
@@ -81,14 +79,14 @@ class Checks:
     ) -> Iterator[dg.AssetCheckEvaluation]:
         """One evaluation for each check and day that there are findings of.
 
-        Each points at the newest materialization of its partition: to Dagster an evaluation that
-        doesn't is out of date. `late`: of days that another run published; they hold up nothing.
+        Each points at the newest materialization of its partition: Dagster takes any other for out
+        of date. `late` evaluations, of days that another run published, block no step of this run.
         """
         grouped: dict[tuple[str, str, date], list[Finding]] = {}
         for one in findings:
             grouped.setdefault((*self.place(one), one.day), []).append(one)
-        targets = {
-            table: newest(instance, self.keys[table], [d for t, _, d in grouped if t == table])
+        target = {
+            table: targets(instance, self.keys[table], [d for t, _, d in grouped if t == table])
             for table in {table for table, _, _ in grouped}
         }
         for (table, name, day), found in grouped.items():
@@ -97,7 +95,7 @@ class Checks:
                 name,
                 passed=all(one.passed for one in found),
                 metadata=_metadata(found),
-                target_materialization_data=targets[table].get(day),
+                target_materialization_data=target[table].get(day),
                 severity=_severity(found),
                 description=_sentence(found),
                 blocking=name == VERIFIED and not late,
@@ -105,31 +103,8 @@ class Checks:
             )
 
 
-def newest(instance: dg.DagsterInstance, key: dg.AssetKey, days: list[date]) -> dict[date, Target]:
-    """The newest materialization of each day that has one."""
-    return {
-        day: Target(storage_id=one.storage_id, run_id=one.run_id, timestamp=one.timestamp)
-        for day, one in materializations(instance, key, days).items()
-    }
-
-
-def materializations(
-    instance: dg.DagsterInstance, key: dg.AssetKey, days: list[date]
-) -> dict[date, dg.EventLogRecord]:
-    """The newest of each day that has one, by two queries."""
-    of_day = instance.event_log_storage.get_latest_storage_id_by_partition(
-        key, dg.DagsterEventType.ASSET_MATERIALIZATION, {day.isoformat() for day in days}
-    )
-    if not of_day:
-        return {}
-    records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(key, storage_ids=list(of_day.values())), limit=len(of_day)
-    ).records
-    return {date.fromisoformat(str(one.partition_key)): one for one in records}
-
-
 def _metadata(found: list[Finding]) -> dict[str, dg.MetadataValue | int | float | str]:
-    """Numbers and a sentence; where several findings are one evaluation, of each of them."""
+    """The numbers and the sentence of each finding in the evaluation."""
     if len(found) == 1:
         return {"found": found[0].sentence, **found[0].numbers}
     told: dict[str, dg.MetadataValue | int | float | str] = {}

@@ -1,7 +1,7 @@
-"""How a picture is drawn: a small PNG in which every text is text, whatever stands in it.
+"""Draws pictures as small PNGs, with any text in them.
 
-Names come from settings, reasons from deliveries. A `$` begins no formula, what no font has a glyph
-for is a box, and what is too long is cut: nothing of it is worth a warning, or an error.
+Names come from settings and reasons from deliveries, so they may hold anything. A `$` begins no
+formula, a letter that the font lacks becomes a box, a long text is cut: without warning or error.
 """
 
 import io
@@ -19,7 +19,7 @@ BLUE, DARK = "#4c78a8", "#333333"
 DOTS_PER_INCH = 80
 COLOURS = 64
 MOST_LETTERS = 30
-"""Of a text: as much as leaves most of the width to what it is about."""
+"""Of a label: the bars keep most of the width."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Picture:
 
 @contextmanager
 def picture(title: str, across: str = "", up: str = "") -> Iterator[Picture]:
-    """Axes to draw on; drawn when the block ends."""
+    """Axes to draw on; the PNG is made when the block ends."""
     import matplotlib as mpl  # a third of a second that only runs that draw need
     from matplotlib.figure import Figure
 
@@ -61,7 +61,7 @@ def in_short(text: str, most: int = MOST_LETTERS) -> str:
 
 
 def bars(axes: "Axes", labels: Sequence[str], values: Sequence[float]) -> None:
-    """Horizontal bars, the first on top, each with its value; labels may be alike."""
+    """Horizontal bars, the first on top, each with its value; two labels may be equal."""
     places = range(len(labels))
     drawn = axes.barh(places, values, color=BLUE)
     axes.set_yticks(places, labels, fontsize=8)

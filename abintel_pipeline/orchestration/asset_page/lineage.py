@@ -61,13 +61,13 @@ LINEAGE: Mapping[str, Sources] = {
     },
     "rfm_thresholds": {"threshold": _TOTAL},
 }
-"""{table: {column: {table it is read from: columns}}}. What is delivered comes from no asset."""
+"""{table: {column: {table it is read from: columns}}}. Raw tables come from no other asset."""
 
 
 def column_lineage(table: str, key: dg.AssetKey) -> dict[str, Any]:
-    """The metadata of a table's materialization that says where its columns come from.
+    """Metadata of a materialization: the upstream columns of each of the table's columns.
 
-    Upstream tables stand beside the table: their keys have its prefix.
+    The keys of upstream tables have the same prefix as the table's.
     """
     if table not in LINEAGE:
         return {}

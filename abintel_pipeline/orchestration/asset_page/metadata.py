@@ -54,11 +54,15 @@ def table_spec(
 
 def code_references(made_by: Callable[..., object]) -> dg.CodeReferencesMetadataValue:
     """A link to the function that makes the asset, for the editor of whoever runs the code."""
-    code = inspect.unwrap(made_by).__code__
+    function = inspect.unwrap(made_by)
+    lines, first = inspect.getsourcelines(function)  # from its decorator on
+    before = next(n for n, line in enumerate(lines) if line.lstrip().startswith("def "))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         place = dg.LocalFileCodeReference(
-            file_path=code.co_filename, line_number=code.co_firstlineno, label=made_by.__name__
+            file_path=function.__code__.co_filename,
+            line_number=first + before,
+            label=made_by.__name__,
         )
         return dg.CodeReferencesMetadataValue(code_references=[place])
 
@@ -87,10 +91,10 @@ def _constraints(column: pa.Column) -> dg.TableColumnConstraints:
     )
 
 
-def published(
+def snapshot_metadata(
     step: StepContext, *staged: Staged, facts: Metadata | None = None
 ) -> dict[str, Metadata]:
-    """Per table: row count, place, first rows and figures of its published day, and the rules."""
+    """Per table: the file's row count, path, first rows and figures, and the rules in force."""
     rules = {"rules": dg.MetadataValue.json(step.rules.model_dump(mode="json"))}
     return {
         one.table.name: _file_metadata(one.rows, step.store.path(one.table, one.day))
@@ -124,7 +128,7 @@ def preview(path: Path) -> str:
 
 
 def markdown_table(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """A Markdown table; pipes and line ends in a cell don't break it."""
+    """A Markdown table; pipes and line ends in cells are escaped."""
     head = list(names)
     lines = [head, ["---"] * len(head), *([_cell(value) for value in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -138,10 +142,10 @@ def _cell(value: Any) -> str:
 def intakes_metadata(
     store: SnapshotStore, tables: tuple[Table, Table], taken: Iterable[tuple[date, Intake | None]]
 ) -> Iterator[tuple[date, dict[str, Metadata], tuple[Finding, ...]]]:
-    """Of the raw and the rejected table of each day: what was received, accepted, refused, and why.
+    """(day, {table: metadata}, findings) per day: rows received, accepted, refused, and why.
 
-    And what verifying it found. For a day whose delivery never came it says so; what was published
-    for it before stays.
+    The tables are the raw and the rejected one. A day without a delivery has `delivery: missing`;
+    what was published for it before stays.
     """
     windows = published_windows(store)
     for day, intake in taken:

@@ -1,4 +1,4 @@
-"""Pictures of a published day: what they show as plain numbers, and the PNG of it.
+"""Pictures of a published day: for each a function with its numbers, and one with the PNG.
 
 A PNG is under 40 kB: it goes into the metadata of an event, which is stored and sent whole.
 """
@@ -10,16 +10,17 @@ from typing import Any
 from abintel_pipeline.contract import CUSTOMER_LOYALTY, CUSTOMER_RFM, Table
 from abintel_pipeline.contract.rfm import TIERS
 from abintel_pipeline.engine.connection import native
+from abintel_pipeline.engine.sql_text import file_literal
 from abintel_pipeline.orchestration.asset_page.drawing import BLUE, DARK, bars, in_short, picture
 from abintel_pipeline.snapshots import StepContext
-from abintel_pipeline.store.snapshot_store import file_literal, stored_rules
+from abintel_pipeline.store.snapshot_store import stored_rules
 
 BARS = 50
 """Bars of the histogram: each is 0.02 wide."""
 MOST_REASONS = 10
 REASON_LETTERS = 48
 ROOMY = 6
-"""Up to so many bins a field has room for the tier and the number of its customers."""
+"""Up to so many bins, a field of the grid has room for its tier and its number of customers."""
 
 
 def score_histogram(step: StepContext, day: date) -> bytes:

@@ -1,27 +1,28 @@
-"""The assets, one file per step: glue between a day and a function of `snapshots`."""
+"""The assets: each step's declaration in a file that is named after what it makes."""
 
 import dagster as dg
 
-from abintel_pipeline.orchestration.assets.customer_features import CUSTOMER_FEATURES_STEP
-from abintel_pipeline.orchestration.assets.customer_loyalty import CUSTOMER_LOYALTY_STEP
-from abintel_pipeline.orchestration.assets.customer_rfm import CUSTOMER_RFM_STEP
-from abintel_pipeline.orchestration.assets.raw_customers import RAW_CUSTOMERS_STEP
-from abintel_pipeline.orchestration.assets.raw_transactions import RAW_TRANSACTIONS_STEP
-from abintel_pipeline.orchestration.assets.steps import step_assets
+from abintel_pipeline.orchestration.assets import (
+    customer_features,
+    customer_loyalty,
+    customer_rfm,
+    deliveries,
+)
+from abintel_pipeline.orchestration.assets.daily_assets import assets_of_step
 from abintel_pipeline.orchestration.naming import Names
 from abintel_pipeline.orchestration.resources import Progress
 from abintel_pipeline.settings import Settings
 
 STEPS = (
-    RAW_TRANSACTIONS_STEP,
-    RAW_CUSTOMERS_STEP,
-    CUSTOMER_FEATURES_STEP,
-    CUSTOMER_LOYALTY_STEP,
-    CUSTOMER_RFM_STEP,
+    deliveries.raw_transactions,
+    deliveries.raw_customers,
+    customer_features.customer_features,
+    customer_loyalty.customer_loyalty,
+    customer_rfm.customer_rfm,
 )
 """Every step, in the order in which a day's run makes them."""
 
 
 def build_assets(settings: Settings, names: Names, progress: Progress) -> list[dg.AssetsDefinition]:
     """Every asset of the pipeline."""
-    return [step_assets(step, settings, names, progress) for step in STEPS]
+    return [assets_of_step(step, settings, names, progress) for step in STEPS]

@@ -1,4 +1,4 @@
-"""The failure of a step that met deliveries of which too many rows were refused."""
+"""How a step fails when too many rows of a delivery are refused: it says which rows, and why."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,7 +60,7 @@ def _rows(delivery: RefusedDelivery) -> Iterator[tuple[object, ...]]:
 
 
 def _picture(delivery: RefusedDelivery, log: dg.DagsterLogManager) -> Metadata:
-    """One picture, whatever the number of deliveries; none where it can't be drawn."""
+    """The reasons of one delivery, the newest; a picture that can't be drawn is left out."""
     title = f"refused {delivery.name} of {delivery.day}"
     counts = [(one.name, one.rows) for one in delivery.reasons]
     try:

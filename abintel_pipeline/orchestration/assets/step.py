@@ -1,55 +1,114 @@
-"""What a step is. It writes one or two tables per day, many days in one call."""
+"""What a step of the chain is, and how one is declared."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
 from abintel_pipeline.contract import Table
 from abintel_pipeline.contract.findings import Finding
 from abintel_pipeline.orchestration.asset_page.checks import VERIFIED
-from abintel_pipeline.orchestration.asset_page.metadata import Metadata
+from abintel_pipeline.orchestration.asset_page.metadata import Metadata, snapshot_metadata
+from abintel_pipeline.quality.blocking import verified_again
 from abintel_pipeline.quality.warnings import Warn
 from abintel_pipeline.snapshots import StepContext
+from abintel_pipeline.store.snapshot_store import Staged
 
 
 @dataclass(frozen=True)
-class Made:
-    """A day that was published: what is to be told of it per table, and what verifying it found."""
+class Published:
+    """A published day: the metadata of each table, and what verifying the files found."""
 
     day: date
     metadata: dict[str, Metadata]
     findings: tuple[Finding, ...]
 
 
-def no_pictures(opened: StepContext, day: date) -> dict[str, Metadata]:  # noqa: ARG001
-    """Of a step that has none."""
-    return {}
+def published_snapshot(
+    step: StepContext, *files: Staged, facts: Metadata | None = None
+) -> Published:
+    """A day whose tables are these files; `facts` go into the metadata of each."""
+    findings = tuple(finding for file in files for finding in file.findings)
+    return Published(files[0].day, snapshot_metadata(step, *files, facts=facts), findings)
 
 
-@dataclass(frozen=True)
+PublishDays = Callable[[StepContext, list[date]], Iterator[Published]]
+VerifyAgain = Callable[
+    [StepContext, tuple[Table, ...], Mapping[date, Metadata]],
+    list[Finding],
+]
+Pictures = Callable[[StepContext, date], dict[str, Metadata]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step of the chain: the tables it writes, what they are made from, and how."""
+    """One step of the chain: one or two tables, published together, many days in one call."""
 
-    name: str
-    group: str
+    publish_days: PublishDays
+    """Publishes the days given, in order; yields each when its files are there."""
     tables: tuple[Table, ...]
-    deps: tuple[str, ...]
-    make: Callable[[StepContext, list[date]], Iterator[Made]]
-    """Makes the days given, in order; yields each when its files are published."""
-    look: Callable[[StepContext, Mapping[date, Metadata]], list[Finding]]
-    """What verifying days found, found again in their published files.
-
-    Given what was told of each day's first table; days that can't be looked at are left out."""
-    warn: Warn
+    group: str
+    depends_on: tuple[str, ...]
+    warnings: Warn
     """What is worth a warning about published days."""
-    warnings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    warning_checks: Mapping[str, tuple[str, ...]]
     """The names of these checks, by table."""
-    draw: Callable[[StepContext, date], dict[str, Metadata]] = no_pictures
+    verify_again: VerifyAgain
+    """Verifies published days once more, given the metadata of each day's first table.
+
+    A day whose files are gone has no findings."""
+    pictures: Pictures
     """Pictures of a published day, by table."""
+
+    @property
+    def name(self) -> str:
+        return self.publish_days.__name__
 
     @property
     def checks(self) -> dict[str, tuple[str, ...]]:
         """{table: names of its checks}; the first table's begin with what covers all of them."""
         first, *others = (table.name for table in self.tables)
-        rest = {name: self.warnings[name] for name in others if name in self.warnings}
-        return {first: (VERIFIED, *self.warnings.get(first, ())), **rest}
+        named = self.warning_checks
+        rest = {name: named[name] for name in others if name in named}
+        return {first: (VERIFIED, *named.get(first, ())), **rest}
+
+
+def verify_files_again(
+    step: StepContext, tables: tuple[Table, ...], told: Mapping[date, Metadata]
+) -> list[Finding]:
+    """What the blocking checks find in the published files of these days."""
+    return verified_again(step.connection, step.store, tables, told)
+
+
+def no_pictures(step: StepContext, day: date) -> dict[str, Metadata]:  # noqa: ARG001
+    """Of a step that has none."""
+    return {}
+
+
+def daily_step(
+    *,
+    tables: tuple[Table, ...],
+    group: str,
+    depends_on: tuple[str, ...] = (),
+    warnings: Warn,
+    warning_checks: Mapping[str, tuple[str, ...]],
+    verify_again: VerifyAgain = verify_files_again,
+    pictures: Pictures = no_pictures,
+) -> Callable[[PublishDays], Step]:
+    """Declares the function below it as the step that publishes these tables, by its name.
+
+    Not yet assets: those depend on settings and on a prefix of their keys (`daily_assets`).
+    """
+
+    def declared(publish_days: PublishDays) -> Step:
+        return Step(
+            publish_days=publish_days,
+            tables=tables,
+            group=group,
+            depends_on=depends_on,
+            warnings=warnings,
+            warning_checks=warning_checks,
+            verify_again=verify_again,
+            pictures=pictures,
+        )
+
+    return declared

@@ -1,8 +1,8 @@
-"""What has arrived in the landing folder since it was last looked at, and what that asks for.
+"""Which deliveries have arrived in the landing folder since the last look, and the runs they need.
 
-No Dagster here: `sensors` turns it into runs. What has been seen is kept as one line of JSON, which
-names only files that changed within ten minutes before a look, so that it stays small however many
-years lie in the folder.
+No Dagster here: `sensors` requests the runs. What has been seen is stored as one line of JSON. It
+names only files that changed within ten minutes before a look, so it stays small however many
+years of files lie in the folder.
 """
 
 import hashlib
@@ -13,22 +13,22 @@ from pydantic import BaseModel
 
 from abintel_pipeline.contract import CUSTOMER_RFM, TABLES
 from abintel_pipeline.intake.landing.landed_files import LandedFile
-from abintel_pipeline.orchestration.automation.awaited import Awaited, gaps, within_reach
+from abintel_pipeline.orchestration.automation.follow_up import AwaitedDelivery, gaps, within_reach
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.snapshot_store import SnapshotStore
 from abintel_pipeline.store.windows import published_windows, runs_of_days
 
 LOOK_BACK_SECONDS = 600
-"""Clocks of file servers may be wrong by so much without a file being overlooked."""
+"""The clock of a file server may be wrong by so much, and no file is overlooked."""
 
 
 class Watch(BaseModel):
-    """What is known from earlier looks. `until` and `asked_at` are seconds since 1970."""
+    """What earlier looks found, stored as the sensor's cursor. `until` is in seconds since 1970."""
 
     until: float | None = None
     seen: dict[str, str] = {}
     waiting: list[str] = []
-    awaited: dict[date, Awaited] = {}
+    awaited: dict[date, AwaitedDelivery] = {}
     why: dict[str, str] = {}
 
     def is_fresh(self, file: LandedFile) -> bool:
@@ -47,14 +47,14 @@ class Arrival:
     new: bool
 
 
-def look(
+def new_arrivals(
     settings: Settings, watch: Watch, files: list[LandedFile], newest: date, now: float
 ) -> tuple[list[Arrival], Watch]:
-    """The deliveries that can be taken in now, by day, and what is known after this look.
+    """The deliveries that can be taken in now, by day, and the watch after this look.
 
     A day waits until it is over (`newest` is the newest such day) and until none of its files has
-    changed for `settle_seconds`. What lies before `first_day` belongs to no day and is left alone.
-    At the very first look, files are fresh unless they were taken in after they came.
+    changed for `settle_seconds`. Files of days before `first_day` are ignored. At the very first
+    look every file is fresh that wasn't taken in since it came.
     """
     store = SnapshotStore(settings.store)
     fresh = [f for f in files if f.day >= settings.first_day and watch.is_fresh(f)]
@@ -78,26 +78,26 @@ def look(
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What arrivals ask for, each a range of days: whole chains, or intakes with a sequel."""
+class RunPlan:
+    """The runs for arrivals, by ranges of days: whole chains, or intakes whose snapshots follow."""
 
     chains: list[tuple[date, date]]
     intakes: list[tuple[date, date]]
-    awaited: dict[date, Awaited]
+    awaited: dict[date, AwaitedDelivery]
 
 
-def plan(settings: Settings, arrivals: list[Arrival], now: float, *, busy: bool) -> Plan:
-    """Deliveries without later snapshots are made whole at once, as one range of days.
+def plan_runs(settings: Settings, arrivals: list[Arrival], now: float, *, busy: bool) -> RunPlan:
+    """One run of the whole chain, where the deliveries are one range without later snapshots.
 
     Days without a delivery between new ones are made too, up to `late_days` of them in a row. Where
-    a published snapshot of another day is affected, or the days lie further apart, all intakes come
-    first and the snapshots follow when they are done, so that each is made once, from everything.
-    The same while something is still `busy`.
+    a published snapshot of another day is affected, the days lie further apart, or a run is still
+    `busy`, all intakes come first. The snapshots follow when they are done: each is made once, from
+    everything.
     """
     store = SnapshotStore(settings.store)
     windows = published_windows(store, arrivals[0].day) if arrivals else {}
     awaited = {
-        a.day: Awaited(
+        a.day: AwaitedDelivery(
             new=a.new,
             affected=within_reach(settings, store, a.day, windows),
             tables=tables_of(a.files),
@@ -113,7 +113,7 @@ def plan(settings: Settings, arrivals: list[Arrival], now: float, *, busy: bool)
     last = days[-1] + timedelta(days=settings.late_days) if days else None
     later = {d for d in windows if last and days[0] <= d <= last}
     whole = len(ranges) == 1 and not busy and to_make | later == set(days)
-    return Plan(ranges, [], awaited) if whole else Plan([], ranges, awaited)
+    return RunPlan(ranges, [], awaited) if whole else RunPlan([], ranges, awaited)
 
 
 def fingerprint(*parts: object) -> str:
@@ -126,7 +126,7 @@ def moment(seconds: float) -> datetime:
 
 
 def tables_of(files: tuple[LandedFile, ...]) -> list[str]:
-    """The tables that the files are for; a request document's are at least transactions."""
+    """The tables that the files are for; a request document is for transactions."""
     return sorted({table_of(file) for file in files})
 
 

@@ -32,7 +32,7 @@ def snapshots_job(names: Names) -> Any:
 
 
 def schedule_status(settings: Settings) -> dg.DefaultScheduleStatus:
-    """Whether a schedule is on until somebody says otherwise in the UI."""
+    """Whether a schedule is on, until somebody changes it in the UI."""
     if settings.automatic:
         return dg.DefaultScheduleStatus.RUNNING
     return dg.DefaultScheduleStatus.STOPPED
@@ -41,8 +41,7 @@ def schedule_status(settings: Settings) -> dg.DefaultScheduleStatus:
 def nightly_schedule(settings: Settings, job: Any, names: Names) -> dg.ScheduleDefinition:
     """Runs the job at `nightly_hour` for the day that has just ended, in the time zone set.
 
-    On the day when clocks go forward over that hour it runs at the first moment after, and on the
-    day when they go back over it once.
+    When clocks go forward over that hour it runs right after it; when they go back, once.
     """
 
     @dg.schedule(
@@ -79,13 +78,13 @@ def _nothing_to_do(
 def has_something_to_make(settings: Settings, day: date) -> bool:
     """Whether anything was delivered in the window of the day's snapshot, taken in or not.
 
-    Always, where lines come from a database: nobody knows before it is asked.
+    Always true where lines come from a database: only a query would tell.
     """
     return bool(days_with_something_to_make(settings, [day]))
 
 
 def days_with_something_to_make(settings: Settings, days: list[date]) -> list[date]:
-    """Those of the days, at one look at store and landing folder."""
+    """Those of the days that have something, with one look at store and landing folder."""
     if not days or TRANSACTIONS.query(settings) is not None:
         return days
     delivered = set(SnapshotStore(settings.store).days(TRANSACTIONS.raw))

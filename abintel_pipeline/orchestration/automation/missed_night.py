@@ -1,7 +1,7 @@
-"""A night that brought no snapshot shows: a check that turns red by itself.
+"""A check that turns red by itself when a night brought no snapshot.
 
-Dagster's `FreshnessPolicy` looks at the asset, so that a backfill of last year turns it green. This
-looks for the one snapshot that has to be there, and for holes in the `late_days` before it.
+Dagster's `FreshnessPolicy` looks at the asset's newest event, so a backfill of last year turns it
+green. This check looks for the one snapshot that is due, and for holes in the `late_days` before.
 """
 
 from collections.abc import Callable
@@ -34,9 +34,9 @@ def utc_now() -> datetime:
 
 
 def expected_day(settings: Settings, now: datetime) -> date:
-    """The newest day whose snapshot has to be there: from `expected_hour` on, the day before.
+    """The newest day whose snapshot is due: from `expected_hour` on, the day before.
 
-    The hour is the clock's on the wall, in the settings' time zone.
+    The hour is local time, in the settings' time zone.
     """
     local = now.astimezone(ZoneInfo(settings.timezone))
     nights = 1 if local.hour >= settings.expected_hour else 2
@@ -63,9 +63,9 @@ def missed_night_check(
 
 
 def night_result(settings: Settings, now: datetime) -> dg.AssetCheckResult:
-    """Failed when the newest snapshot that has to be there isn't, or one of the days before it.
+    """Failed when the newest snapshot that is due is missing, or one of the days before it.
 
-    No snapshot has to be there before the first day, or when nothing was delivered in its window.
+    No snapshot is due before the first day, or when nothing was delivered in its window.
     """
     day = expected_day(settings, now)
     published = SnapshotStore(settings.store).days(CUSTOMER_RFM)
@@ -95,9 +95,9 @@ def night_result(settings: Settings, now: datetime) -> dg.AssetCheckResult:
 
 
 def missing_before(settings: Settings, day: date, published: list[date]) -> list[date]:
-    """The snapshots of the `late_days` days before that day that should be there and aren't.
+    """The days of the `late_days` before that day whose snapshot is due and missing.
 
-    No day before the first snapshot published is one of them.
+    Days before the first published snapshot are not due.
     """
     if not published:
         return []

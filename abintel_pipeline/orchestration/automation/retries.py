@@ -1,7 +1,7 @@
-"""A step is tried again for faults that pass by themselves, and for nothing else.
+"""Retries a step after faults that pass by themselves, and after no others.
 
 Refused data, broken rules and failed verifications would fail again: they are `dagster.Failure`
-with `allow_retries=False`. A policy on the assets would retry defects too.
+with `allow_retries=False`. A retry policy on the assets would retry defects too.
 """
 
 import random
@@ -15,12 +15,12 @@ from abintel_pipeline.intake.faults import passes
 MOST_RETRIES = 3
 FIRST_WAIT_SECONDS = 10.0
 NO_RETRY_OF_FAILED_STEPS = {"dagster/retry_on_asset_or_op_failure": "false"}
-"""Tag of runs: what a step has given up stays failed; only a run that was lost is started again."""
+"""Tag of runs: a run whose step failed stays failed; only one whose process died is retried."""
 
 
 @contextmanager
 def transient_faults_retried(tries: int) -> Iterator[None]:
-    """Asks Dagster to try the step again in a while, when what went wrong passes by itself.
+    """Asks Dagster to retry the step in a while, if the fault is one that passes by itself.
 
     `tries` is the number of retries so far. Raises dagster.RetryRequested, from the fault itself.
     """
@@ -33,7 +33,7 @@ def transient_faults_retried(tries: int) -> Iterator[None]:
 
 
 def wait_seconds(tries: int) -> float:
-    """About 10, 30 and 90 seconds, up to a quarter more or less, so that runs don't come together.
+    """About 10, 30 and 90 seconds, up to a quarter more or less: runs shouldn't retry at once.
 
     >>> [7.5 <= wait_seconds(0) <= 12.5, 67.5 <= wait_seconds(2) <= 112.5]
     [True, True]

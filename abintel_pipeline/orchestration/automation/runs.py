@@ -1,4 +1,4 @@
-"""What Dagster's history knows of runs that are still to end, or have read a delivery already."""
+"""Looks in Dagster's history for runs that are unfinished, have read a delivery, or refused one."""
 
 from collections.abc import Collection
 from datetime import UTC, date, datetime
@@ -28,11 +28,11 @@ def unfinished_run(
     now: float,
     since: float,
 ) -> str | None:
-    """The id of a run that isn't over; one lost since then counts until it is retried.
+    """The id of a run that isn't over, or that was lost `since` then and will be retried.
 
-    Runs of the job count, and those that make any of the assets `keys` under whatever job: what the
-    UI starts from selected assets, backfills too, belongs to a job of Dagster's own. What began
-    more than a day ago holds nobody up: a killed run can stand as started for ever.
+    Runs of the job count, and those of any job that make one of the assets `keys`: runs and
+    backfills that the UI starts from selected assets belong to a job of Dagster's own. A run that
+    began more than a day ago doesn't count: a killed run can be shown as started for ever.
     `now` and `since` are in seconds since 1970.
     """
     alive = dg.RunsFilter(statuses=IN_PROGRESS, created_after=_moment(now - LONGEST_RUN_SECONDS))
@@ -55,9 +55,9 @@ def _moment(seconds: float) -> datetime:
 def run_that_read(
     instance: dg.DagsterInstance, job: str, day: date, changed: float
 ) -> dg.DagsterRun | None:
-    """A run of the whole chain for that day alone, in progress or done, whose files are the newest.
+    """A run of the whole chain for that day alone, in progress or done, that reads all its files.
 
-    It began after they last `changed` (seconds since 1970), or is yet to begin.
+    It began after they last `changed` (seconds since 1970), or has yet to begin.
     """
     of_day = dg.RunsFilter(
         job_name=job,
@@ -80,9 +80,9 @@ def _makes_the_whole_chain(run: dg.DagsterRun) -> bool:
 def days_refused(
     instance: dg.DagsterInstance, job: str, keys: Collection[dg.AssetKey], since: float
 ) -> set[date]:
-    """The days of runs begun since then in which a step gave up for good: data or rules are wrong.
+    """The days of runs begun `since` then that failed for good: their data or rules are wrong.
 
-    A run that was lost or cancelled, or that met a fault which passes, refused nothing.
+    A run that was lost or cancelled, or whose fault passes by itself, refused nothing.
     """
     failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], created_after=_moment(since))
     found: set[date] = set()

@@ -17,15 +17,15 @@ from abintel_pipeline.intake.landing.landed_files import (
 from abintel_pipeline.orchestration.assets import STEPS
 from abintel_pipeline.orchestration.automation.arrivals import (
     Arrival,
-    Plan,
+    RunPlan,
     Watch,
     fingerprint,
-    look,
     moment,
-    plan,
+    new_arrivals,
+    plan_runs,
     table_of,
 )
-from abintel_pipeline.orchestration.automation.awaited import outcome, sequel
+from abintel_pipeline.orchestration.automation.follow_up import intake_outcome, snapshots_to_follow
 from abintel_pipeline.orchestration.automation.runs import (
     days_refused,
     run_that_read,
@@ -46,7 +46,7 @@ SHOWN_DAYS = 10
 def landing_sensor(
     settings: Settings, job: Any, names: Names, clock: Callable[[], float] = time.time
 ) -> dg.SensorDefinition:
-    """Asks for each delivery's run once it lies there whole, and says in the run's tags why.
+    """Requests a run for each delivery once its files are complete; the run's tags say why.
 
     `clock` gives seconds since 1970.
     """
@@ -69,7 +69,7 @@ def landing_sensor(
 def evaluate(
     context: dg.SensorEvaluationContext, settings: Settings, job: str, names: Names, now: float
 ) -> dg.SensorResult:
-    """One look at the landing folder: runs to ask for, or why there are none."""
+    """One look at the landing folder: the runs to request, or why there are none."""
     watch = Watch.model_validate_json(context.cursor) if context.cursor else Watch()
     requests: list[dg.RunRequest] = []
     keys = names.keys(TABLES)
@@ -81,11 +81,13 @@ def evaluate(
         requests += follow
     files = landed_files(settings.landing)
     newest = newest_day(settings, moment(now))
-    arrivals, watch = look(settings, watch, files, newest, now)
+    arrivals, watch = new_arrivals(settings, watch, files, newest, now)
     arrivals = [a for a in arrivals if a.day != newest or not _made(context.instance, job, a)]
     if arrivals:
         in_flight = busy or unfinished_run(context.instance, job, keys, now, since=now)
-        asked = plan(settings, arrivals, now, busy=bool(watch.awaited or requests or in_flight))
+        asked = plan_runs(
+            settings, arrivals, now, busy=bool(watch.awaited or requests or in_flight)
+        )
         why = _why(context.instance, SnapshotStore(settings.store), names, arrivals)
         key = fingerprint(*((f.name, f.mark, f.changed) for a in arrivals for f in a.files))
         requests += _ranges(asked.chains, why, names, None, key)
@@ -98,9 +100,9 @@ def evaluate(
 def _follow(
     settings: Settings, watch: Watch, refused: set[date], names: Names
 ) -> tuple[list[dg.RunRequest], Watch]:
-    """What follows once no run is left: lost intakes again, or else the snapshots."""
+    """The requests once no run is left: the lost intakes again, or else the snapshots."""
     known = watch.awaited
-    found = outcome(settings, known, refused)
+    found = intake_outcome(settings, known, refused)
     key = sorted((day, one.asked_at, one.tries) for day, one in known.items())
     if found.lost:
         kept = {d: known[d] for d in found.done} | {
@@ -108,13 +110,13 @@ def _follow(
         }
         again = _ranges(runs_of_days(found.lost), watch.why, names, "deliveries", fingerprint(key))
         return list(again), watch.model_copy(update={"awaited": kept})
-    days = runs_of_days(sequel(settings, known, found.done))
+    days = runs_of_days(snapshots_to_follow(settings, known, found.done))
     asked = _ranges(days, watch.why, names, "snapshots", fingerprint(key))
     return list(asked), watch.model_copy(update={"awaited": {}, "why": {}})
 
 
 def _made(instance: dg.DagsterInstance, job: str, arrival: Arrival) -> bool:
-    """The nightly schedule may have been there first."""
+    """Whether a run makes the day from these files already: the nightly schedule may be first."""
     changed = max(file.changed for file in arrival.files)
     return run_that_read(instance, job, arrival.day, changed) is not None
 
@@ -128,8 +130,8 @@ def _ranges(
 ) -> Iterator[dg.RunRequest]:
     """One run per range of days: of one group of assets, or of all.
 
-    Its key lets Dagster launch it once, even if the daemon dies before it has written down that it
-    asked for it.
+    With the same `run_key` Dagster launches a run once, even if the daemon dies before it has
+    stored the sensor's cursor.
     """
     tables = [t.name for step in STEPS if step.group == group for t in step.tables]
     for first, last in ranges:
@@ -144,7 +146,7 @@ def _ranges(
 def _why(
     instance: dg.DagsterInstance, store: SnapshotStore, names: Names, arrivals: list[Arrival]
 ) -> dict[str, str]:
-    """Tags that tell which deliveries a run is for, how many files came, and as what."""
+    """A run's tags: its deliveries, their number of files, and whether those are new or changed."""
     reasons = {reason for a in arrivals for reason in _reasons(instance, store, names, a)}
     days = [str(arrival.day) for arrival in arrivals]
     more = f" and {len(days) - SHOWN_DAYS} more" if len(days) > SHOWN_DAYS else ""
@@ -180,8 +182,8 @@ def _files_taken_in(instance: dg.DagsterInstance, names: Names, day: date) -> se
     return found
 
 
-def _awaiting(watch: Watch, asked: Plan, why: dict[str, str]) -> Watch:
-    """The watch, with the intakes just asked for added to those awaited."""
+def _awaiting(watch: Watch, asked: RunPlan, why: dict[str, str]) -> Watch:
+    """The watch, with the intakes just requested added to those awaited."""
     return watch.model_copy(
         update={
             "awaited": watch.awaited | asked.awaited,
@@ -191,7 +193,7 @@ def _awaiting(watch: Watch, asked: Plan, why: dict[str, str]) -> Watch:
 
 
 def _both(before: dict[str, str], now: dict[str, str]) -> dict[str, str]:
-    """The tags of two looks as one."""
+    """The tags of two looks merged into one set."""
     if not before:
         return now
     joined = {
@@ -203,7 +205,7 @@ def _both(before: dict[str, str], now: dict[str, str]) -> dict[str, str]:
 def _skipped(
     context: dg.SensorEvaluationContext, settings: Settings, waiting: str, asked: bool
 ) -> str | None:
-    """Why there is no run; what will never be taken in is told in every tick."""
+    """Why there is no run. Every tick also names the files that will never be taken in."""
     lost = told(misplaced_files(settings.landing))
     if asked:
         if lost:

@@ -6,10 +6,12 @@ server, marks them as failed, and run retries start them again.
 """
 
 import dagster as dg
-from dagster._core.errors import DagsterUserCodeUnreachableError
-from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
-from dagster._grpc.types import GetCurrentRunsResult
-from dagster_shared.serdes import deserialize_value
+
+from abintel_pipeline.orchestration.private_dagster.run_health import (
+    CheckRunHealthResult,
+    WorkerStatus,
+    runs_of_code_server,
+)
 
 
 class WatchedRunLauncher(dg.DefaultRunLauncher):
@@ -22,16 +24,10 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """FAILED once the code server answers and doesn't have the run.
 
-        While it doesn't answer nobody knows, and a run that was started otherwise (`abintel run`)
-        can't be asked for: both are taken to be running.
+        A run is taken to be running as long as nobody can be asked for it: its code server doesn't
+        answer, or it was started otherwise (`abintel run`).
         """
-        server = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
-        if server is None:
-            return CheckRunHealthResult(WorkerStatus.RUNNING)
-        try:
-            current = deserialize_value(server.get_current_runs(), GetCurrentRunsResult)
-        except DagsterUserCodeUnreachableError:
-            return CheckRunHealthResult(WorkerStatus.RUNNING)
-        if run.run_id in current.current_runs:
+        current = runs_of_code_server(self, run.run_id)
+        if current is None or run.run_id in current:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, "the code server doesn't have it any more")

@@ -16,7 +16,7 @@ LOOPBACK = "127.0.0.1"
 MODULE = "abintel_pipeline.definitions"
 STOP_SECONDS = 20
 SHOWN = {"automatic": "true", "owners": '["team:crm"]'}
-"""Settings that have no effect on a table, as a UI that is tried out should have them."""
+"""Defaults for a UI that somebody tries out; none of them changes a table."""
 
 
 class PortTaken(OSError):
@@ -52,9 +52,9 @@ def serve(settings: Settings, port: int) -> int:
 
 
 def server_environment(settings: Settings) -> dict[str, str]:
-    """What webserver and daemon find set: schedules and sensors on, and a team as owner.
+    """The environment of webserver and daemon: schedules and sensors on, and a team as owner.
 
-    Each only as long as the settings say nothing of it.
+    The settings come first, where they say anything of these.
     """
     own = {
         f"{ENV_PREFIX}{name.upper()}": value

@@ -9,13 +9,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import duckdb
 import pyarrow.parquet as pq
 
 from abintel_pipeline.contract import Table
-from abintel_pipeline.engine.sql_text import identifier
+from abintel_pipeline.engine.connection import Cursor
+from abintel_pipeline.engine.sql_text import file_literal, identifier
 from abintel_pipeline.quality.blocking.constraints import Constraint, constraints
-from abintel_pipeline.store.snapshot_store import DAY_OF_FILE, Staged, file_literal
+from abintel_pipeline.store.snapshot_store import DAY_OF_FILE, Staged
 
 EXAMPLES = 3
 
@@ -30,7 +30,7 @@ def files(paths: Sequence[Path]) -> str:
 
 
 def broken_constraints(
-    connection: duckdb.DuckDBPyConnection, table: Table, staged: Sequence[Staged]
+    connection: Cursor, table: Table, staged: Sequence[Staged]
 ) -> dict[str, Broken]:
     """{constraint of the table's model: the rows that break it}."""
     paths = [one.path for one in staged]
@@ -115,9 +115,7 @@ def _count(rule: Constraint, source: str) -> str:
     return f"(SELECT coalesce(sum(rows) FILTER ({_broken(rule)}), 0) FROM ({texts}))"
 
 
-def out_of_order(
-    connection: duckdb.DuckDBPyConnection, staged: Sequence[Staged], column: str
-) -> Broken:
+def out_of_order(connection: Cursor, staged: Sequence[Staged], column: str) -> Broken:
     """Rows whose value isn't above that of the row before.
 
     A column that only rises holds every value once, which costs less to see than to count. The rows
@@ -134,9 +132,7 @@ def out_of_order(
     return located(connection, rows, wrong, [column]) if total else {}
 
 
-def differences(
-    connection: duckdb.DuckDBPyConnection, one: Staged, path: Path, named: str, column: str
-) -> list[str]:
+def differences(connection: Cursor, one: Staged, path: Path, named: str, column: str) -> list[str]:
     """Sentences about a column that isn't row by row the same in the staged file and in another."""
     if same_column(one.path, path, column):
         return []
@@ -163,9 +159,7 @@ def differences(
     return told or [f"{unlike:,} rows stand elsewhere in {named}"]
 
 
-def located(
-    connection: duckdb.DuckDBPyConnection, source: str, wrong: str, columns: list[str]
-) -> Broken:
+def located(connection: Cursor, source: str, wrong: str, columns: list[str]) -> Broken:
     """The rows of `files` for which a condition holds, by day."""
     shown = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in columns)
     found = connection.execute(
@@ -176,7 +170,7 @@ def located(
     return {day: (count, examples) for day, count, examples in found}
 
 
-def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+def _one(connection: Cursor, query: str) -> tuple[Any, ...]:
     row = connection.execute(query).fetchone()
     assert row is not None
     return row

@@ -9,14 +9,12 @@ from dataclasses import replace
 from datetime import date
 from itertools import groupby
 
-import duckdb
 import pyarrow.parquet as pq
-from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract import CUSTOMER_FEATURES, CUSTOMER_LOYALTY, Table
 from abintel_pipeline.contract.findings import Figure, Finding, VerificationFailed
 from abintel_pipeline.engine.ahead import ahead
-from abintel_pipeline.engine.connection import native
+from abintel_pipeline.engine.connection import Backend, Cursor, native
 from abintel_pipeline.quality.blocking.constraints import constraints
 from abintel_pipeline.quality.blocking.files import (
     broken_constraints,
@@ -37,7 +35,7 @@ Day = tuple[Staged, ...]
 """The tables that a step makes of one day, the table of customers first."""
 Figures = dict[tuple[str, date], dict[str, Figure]]
 Answer = tuple[list[Finding], Figures]
-Question = Callable[[duckdb.DuckDBPyConnection], Answer]
+Question = Callable[[Cursor], Answer]
 
 
 def verified(connection: Backend, store: SnapshotStore, made: Iterable[Day]) -> Iterator[Day]:
@@ -130,13 +128,13 @@ def _questions(store: SnapshotStore, batch: list[Day]) -> Iterator[Question]:
     customers = tables[0]
     name = customers[0].table.name
 
-    def ids(cursor: duckdb.DuckDBPyConnection) -> Answer:
+    def ids(cursor: Cursor) -> Answer:
         return list(_customers(cursor, store, customers, MADE_FROM[name])), {}
 
-    def contract(cursor: duckdb.DuckDBPyConnection) -> Answer:
+    def contract(cursor: Cursor) -> Answer:
         return [finding for staged in tables for finding in _contract(cursor, staged)], {}
 
-    def more(cursor: duckdb.DuckDBPyConnection) -> Answer:
+    def more(cursor: Cursor) -> Answer:
         table, look = MORE[name]
         findings, figures = look(cursor, *tables)
         return findings, {(table, day): told for day, told in figures.items()}
@@ -146,7 +144,7 @@ def _questions(store: SnapshotStore, batch: list[Day]) -> Iterator[Question]:
         yield more
 
 
-def _contract(connection: duckdb.DuckDBPyConnection, staged: Sequence[Staged]) -> Iterator[Finding]:
+def _contract(connection: Cursor, staged: Sequence[Staged]) -> Iterator[Finding]:
     """Every row of a result table meets every constraint of its Pandera model."""
     table = staged[0].table
     rules = len(constraints(table))
@@ -168,7 +166,7 @@ def _contract(connection: duckdb.DuckDBPyConnection, staged: Sequence[Staged]) -
 
 
 def _customers(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Cursor,
     store: SnapshotStore,
     staged: Sequence[Staged],
     others: Sequence[Table],

@@ -11,10 +11,10 @@ from datetime import date
 from math import inf
 from typing import Any
 
-import duckdb
-
 from abintel_pipeline.contract.findings import Figure, Finding
 from abintel_pipeline.contract.rfm import TIERS
+from abintel_pipeline.engine.connection import Cursor
+from abintel_pipeline.engine.sql_text import literal
 from abintel_pipeline.quality.blocking.files import Broken, files, located
 from abintel_pipeline.store.snapshot_store import DAY_OF_FILE, Staged
 
@@ -38,7 +38,7 @@ class Group:
 
 
 def scores_from_thresholds(
-    connection: duckdb.DuckDBPyConnection, scored: Sequence[Staged], thresholds: Sequence[Staged]
+    connection: Cursor, scored: Sequence[Staged], thresholds: Sequence[Staged]
 ) -> tuple[list[Finding], dict[date, dict[str, Figure]]]:
     """Findings, and each day's customers per tier."""
     groups = _groups(connection, scored)
@@ -70,9 +70,7 @@ def scores_from_thresholds(
     return findings, figures
 
 
-def _groups(
-    connection: duckdb.DuckDBPyConnection, scored: Sequence[Staged]
-) -> dict[date, list[Group]]:
+def _groups(connection: Cursor, scored: Sequence[Staged]) -> dict[date, list[Group]]:
     spans = ", ".join(f"min({c}) AS min_{m}, max({c}) AS max_{m}" for m, c in METRICS.items())
     rows = connection.execute(
         f"SELECT {DAY_OF_FILE}, * EXCLUDE (filename) FROM (SELECT filename, {', '.join(KEYS)},"
@@ -89,7 +87,7 @@ def _groups(
     return found
 
 
-def _cuts(connection: duckdb.DuckDBPyConnection, thresholds: Sequence[Staged]) -> dict[date, Cuts]:
+def _cuts(connection: Cursor, thresholds: Sequence[Staged]) -> dict[date, Cuts]:
     rows = connection.execute(
         f"SELECT {DAY_OF_FILE}, metric, list(threshold ORDER BY position)"
         f" FROM {files([one.path for one in thresholds])} GROUP BY ALL"
@@ -103,7 +101,7 @@ def _cuts(connection: duckdb.DuckDBPyConnection, thresholds: Sequence[Staged]) -
 def _broken(group: Group, cuts: Cuts) -> str | None:
     """SQL of the group's rows that the cuts don't give; None if they give them all."""
     scores = [group.keys[name] for name in SCORES]
-    same = " AND ".join(f"{name} IS NOT DISTINCT FROM {_sql(group.keys[name])}" for name in KEYS)
+    same = " AND ".join(f"{name} IS NOT DISTINCT FROM {literal(group.keys[name])}" for name in KEYS)
     if None in scores or set(cuts) != {*METRICS, "rfm_total"}:
         return same
     bins = len(cuts["recency"]) + 1
@@ -115,7 +113,7 @@ def _broken(group: Group, cuts: Cuts) -> str | None:
         lowest, highest = group.spans[metric]
         if lowest is None or highest is None or not (above < lowest and highest <= up_to):
             outside.append(
-                f"NOT coalesce({column} > {_sql(above)} AND {column} <= {_sql(up_to)}, false)"
+                f"NOT coalesce({column} > {literal(above)} AND {column} <= {literal(up_to)}, false)"
             )
     return f"{same} AND ({' OR '.join(outside)})" if outside else None
 
@@ -151,20 +149,10 @@ def _texts(scores: list[int], total_cuts: list[float], bins: int) -> list[Any]:
     return [("-" if bins == 10 else "").join(map(str, scores)), total, tier, TIERS[tier]]
 
 
-def _rows(
-    connection: duckdb.DuckDBPyConnection, one: Staged, wrong: list[str]
-) -> tuple[int, list[str]]:
+def _rows(connection: Cursor, one: Staged, wrong: list[str]) -> tuple[int, list[str]]:
     if not wrong:
         return 0, []
     condition = " OR ".join(f"({rule})" for rule in wrong)
     columns = ["customer_id", *METRICS.values(), *SCORES, "rfm_class", "rfm_total", "rfm_tier"]
     found: Broken = located(connection, files([one.path]), condition, columns)
     return found.get(one.day, (0, []))
-
-
-def _sql(value: Any) -> str:
-    if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    if isinstance(value, float):
-        return f"'{value}'::DOUBLE"
-    return "NULL" if value is None else str(value)

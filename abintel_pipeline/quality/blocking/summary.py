@@ -6,9 +6,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from abintel_pipeline.contract.findings import Figure, Finding
+from abintel_pipeline.engine.connection import Cursor
 from abintel_pipeline.quality.blocking.files import files
 from abintel_pipeline.store.snapshot_store import DAY_OF_FILE, Staged
 
@@ -20,7 +19,7 @@ Segments = dict[str, tuple[int, float, float]]
 
 
 def summary_adds_up(
-    connection: duckdb.DuckDBPyConnection, scored: Sequence[Staged], summaries: Sequence[Staged]
+    connection: Cursor, scored: Sequence[Staged], summaries: Sequence[Staged]
 ) -> tuple[list[Finding], dict[date, dict[str, Figure]]]:
     """Findings, and each day's spread and customers per segment.
 
@@ -53,7 +52,7 @@ def summary_adds_up(
     return findings, figures
 
 
-def segments(connection: duckdb.DuckDBPyConnection, scored: Sequence[Path]) -> dict[date, Segments]:
+def segments(connection: Cursor, scored: Sequence[Path]) -> dict[date, Segments]:
     """What each day's `customer_loyalty` says of its segments; a day without customers has none."""
     found: dict[date, Segments] = {}
     rows = connection.execute(
@@ -66,9 +65,7 @@ def segments(connection: duckdb.DuckDBPyConnection, scored: Sequence[Path]) -> d
     return found
 
 
-def _summaries(
-    connection: duckdb.DuckDBPyConnection, summaries: Sequence[Staged]
-) -> dict[date, dict[str, Any]]:
+def _summaries(connection: Cursor, summaries: Sequence[Staged]) -> dict[date, dict[str, Any]]:
     columns = ("customers", "segment_counts", "segment_thresholds", *SPREAD)
     rows = connection.execute(
         f"SELECT {DAY_OF_FILE}, {', '.join(columns)} FROM {files([one.path for one in summaries])}"

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 from abintel_pipeline.contract import RAW_TRANSACTIONS
 from abintel_pipeline.contract.findings import Finding, warning
 from abintel_pipeline.engine.connection import native
-from abintel_pipeline.engine.sql_text import identifier
-from abintel_pipeline.store.snapshot_store import DAY_OF_FILE, file_literal
+from abintel_pipeline.engine.sql_text import file_literal, identifier
+from abintel_pipeline.store.snapshot_store import DAY_OF_FILE
 from abintel_pipeline.store.step_context import StepContext
 
 COLUMNS = [

@@ -12,11 +12,10 @@ from collections import deque
 from contextlib import closing
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
-from abintel_pipeline.engine.connection import native, open_engine
+from abintel_pipeline.engine.connection import Cursor, EngineError, native, open_engine
 from abintel_pipeline.service.calls.plans import Plan
 from abintel_pipeline.settings import Settings
 
@@ -58,7 +57,7 @@ class Formulas:
         session = self._session(plan)
         try:
             results = session.run(tables)
-        except duckdb.Error:
+        except EngineError:
             session.close()
             raise
         self._keep(session)
@@ -85,7 +84,7 @@ class Formulas:
 class _Session:
     """A cursor on which one plan is prepared."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    def __init__(self, cursor: Cursor, plan: Plan) -> None:
         self._cursor, self.plan = cursor, plan
         self._steps, self._results = tuple(plan.steps), tuple(plan.results)
         self.runs = 0
@@ -122,9 +121,7 @@ class _Session:
         self._cursor.close()
 
 
-def _run_once(
-    cursor: duckdb.DuckDBPyConnection, plan: Plan, tables: dict[str, pa.Table]
-) -> Results:
+def _run_once(cursor: Cursor, plan: Plan, tables: dict[str, pa.Table]) -> Results:
     for name, table in tables.items():
         cursor.register(name, table)
     for name, query in plan.steps.items():
@@ -132,12 +129,12 @@ def _run_once(
     return {name: _in_batches(cursor, query) for name, query in plan.results.items()}
 
 
-def _fetched(cursor: duckdb.DuckDBPyConnection, query: str) -> dict[str, np.ndarray[Any, Any]]:
+def _fetched(cursor: Cursor, query: str) -> dict[str, np.ndarray[Any, Any]]:
     columns = cursor.execute(query).fetchnumpy()
     return {name: np.asarray(values) for name, values in columns.items()}
 
 
-def _in_batches(cursor: duckdb.DuckDBPyConnection, query: str) -> dict[str, np.ndarray[Any, Any]]:
+def _in_batches(cursor: Cursor, query: str) -> dict[str, np.ndarray[Any, Any]]:
     """As _fetched, but equal texts are one object: a tier and its words take 280 bytes a row."""
     batches = cursor.sql(query).to_arrow_reader(BATCH_ROWS)
     texts: dict[str, str] = {}

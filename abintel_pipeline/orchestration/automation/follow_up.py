@@ -1,6 +1,6 @@
-"""What became of the deliveries whose intake was asked for, and which snapshots follow.
+"""What became of deliveries whose intake was requested, and which snapshots must follow.
 
-No Dagster here: what its history knows of refusals is handed in.
+No Dagster here: the days that its history knows to be refused are handed in.
 """
 
 from collections.abc import Collection
@@ -17,16 +17,16 @@ from abintel_pipeline.store.windows import affected_snapshots, published_windows
 
 RAW_TABLES = (RAW_TRANSACTIONS, RAW_CUSTOMERS)
 MOST_TRIES = 3
-"""How often a delivery's intake is asked for, when its runs are lost or cancelled."""
+"""How often a delivery's intake is requested, when its runs are lost or cancelled."""
 
 
-class Awaited(BaseModel):
-    """A delivery whose intake was asked for, and whose snapshots are to follow."""
+class AwaitedDelivery(BaseModel):
+    """A delivery whose intake was requested, and whose snapshots are to follow."""
 
     new: bool
     """Whether the day's own snapshot has yet to be published for the first time."""
     affected: list[date] = []
-    """Snapshots, within `late_days`, that what was taken in before had a part in."""
+    """Snapshots within `late_days` that were made from the day's earlier delivery."""
     tables: list[str] = ["raw_transactions"]
     """The tables that its files are for."""
     asked_at: float = 0.0
@@ -34,18 +34,20 @@ class Awaited(BaseModel):
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The days of which everything asked for was taken in, and those whose run was lost."""
+class IntakeOutcome:
+    """The days that were taken in completely, and those whose run was lost."""
 
     done: list[date]
     lost: list[date]
 
 
-def outcome(settings: Settings, awaited: dict[date, Awaited], refused: Collection[date]) -> Outcome:
-    """What became of each delivery, once no run is left that could take it in.
+def intake_outcome(
+    settings: Settings, awaited: dict[date, AwaitedDelivery], refused: Collection[date]
+) -> IntakeOutcome:
+    """Which deliveries are done and which are lost, once no run is left that could take them in.
 
-    A delivery is done when each of its tables was. One that was `refused` is neither done nor lost:
-    it waits for its files to change.
+    A delivery is done when all its tables were taken in. One that was `refused` is neither done nor
+    lost: it waits for its files to change.
     """
     store = SnapshotStore(settings.store)
     done = [day for day, one in awaited.items() if _taken_in_whole(store, day, one)]
@@ -54,13 +56,15 @@ def outcome(settings: Settings, awaited: dict[date, Awaited], refused: Collectio
         for day, one in awaited.items()
         if day not in done and day not in refused and one.tries < MOST_TRIES
     ]
-    return Outcome(sorted(done), sorted(lost))
+    return IntakeOutcome(sorted(done), sorted(lost))
 
 
-def sequel(settings: Settings, awaited: dict[date, Awaited], done: list[date]) -> list[date]:
-    """The snapshots that the deliveries taken in have made necessary, in order.
+def snapshots_to_follow(
+    settings: Settings, awaited: dict[date, AwaitedDelivery], done: list[date]
+) -> list[date]:
+    """The snapshots to make from the deliveries taken in, in order.
 
-    Those made since from the same deliveries are left out.
+    Snapshots made since then from the same deliveries are left out.
     """
     store = SnapshotStore(settings.store)
     windows = published_windows(store, min(done)) if done else {}
@@ -76,7 +80,7 @@ def sequel(settings: Settings, awaited: dict[date, Awaited], done: list[date]) -
 def gaps(settings: Settings, days: list[date]) -> set[date]:
     """The days between new deliveries that brought none, where they are `late_days` at most.
 
-    A longer silence is no gap in what is delivered daily, and nobody asked for its snapshots.
+    A longer pause is no gap in daily deliveries: its snapshots are not made unasked.
     """
     found: set[date] = set()
     for one, after in pairwise(days):
@@ -89,16 +93,16 @@ def gaps(settings: Settings, days: list[date]) -> set[date]:
 def within_reach(
     settings: Settings, store: SnapshotStore, day: date, windows: dict[date, date]
 ) -> list[date]:
-    """Published snapshots within `late_days` that the day's delivery in the store has a part in."""
+    """Published snapshots within `late_days` that are made from the day's delivery."""
     if not any(store.path(table, day).is_file() for table in RAW_TABLES):
-        # It will be: any line of it is as young as the day, at most.
+        # Not taken in yet: its lines are of that day or older.
         reached = [d for d, opens in windows.items() if d >= day >= opens]
     else:
         reached = affected_snapshots(store, day, windows)
     return [d for d in reached if d <= day + timedelta(days=settings.late_days)]
 
 
-def _taken_in_whole(store: SnapshotStore, day: date, one: Awaited) -> bool:
+def _taken_in_whole(store: SnapshotStore, day: date, one: AwaitedDelivery) -> bool:
     return all(_published_at(store, table, day) >= max(one.asked_at, 1.0) for table in one.tables)
 
 

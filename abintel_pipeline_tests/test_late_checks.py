@@ -14,9 +14,8 @@ import sqlalchemy as sa
 from dagster._core.errors import DagsterExecutionInterruptedError
 
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.orchestration.asset_page import unevaluated
 from abintel_pipeline.orchestration.asset_page.checks import Checks
-from abintel_pipeline.orchestration.assets import making
+from abintel_pipeline.orchestration.assets import late_checks
 from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
 from abintel_pipeline.orchestration.instance.history_postgres import KeptPostgresEventLog
 from abintel_pipeline.orchestration.running import instance
@@ -170,7 +169,7 @@ def test_a_day_that_a_run_in_progress_is_to_evaluate_is_left_to_it_for_a_day(
         opened.report_dagster_event(begins, run_id)
         assert run(delivered, opened, DAYS[2], DAYS[2]).success
         assert {on for *_, on in not_evaluated(delivered, opened)} == {*DAYS[:2], *DAYS[3:]}
-        monkeypatch.setattr(unevaluated, "LONGEST_RUN_SECONDS", -1)
+        monkeypatch.setattr(late_checks, "LONGEST_RUN_SECONDS", -1)
         assert run(delivered, opened, DAYS[3], DAYS[3]).success
         assert {on for *_, on in not_evaluated(delivered, opened)} == {*DAYS[4:]}
 
@@ -216,7 +215,7 @@ def test_days_that_cannot_be_looked_at_cost_a_warning_and_no_run(
 def test_the_newest_days_that_are_left_out_come_first(
     delivered: Shop, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(unevaluated, "MOST_DAYS", 2)
+    monkeypatch.setattr(late_checks, "MOST_DAYS", 2)
     with dg.DagsterInstance.ephemeral() as opened:
         with killed(monkeypatch):
             run(delivered, opened, DAYS[0], DAYS[4])
@@ -230,7 +229,7 @@ def test_what_is_left_out_costs_as_many_queries_for_many_days_as_for_one(
 ):
     """Of each step one per table with checks and one per check; Dagster adds one of its own."""
     asked: list[list[int]] = []
-    found = unevaluated.unevaluated
+    found = late_checks.days_without_checks
 
     def counting(opened: dg.DagsterInstance, checks: Checks) -> Any:
         queries: list[str] = []
@@ -246,7 +245,7 @@ def test_what_is_left_out_costs_as_many_queries_for_many_days_as_for_one(
             sa.event.remove(sa.Engine, "before_cursor_execute", count)
             asked[-1].append(len(queries) - 1)
 
-    monkeypatch.setattr(making, "unevaluated", counting)
+    monkeypatch.setattr(late_checks, "days_without_checks", counting)
     with dg.DagsterInstance.ephemeral() as opened:
         for start, end in ((DAYS[0], DAYS[0]), (DAYS[1], DAYS[-1]), (DAYS[-1], DAYS[-1])):
             asked.append([])
