@@ -5,10 +5,19 @@ from typing import Any
 
 import dagster as dg
 
+from abintel_pipeline.contract import (
+    CUSTOMER_FEATURES,
+    CUSTOMER_LOYALTY,
+    CUSTOMER_RFM,
+    LOYALTY_SUMMARY,
+    RAW_CUSTOMERS,
+    RAW_TRANSACTIONS,
+    RFM_THRESHOLDS,
+)
 from abintel_pipeline.rules import METRICS
 
-TRANSACTIONS, CUSTOMERS = "raw_transactions", "raw_customers"
-FEATURES, LOYALTY = "customer_features", "customer_loyalty"
+TRANSACTIONS, CUSTOMERS = RAW_TRANSACTIONS.name, RAW_CUSTOMERS.name
+FEATURES, LOYALTY = CUSTOMER_FEATURES.name, CUSTOMER_LOYALTY.name
 Sources = Mapping[str, Mapping[str, tuple[str, ...]]]
 
 _ORDERS = {TRANSACTIONS: ("customer_id", "transaction_id", "date")}
@@ -36,7 +45,7 @@ LINEAGE: Mapping[str, Sources] = {
         "loyalty_score": _SCORED,
         "segment": _SCORED,
     },
-    "loyalty_summary": {
+    LOYALTY_SUMMARY.name: {
         "customers": {FEATURES: ("customer_id",)},
         **dict.fromkeys(
             ("mean_score", "median_score", "top_decile_threshold", "segment_counts"), _SCORED
@@ -47,7 +56,7 @@ LINEAGE: Mapping[str, Sources] = {
             for metric in METRICS
         },
     },
-    "customer_rfm": {
+    CUSTOMER_RFM.name: {
         "customer_id": {FEATURES: ("customer_id",)},
         "recency_days": _RFM["recency"],
         "frequency": _RFM["frequency"],
@@ -59,7 +68,7 @@ LINEAGE: Mapping[str, Sources] = {
         "loyalty_score": {LOYALTY: ("loyalty_score",)},
         "segment": {LOYALTY: ("segment",)},
     },
-    "rfm_thresholds": {"threshold": _TOTAL},
+    RFM_THRESHOLDS.name: {"threshold": _TOTAL},
 }
 """{table: {column: {table it is read from: columns}}}. Raw tables come from no other asset."""
 

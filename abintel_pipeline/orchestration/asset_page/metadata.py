@@ -54,7 +54,7 @@ def table_spec(
 
 def code_references(made_by: Callable[..., object]) -> dg.CodeReferencesMetadataValue:
     """A link to the function that makes the asset, for the editor of whoever runs the code."""
-    function = inspect.unwrap(made_by)
+    function = inspect.unwrap(made_by)  # a benchmark times it through a wrapper
     lines, first = inspect.getsourcelines(function)  # from its decorator on
     before = next(n for n, line in enumerate(lines) if line.lstrip().startswith("def "))
     with warnings.catch_warnings():

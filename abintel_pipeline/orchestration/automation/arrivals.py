@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from pydantic import BaseModel
 
-from abintel_pipeline.contract import CUSTOMER_RFM, TABLES
+from abintel_pipeline.contract import CUSTOMER_RFM, RAW_CUSTOMERS, RAW_TRANSACTIONS, TABLES
 from abintel_pipeline.intake.landing.landed_files import LandedFile
 from abintel_pipeline.orchestration.automation.follow_up import AwaitedDelivery, gaps, within_reach
 from abintel_pipeline.settings import Settings
@@ -131,7 +131,7 @@ def tables_of(files: tuple[LandedFile, ...]) -> list[str]:
 
 
 def table_of(file: LandedFile) -> str:
-    return "raw_customers" if file.folder == "customers" else "raw_transactions"
+    return RAW_CUSTOMERS.name if file.folder == "customers" else RAW_TRANSACTIONS.name
 
 
 def _taken_in_since(store: SnapshotStore, file: LandedFile) -> bool:

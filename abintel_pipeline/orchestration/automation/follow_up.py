@@ -10,7 +10,14 @@ from itertools import pairwise
 
 from pydantic import BaseModel
 
-from abintel_pipeline.contract import RAW_CUSTOMERS, RAW_TRANSACTIONS, TABLES
+from abintel_pipeline.contract import (
+    CUSTOMER_FEATURES,
+    CUSTOMER_RFM,
+    RAW_CUSTOMERS,
+    RAW_TRANSACTIONS,
+    TABLES,
+    Table,
+)
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.snapshot_store import SnapshotStore
 from abintel_pipeline.store.windows import affected_snapshots, published_windows
@@ -27,7 +34,7 @@ class AwaitedDelivery(BaseModel):
     """Whether the day's own snapshot has yet to be published for the first time."""
     affected: list[date] = []
     """Snapshots within `late_days` that were made from the day's earlier delivery."""
-    tables: list[str] = ["raw_transactions"]
+    tables: list[str] = [RAW_TRANSACTIONS.name]
     """The tables that its files are for."""
     asked_at: float = 0.0
     tries: int = 1
@@ -103,20 +110,22 @@ def within_reach(
 
 
 def _taken_in_whole(store: SnapshotStore, day: date, one: AwaitedDelivery) -> bool:
-    return all(_published_at(store, table, day) >= max(one.asked_at, 1.0) for table in one.tables)
+    return all(
+        _published_at(store, TABLES[name], day) >= max(one.asked_at, 1.0) for name in one.tables
+    )
 
 
 def _taken_in_at(store: SnapshotStore, day: date) -> float:
-    return max(_published_at(store, table.name, day) for table in RAW_TABLES)
+    return max(_published_at(store, table, day) for table in RAW_TABLES)
 
 
 def _made_since(store: SnapshotStore, day: date, since: float) -> bool:
     """Whether the snapshot, from its features on, was published after that moment."""
-    features = _published_at(store, "customer_features", day)
-    return since < features <= _published_at(store, "customer_rfm", day)
+    features = _published_at(store, CUSTOMER_FEATURES, day)
+    return since < features <= _published_at(store, CUSTOMER_RFM, day)
 
 
-def _published_at(store: SnapshotStore, table: str, day: date) -> float:
+def _published_at(store: SnapshotStore, table: Table, day: date) -> float:
     """In seconds since 1970; 0: not published."""
-    path = store.path(TABLES[table], day)
+    path = store.path(table, day)
     return path.stat().st_mtime if path.is_file() else 0.0

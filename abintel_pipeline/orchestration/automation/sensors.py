@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from abintel_pipeline.contract import TABLES
+from abintel_pipeline.contract import RAW_CUSTOMERS, RAW_TRANSACTIONS, TABLES
 from abintel_pipeline.intake.landing.landed_files import (
     LandedFile,
     landed_files,
@@ -173,7 +173,7 @@ def _reasons(
 def _files_taken_in(instance: dg.DagsterInstance, names: Names, day: date) -> set[str]:
     """The names of the files that the day's newest intake read."""
     found: set[str] = set()
-    for key in names.keys(["raw_transactions", "raw_customers"]):
+    for key in names.keys([RAW_TRANSACTIONS.name, RAW_CUSTOMERS.name]):
         of_day = dg.AssetRecordsFilter(key, asset_partitions=[day.isoformat()])
         for record in instance.fetch_materializations(of_day, limit=1).records:
             event = record.asset_materialization
