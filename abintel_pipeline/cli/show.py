@@ -14,7 +14,7 @@ from abintel_pipeline.store.windows import affected_snapshots, runs_of_days
 
 
 def show(day: Day) -> None:
-    """Show the snapshot of DATE: its segments and tiers, and what it was made from."""
+    """Show the snapshot of DATE: its segments, its tiers, and the deliveries it was made from."""
     with told_settings() as settings:
         print_snapshot(settings, day)
 
