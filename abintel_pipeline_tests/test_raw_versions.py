@@ -17,8 +17,8 @@ from abintel_pipeline.contract import TABLES
 from abintel_pipeline.contract.line_traits import ORDINARY, LineTraits
 from abintel_pipeline.metrics.features import customer_features
 from abintel_pipeline.metrics.in_force import lines_in_force
-from abintel_pipeline.metrics.span import Span
-from abintel_pipeline.metrics.states import customer_changes, customer_states
+from abintel_pipeline.metrics.range_features import customer_changes, customer_states
+from abintel_pipeline.metrics.snapshot_range import SnapshotRange
 from abintel_pipeline.reading import load
 from abintel_pipeline.rules import Rules
 from abintel_pipeline.snapshots import features_snapshots
@@ -143,7 +143,7 @@ def test_lines_that_are_nothing_special_cost_no_other_column():
     customers = ibis.table(ibis.schema(TABLES["raw_customers"].schema), name="customers")
     counted = lines_in_force(lines, date(2025, 1, 2), 540, traits=ORDINARY)
     alone = customer_features(counted, customers, date(2025, 1, 2), Rules(), traits=ORDINARY)
-    span = Span(date(2025, 1, 1), date(2025, 1, 9), 540)
+    span = SnapshotRange(date(2025, 1, 1), date(2025, 1, 9), 540)
     changes = customer_changes(lines, customers, span, traits=ORDINARY)
     states = customer_states(changes[0], customers, Rules(), traits=ORDINARY)
     assert len(changes) == 3

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.engine.connection import kept
+from abintel_pipeline.engine.connection import temporary_table
 from abintel_pipeline.reading import load
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.snapshot_store import (
@@ -240,7 +240,7 @@ def test_stages_of_runs_at_once_do_not_disturb_each_other(tmp_path: Path):
 def test_the_same_rows_from_another_plan_are_the_same_bytes(published: Shop):
     step = published.step
     stored = step.store.read(step.connection, FEATURES, [day("2025-01-01")])
-    with kept(step.connection, stored) as known, step.store.staging() as folder:
+    with temporary_table(step.connection, stored) as known, step.store.staging() as folder:
         # Of a stored table the planner knows that nothing is null; of these expressions it doesn't.
         doubtful = known.mutate(
             visit_frequency=ibis.ifelse(known.visit_frequency > 0, known.visit_frequency, None)

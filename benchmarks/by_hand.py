@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.engine.parquet import ROW_GROUP_SIZE
+from abintel_pipeline.engine.sql import ROW_GROUP_SIZE
 from abintel_pipeline.rules import DEFAULT_SEGMENT_THRESHOLDS, DEFAULT_WEIGHTS, Rules
 from benchmarks.job import ChainJob
 

@@ -6,7 +6,7 @@ from string import Template
 
 import duckdb
 
-from abintel_pipeline.engine.parquet import ROW_GROUP_SIZE
+from abintel_pipeline.engine.sql import ROW_GROUP_SIZE
 from abintel_pipeline.rules import Rules
 from benchmarks.job import RESULT_TABLES, ChainJob
 

@@ -22,15 +22,15 @@ from abintel_pipeline.engine.connection import (
     bound_day,
     bound_figures,
     engine,
-    kept,
     native,
+    temporary_table,
 )
 from abintel_pipeline.metrics.features import customer_features
 from abintel_pipeline.metrics.in_force import lines_in_force, window_start
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_bounds, loyalty_summary
+from abintel_pipeline.metrics.range_features import customer_changes, customer_states, features_on
 from abintel_pipeline.metrics.rfm import rfm_beside_loyalty, rfm_cuts, rfm_thresholds
-from abintel_pipeline.metrics.span import Span
-from abintel_pipeline.metrics.states import customer_changes, customer_states, features_on
+from abintel_pipeline.metrics.snapshot_range import SnapshotRange
 from abintel_pipeline.rules import Rules
 from abintel_pipeline.store.snapshot_store import (
     SnapshotStore,
@@ -94,7 +94,7 @@ class Work:
 
     def stage_small(self, folder: Path, table: Table, rows: ir.Table) -> list[Staged]:
         """A file per day of a small table that has all days' rows."""
-        with kept(self.connection, rows) as every:
+        with temporary_table(self.connection, rows) as every:
             return self.stage(folder, table, every.filter(every.snapshot_date == bound_day()))
 
 
@@ -127,11 +127,11 @@ def features(work: Work, folder: Path) -> Iterator[tuple[Staged, ...]]:
         rows = customer_features(in_force, customers, last, work.rules, traits=traits)
         yield (work.store.stage(folder, FEATURES, last, rows, work.rules),)
         return
-    span = Span(first, last, history)
+    span = SnapshotRange(first, last, history)
     changes = customer_changes(lines, customers, span, late_lines=late, traits=traits)
-    with kept(work.connection, *changes) as together:
+    with temporary_table(work.connection, *changes) as together:
         states = customer_states(together, customers, work.rules, traits=traits)
-        with kept(work.connection, states.order_by("customer_id", "valid_from")) as held:
+        with temporary_table(work.connection, states.order_by("customer_id", "valid_from")) as held:
             rows = features_on(held, bound_day())
             yield from zip(work.stage(folder, FEATURES, rows), strict=True)
 
@@ -139,7 +139,7 @@ def features(work: Work, folder: Path) -> Iterator[tuple[Staged, ...]]:
 def loyalty(work: Work, folder: Path) -> Iterator[tuple[Staged, ...]]:
     """Scores of each day and their summaries."""
     of_days = work.read(FEATURES, work.days)
-    with kept(work.connection, loyalty_bounds(of_days, work.rules)) as bounds:
+    with temporary_table(work.connection, loyalty_bounds(of_days, work.rules)) as bounds:
         rows = customer_loyalty(view_of_day(FEATURES), work.rules, bounds=bound_figures(bounds))
         scored = work.stage_rows(folder, LOYALTY, rows, FEATURES, figures=bounds)
         written = scan(work.connection, LOYALTY, [one.path for one in scored])
@@ -149,7 +149,9 @@ def loyalty(work: Work, folder: Path) -> Iterator[tuple[Staged, ...]]:
 
 def rfm(work: Work, folder: Path) -> Iterator[tuple[Staged, ...]]:
     """Scores of each day and the thresholds they come from."""
-    with kept(work.connection, rfm_cuts(work.read(FEATURES, work.days), work.rules)) as cuts:
+    with temporary_table(
+        work.connection, rfm_cuts(work.read(FEATURES, work.days), work.rules)
+    ) as cuts:
         of_day = view_of_day(FEATURES, LOYALTY)
         rows = rfm_beside_loyalty(of_day, work.rules, cuts=bound_figures(cuts))
         scored = work.stage_rows(folder, RFM, rows, FEATURES, LOYALTY, figures=cuts)

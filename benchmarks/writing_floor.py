@@ -5,7 +5,7 @@ No formula, no flush to disk, no schema check: what no way of computing them can
 
 import duckdb
 
-from abintel_pipeline.engine.parquet import ROW_GROUP_SIZE
+from abintel_pipeline.engine.sql import ROW_GROUP_SIZE
 from abintel_pipeline.store.snapshot_store import SnapshotStore
 from benchmarks.job import RESULT_TABLES, FloorJob
 

@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from abintel_pipeline.cli.console import err, out, told_settings
-from abintel_pipeline.inspecting import CannotInspect, as_json, telling
+from abintel_pipeline.inspecting import CannotInspect, as_json, as_text
 from abintel_pipeline.inspecting.encodings import Progress as Told
 from abintel_pipeline.inspecting.inspection import Call, Inspection, inspect_file
 
@@ -79,7 +79,7 @@ def _print(seen: Inspection, as_document: bool) -> None:
     if as_document:
         typer.echo(as_json.findings(seen))
         return
-    for line in telling.told(seen):
+    for line in as_text.told(seen):
         out.print(line)
 
 

@@ -18,7 +18,7 @@ from abintel_pipeline.engine.connection import engine
 from abintel_pipeline.intake.rejected.advice import advice
 from abintel_pipeline.intake.rejected.deliveries import RefusedDelivery
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.snapshot_store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import open_store
 
 SHOWN_REFUSALS = 50
 SHOWN_LETTERS = 300
@@ -33,7 +33,7 @@ def rejected(
     Those of a delivery that was refused as a whole come first.
     """
     with told_settings() as settings:
-        store = SnapshotStore(settings.store)
+        store = open_store(settings)
         with engine(settings) as connection:
             whole = refused_deliveries(connection, store, day)
             rows = [refused_rows(connection, store, one, limit) for one in whole]

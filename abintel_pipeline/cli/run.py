@@ -12,7 +12,7 @@ from abintel_pipeline.intake.landing.landed_files import misplaced_files
 from abintel_pipeline.orchestration.partitions import days_between, newest_day
 from abintel_pipeline.orchestration.running import GROUPS, Selection, run_days
 from abintel_pipeline.settings import ENV_PREFIX, Settings
-from abintel_pipeline.store.snapshot_store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import open_store
 
 SHOWN_FILES = 10
 
@@ -73,7 +73,7 @@ def run_with_bar(settings: Settings, start: date, end: date, selection: Selectio
 
 def _print_undelivered(settings: Settings, start: date, end: date) -> None:
     """Name the days without a delivery: a landing folder that is set wrongly looks like that."""
-    taken_in = set(SnapshotStore(settings.store).days(RAW_TRANSACTIONS, start, end))
+    taken_in = set(open_store(settings).days(RAW_TRANSACTIONS, start, end))
     missing = [day for day in days_between(start, end) if day not in taken_in]
     if missing:
         out.print(
@@ -83,7 +83,7 @@ def _print_undelivered(settings: Settings, start: date, end: date) -> None:
 
 def _print_intakes(settings: Settings, start: date, end: date) -> None:
     """What became of the rows, where not all were accepted, and how to see those refused."""
-    store = SnapshotStore(settings.store)
+    store = open_store(settings)
     for table in REQUEST_TABLES:
         rows, refused_on = rows_taken_in(store, table, start, end)
         if rows.refused or rows.left_out:

@@ -9,7 +9,7 @@ from abintel_pipeline.cli.console import Day, out, some, told_settings
 from abintel_pipeline.cli.showing import REQUEST_TABLES, NothingTakenIn, Overview, Share, overview
 from abintel_pipeline.engine.connection import engine
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.snapshot_store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import open_store
 from abintel_pipeline.store.windows import affected_snapshots, runs_of_days
 
 
@@ -21,7 +21,7 @@ def show(day: Day) -> None:
 
 def print_snapshot(settings: Settings, day: date) -> None:
     with engine(settings) as connection:
-        seen = overview(connection, SnapshotStore(settings.store), day)
+        seen = overview(connection, open_store(settings), day)
     out.print(f"Snapshot of {day}: {seen.customers:,} customers")
     out.print(_shares_table("Segment", seen.segments))
     out.print(_shares_table("Tier", seen.tiers))
@@ -57,7 +57,7 @@ def affected(day: Day) -> None:
     A snapshot of that day or later is named while its window holds a line of the delivery.
     """
     with told_settings() as settings:
-        store = SnapshotStore(settings.store)
+        store = open_store(settings)
         if not any(store.path(table, day).is_file() for table in REQUEST_TABLES):
             raise NothingTakenIn(day)
         days = affected_snapshots(store, day)

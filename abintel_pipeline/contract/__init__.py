@@ -23,11 +23,19 @@ TABLES: dict[str, Table] = {
 }
 """Every table the pipeline publishes, by name, in the order in which a day's run makes them."""
 
+MADE_FROM: dict[Table, tuple[Table, ...]] = {
+    CUSTOMER_FEATURES: (),
+    CUSTOMER_LOYALTY: (CUSTOMER_FEATURES,),
+    CUSTOMER_RFM: (CUSTOMER_FEATURES, CUSTOMER_LOYALTY),
+}
+"""The snapshots of the same day that each is computed from, customer by customer."""
+
 __all__ = [
     "CUSTOMER_FEATURES",
     "CUSTOMER_LOYALTY",
     "CUSTOMER_RFM",
     "LOYALTY_SUMMARY",
+    "MADE_FROM",
     "RAW_CUSTOMERS",
     "RAW_TRANSACTIONS",
     "REJECTED_CUSTOMERS",

@@ -116,7 +116,7 @@ def _number(variable: str) -> float:
 
 
 @contextmanager
-def kept(connection: Backend, *parts: ir.Table) -> Iterator[ir.Table]:
+def temporary_table(connection: Backend, *parts: ir.Table) -> Iterator[ir.Table]:
     """The rows of all parts, computed once and kept in their order until the block ends.
 
     A table of the engine's own, so that its cursors see it too: within the engine's memory limit,

@@ -2,13 +2,13 @@
 
     file ─ formats, encodings, csv_layout ─▶ text_files ─▶ text_rows (all rows, in Parquet)
     text_rows ─ profiles (numbers, dates) ─▶ matching (synonyms) ─▶ amounts ─▶ proposals
-    proposals ─ checks, trial (the real intake) ─▶ inspection ─▶ telling
+    proposals ─ checks, trial (the real intake) ─▶ inspection ─▶ as_text
 
 Everything here only proposes: intake reads what the settings say, and nothing else.
 """
 
+from abintel_pipeline.inspecting.as_text import env
 from abintel_pipeline.inspecting.errors import CannotInspect
 from abintel_pipeline.inspecting.inspection import Call, Inspection, inspect_file
-from abintel_pipeline.inspecting.telling import env
 
 __all__ = ["Call", "CannotInspect", "Inspection", "env", "inspect_file"]

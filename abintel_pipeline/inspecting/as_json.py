@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from abintel_pipeline.inspecting.as_text import env, notes
 from abintel_pipeline.inspecting.inspection import Inspection
 from abintel_pipeline.inspecting.profiles import Column
-from abintel_pipeline.inspecting.telling import env, notes
 
 
 def findings(seen: Inspection) -> str:

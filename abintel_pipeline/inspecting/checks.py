@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from abintel_pipeline.engine.sql_text import quoted
+from abintel_pipeline.engine.sql import quoted
 from abintel_pipeline.inspecting.synonyms import GUESTS
 from abintel_pipeline.inspecting.text_rows import TextRows
 from abintel_pipeline.inspecting.typed_table import TYPED

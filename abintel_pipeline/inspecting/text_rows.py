@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from abintel_pipeline.engine.connection import Cursor
-from abintel_pipeline.engine.sql_text import file_literal
+from abintel_pipeline.engine.sql import file_literal
 from abintel_pipeline.inspecting.encodings import Progress
 from abintel_pipeline.inspecting.text_files import TextFile
 

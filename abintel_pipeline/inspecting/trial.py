@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from abintel_pipeline.engine.connection import Backend, native
-from abintel_pipeline.engine.sql_text import file_literal
+from abintel_pipeline.engine.sql import file_literal
 from abintel_pipeline.intake.day import Intake, take_in_customers, take_in_transactions
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.settings import Settings

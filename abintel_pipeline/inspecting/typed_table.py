@@ -1,6 +1,6 @@
 """The rows as intake types them under proposed settings: a temporary table that checks ask."""
 
-from abintel_pipeline.engine.sql_text import Names
+from abintel_pipeline.engine.sql import Names
 from abintel_pipeline.inspecting.dates import read_dates
 from abintel_pipeline.inspecting.text_rows import TextRows
 from abintel_pipeline.intake.request_tables import TRANSACTIONS

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from abintel_pipeline.engine.ahead import ahead
-from abintel_pipeline.engine.parquet import ROW_GROUP_SIZE
+from abintel_pipeline.engine.parallel import parallel_map
+from abintel_pipeline.engine.sql import ROW_GROUP_SIZE
 from abintel_pipeline.intake.csv.scan import Numbers
 from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.texts.screening import LEFT_OUT, leaves_out
@@ -53,7 +53,7 @@ def _kept(path: Path, refused: Numbers) -> Iterator[pa.Table]:
     for number in range(metadata.num_row_groups):
         groups.append((number, first))
         first += metadata.row_group(number).num_rows
-    for _, rows in ahead(partial(_of_group, path, refused), groups, READERS):
+    for _, rows in parallel_map(partial(_of_group, path, refused), groups, READERS):
         yield rows
 
 

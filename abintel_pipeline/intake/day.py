@@ -12,7 +12,7 @@ from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.contract import Table
 from abintel_pipeline.engine.connection import BROKEN, reopen_if_broken
-from abintel_pipeline.engine.sql_text import file_literal
+from abintel_pipeline.engine.sql import file_literal
 from abintel_pipeline.intake.accepted import write_accepted
 from abintel_pipeline.intake.csv.reader import read_csv
 from abintel_pipeline.intake.errors import DeliveryError

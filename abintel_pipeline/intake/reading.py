@@ -14,8 +14,7 @@ from duckdb import DuckDBPyConnection
 from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.engine.connection import native, reopen_if_broken
-from abintel_pipeline.engine.parquet import copy_to_parquet
-from abintel_pipeline.engine.sql_text import file_literal
+from abintel_pipeline.engine.sql import copy_to_parquet, file_literal
 from abintel_pipeline.intake.errors import IntakeBroken
 from abintel_pipeline.intake.request_tables import RequestTable
 from abintel_pipeline.intake.source_columns import SourceColumns

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import pyarrow as pa
 
-from abintel_pipeline.engine.sql_text import identifier, quoted
+from abintel_pipeline.engine.sql import identifier, quoted
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.request_tables import TRANSACTIONS, RequestTable
 from abintel_pipeline.settings import Settings

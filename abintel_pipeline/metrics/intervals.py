@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 
 from abintel_pipeline.contract.line_traits import LineTraits
 from abintel_pipeline.metrics.in_force import position
-from abintel_pipeline.metrics.span import Span, one_each
+from abintel_pipeline.metrics.snapshot_range import SnapshotRange, one_each
 
 ORDER = ("customer_id", "transaction_id", "date")
 BOUGHT = ("customer_id", "product_id")
@@ -40,7 +40,7 @@ def concerned(counted: ir.Table, traits: LineTraits) -> ir.Table:
 
 
 def interval_changes(
-    counted: ir.Table, scores: ir.Table, span: Span, traits: LineTraits
+    counted: ir.Table, scores: ir.Table, span: SnapshotRange, traits: LineTraits
 ) -> list[ir.Table]:
     """What changed in the totals of the lines' customers: tables that `customer_states` takes.
 
@@ -63,7 +63,7 @@ def interval_changes(
     return [*changes, latest, _passing(bought, days, span)]
 
 
-def _intervals(counted: ir.Table, span: Span, traits: LineTraits) -> ir.Table:
+def _intervals(counted: ir.Table, span: SnapshotRange, traits: LineTraits) -> ir.Table:
     """One row per position and delivery that counts on some day of the span.
 
     `enters`, `leaves` (the day after its last), `spend`, and how many `purchases` it has: nothing
@@ -85,7 +85,7 @@ def _intervals(counted: ir.Table, span: Span, traits: LineTraits) -> ir.Table:
     return timed.filter(timed.leaves > span.first)
 
 
-def _changes(rows: ir.Table, span: Span, **values: ir.NumericValue) -> ir.Table:
+def _changes(rows: ir.Table, span: SnapshotRange, **values: ir.NumericValue) -> ir.Table:
     """Changes of values that count from `enters` until `leaves`."""
     gone = rows.filter(rows.leaves <= span.last)
     return ibis.union(
@@ -94,7 +94,7 @@ def _changes(rows: ir.Table, span: Span, **values: ir.NumericValue) -> ir.Table:
     )
 
 
-def _visits(bought: ir.Table, span: Span, traits: LineTraits) -> list[ir.Table]:
+def _visits(bought: ir.Table, span: SnapshotRange, traits: LineTraits) -> list[ir.Table]:
     """Changes of the visits: an order is one, and so is a purchase without an order's id."""
     orders = bought.filter(bought.transaction_id.notnull()) if traits.without_order else bought
     changes = [_changes(_merged(orders, ORDER), span, visits=one_each())]
@@ -117,7 +117,7 @@ def _merged(intervals: ir.Table, keys: tuple[str, ...]) -> ir.Table:
     )
 
 
-def _passing(bought: ir.Table, days: ir.Table, span: Span) -> ir.Table:
+def _passing(bought: ir.Table, days: ir.Table, span: SnapshotRange) -> ir.Table:
     """The newest order date among the intervals that end early, on each of the days in them."""
     early = bought.filter(bought.leaves < span.out(bought.date))
     early = early.select("customer_id", "enters", "leaves", passing="date")

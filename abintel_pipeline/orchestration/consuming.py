@@ -8,7 +8,7 @@ import pandas as pd
 
 from abintel_pipeline.reading import load, table_named
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.snapshot_store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import open_store
 
 ALLOW_MISSING = "allow_missing_partitions"
 """Input metadata with which an asset says that it can do without some of the days it asks for."""
@@ -34,7 +34,7 @@ class SnapshotIOManager(dg.IOManager):
         """The days of the input that the run's partitions map to."""
         table = table_named(context.asset_key.path[-1])
         wanted = sorted(date.fromisoformat(key) for key in context.asset_partition_keys)
-        published = set(SnapshotStore(self._settings.store).days(table))
+        published = set(open_store(self._settings).days(table))
         missing = [day for day in wanted if day not in published]
         if missing and (context.definition_metadata or {}).get(ALLOW_MISSING):
             wanted = [day for day in wanted if day in published]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from abintel_pipeline.rules import Rules
 from abintel_pipeline.settings.pipeline import Settings
+from abintel_pipeline.settings.service import ServiceSettings
 from abintel_pipeline.settings.source import SourceSettings
 
 
@@ -18,11 +19,7 @@ class Group:
 
 RULES = tuple(Rules.model_fields)
 SOURCE = tuple(SourceSettings.model_fields)
-SERVICE = tuple(
-    name
-    for name in Settings.model_fields
-    if name.startswith("service_") or name == "credentials_file"
-)
+SERVICE = tuple(ServiceSettings.model_fields)
 PIPELINE = tuple(name for name in Settings.model_fields if name not in {*RULES, *SOURCE, *SERVICE})
 
 GROUPS = (

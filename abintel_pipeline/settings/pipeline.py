@@ -12,7 +12,9 @@ from pydantic import AfterValidator, AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from abintel_pipeline.rules import Rules
+from abintel_pipeline.settings.service import ServiceSettings
 from abintel_pipeline.settings.source import SourceSettings, TimeZoneName
+from abintel_pipeline.settings.value_types import Folder, MemorySize, bytes_of
 
 ENV_PREFIX = "ABINTEL_"
 ENV_FILE = ".env"
@@ -25,26 +27,10 @@ def _owner(owner: str) -> str:
     return owner
 
 
-_SIZE = re.compile(r"(\d{1,9}(?:\.\d+)?)\s*([KMGT])(i?)B")
-
-
-def _memory_size(size: str) -> str:
-    if not _SIZE.fullmatch(size):
-        raise ValueError(f"{size!r} is no size: write a number and a unit, such as 4GB or 512MiB")
-    return size
-
-
-def _bytes(size: str) -> float:
-    number, unit, binary = _SIZE.fullmatch(size).groups()  # type: ignore[union-attr]
-    return float(number) * (1024.0 if binary else 1000.0) ** ("KMGT".index(unit) + 1)
-
-
-Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 Owner = Annotated[str, AfterValidator(_owner)]
-MemorySize = Annotated[str, AfterValidator(_memory_size)]
 
 
-class Settings(Rules, SourceSettings, BaseSettings):
+class Settings(Rules, SourceSettings, ServiceSettings, BaseSettings):
     """Everything that can be set, read from `ABINTEL_*` variables and a `.env` file.
 
     Lists and objects are written as JSON: `ABINTEL_WEIGHTS='{"purchase_total": 1}'`.
@@ -170,41 +156,6 @@ class Settings(Rules, SourceSettings, BaseSettings):
         None, description="Where the engine spills; unset: `spill` in the data folder."
     )
 
-    credentials_file: Folder | None = Field(
-        None,
-        description="File of the service's credentials; `abintel credentials add` writes it.",
-    )
-    service_max_body: MemorySize = Field(
-        "200MB", description="Largest body of a request to the service."
-    )
-    service_large_requests: int = Field(
-        2,
-        ge=1,
-        le=64,
-        description="Requests over 1 MB that the service works on at a time; more are told to"
-        " come again.",
-    )
-    service_body_seconds: float = Field(
-        10,
-        gt=0,
-        le=3600,
-        description="Seconds in which a body has to arrive, or an answer to be read, and one more"
-        " for every 100 kB.",
-    )
-    service_stop_seconds: int = Field(
-        30,
-        ge=1,
-        le=3600,
-        description="Seconds that a stop of the service waits for what was begun.",
-    )
-    service_failed_attempts: int = Field(
-        10,
-        ge=1,
-        le=1_000_000,
-        description="Wrong credentials with one id from one address, in a minute, before it has"
-        " to wait.",
-    )
-
     @model_validator(mode="after")
     def _a_night_comes_before_it_is_missed(self) -> Self:
         if self.expected_hour <= self.nightly_hour:
@@ -217,12 +168,7 @@ class Settings(Rules, SourceSettings, BaseSettings):
     @property
     def memory_bytes(self) -> float:
         """The memory limit as a number of bytes."""
-        return _bytes(self.memory_limit)
-
-    @property
-    def max_body_bytes(self) -> int:
-        """The largest body of a request as a number of bytes."""
-        return int(_bytes(self.service_max_body))
+        return bytes_of(self.memory_limit)
 
     @property
     def landing(self) -> Path:

@@ -28,7 +28,7 @@ READINGS = 3
 TakeIn = Callable[[Backend, Settings, date, Path], Intake | None]
 
 
-def take_in(step: StepContext, day: date, how: TakeIn) -> Intake | None:
+def take_in(context: StepContext, day: date, how: TakeIn) -> Intake | None:
     """Take in and publish one day's delivery of one request table.
 
     None when nothing was delivered for that day; what was published before stays. Where the files
@@ -38,13 +38,13 @@ def take_in(step: StepContext, day: date, how: TakeIn) -> Intake | None:
     refused rows are kept beside what is published.
     """
     for _ in range(READINGS):
-        landed = landed_files(step.settings.landing, day)
+        landed = landed_files(context.settings.landing, day)
 
         def unchanged(day: date, landed: list[LandedFile] = landed) -> bool:
-            return landed_files(step.settings.landing, day) == landed
+            return landed_files(context.settings.landing, day) == landed
 
         try:
-            return _taken_in(step, day, how, unchanged)
+            return _taken_in(context, day, how, unchanged)
         except Outdated:
             continue
         except DeliveryError:
@@ -57,24 +57,24 @@ def take_in(step: StepContext, day: date, how: TakeIn) -> Intake | None:
 
 
 def _taken_in(
-    step: StepContext, day: date, how: TakeIn, unchanged: Callable[[date], bool]
+    context: StepContext, day: date, how: TakeIn, unchanged: Callable[[date], bool]
 ) -> Intake | None:
-    with step.store.staging() as folder:
+    with context.store.staging() as folder:
         try:
-            intake = how(step.connection, step.settings, day, folder)
+            intake = how(context.connection, context.settings, day, folder)
         except TooManyRefused as refused:
             if unchanged(day):
-                refused.delivery = keep(step.store, refused.delivery)
+                refused.delivery = keep(context.store, refused.delivery)
             raise
         if intake is not None:
             intake = reconciled(intake)
-            step.store.publish(intake.refused_rows, intake.accepted_rows, unchanged=unchanged)
-            forget(step.store, intake.refused_rows.table, day)
+            context.store.publish(intake.refused_rows, intake.accepted_rows, unchanged=unchanged)
+            forget(context.store, intake.refused_rows.table, day)
     return intake
 
 
 def take_in_days(
-    step: StepContext, days: Iterable[date], how: TakeIn
+    context: StepContext, days: Iterable[date], how: TakeIn
 ) -> Iterator[tuple[date, Intake | None]]:
     """Take in and publish one day's delivery after the other.
 
@@ -88,10 +88,10 @@ def take_in_days(
     wanted = sorted(set(days))
     if not wanted:
         return
-    with taking_in(step.store.root, wanted[0], wanted[-1]):
+    with taking_in(context.store.root, wanted[0], wanted[-1]):
         for day in wanted:
             try:
-                taken = take_in(step, day, how)
+                taken = take_in(context, day, how)
             except DeliveryError as error:
                 failed.append(error)
             except VerificationFailed as error:
@@ -104,11 +104,11 @@ def take_in_days(
         raise DeliveriesFailed(failed)
 
 
-def transactions_intake(step: StepContext, day: date) -> Intake | None:
+def transactions_intake(context: StepContext, day: date) -> Intake | None:
     """`raw_transactions` and `rejected_transactions` of one delivery day."""
-    return take_in(step, day, take_in_transactions)
+    return take_in(context, day, take_in_transactions)
 
 
-def customers_intake(step: StepContext, day: date) -> Intake | None:
+def customers_intake(context: StepContext, day: date) -> Intake | None:
     """`raw_customers` and `rejected_customers` of one delivery day."""
-    return take_in(step, day, take_in_customers)
+    return take_in(context, day, take_in_customers)

@@ -1,53 +1,53 @@
 """The loyalty step: scores and segments of a snapshot, and their summary."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
-from functools import partial
+from pathlib import Path
 
-from abintel_pipeline.contract import CUSTOMER_FEATURES, CUSTOMER_LOYALTY, LOYALTY_SUMMARY
-from abintel_pipeline.engine.connection import bound_figures, kept
+from abintel_pipeline.contract import (
+    CUSTOMER_FEATURES,
+    CUSTOMER_LOYALTY,
+    LOYALTY_SUMMARY,
+    MADE_FROM,
+)
+from abintel_pipeline.engine.connection import bound_figures, temporary_table
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_bounds, loyalty_summary
-from abintel_pipeline.snapshots.chunks import chunk_by_chunk, cohorts
-from abintel_pipeline.snapshots.files import publish_with, staged_all, writing_rows
-from abintel_pipeline.snapshots.unchanged import Unchanged, files_unchanged, until_unchanged
-from abintel_pipeline.store.snapshot_store import Staged, scan, view_of_day
+from abintel_pipeline.snapshots.publishing import CohortStep, Day, Days
+from abintel_pipeline.store.snapshot_store import scan, view_of_day
 from abintel_pipeline.store.step_context import StepContext
 
 
-def loyalty_snapshot(step: StepContext, day: date) -> tuple[Staged, Staged]:
+def loyalty_snapshot(context: StepContext, day: date) -> Day:
     """`customer_loyalty` and `loyalty_summary` of one snapshot, from its features."""
-    (made,) = loyalty_snapshots(step, [day])
+    (made,) = loyalty_snapshots(context, [day])
     return made
 
 
-def loyalty_snapshots(step: StepContext, days: Iterable[date]) -> Iterator[tuple[Staged, Staged]]:
+def loyalty_snapshots(context: StepContext, days: Iterable[date]) -> Days:
     """`customer_loyalty` and `loyalty_summary` of many snapshots, published and yielded by day.
 
     In the order of the days; the bounds and the summaries of many days come from one query each.
 
     Raises SnapshotMissing, before anything is written, when the features of a day aren't published;
-    VerificationFailed, after the other days, for those that were refused.
+    VerificationFailed, after the other days, for those that were rejected.
     """
-    chunks = cohorts(step.store, days, step.settings.memory_bytes)
-    look, make = partial(files_unchanged, step, (CUSTOMER_FEATURES,)), partial(_scored, step)
-    yield from chunk_by_chunk(chunks, lambda chunk: until_unchanged(chunk, look, make))
+    return _LoyaltyStep(context).publish(days)
 
 
-def _scored(
-    step: StepContext, days: list[date], unchanged: Unchanged
-) -> Iterator[tuple[Staged, Staged]]:
-    store, connection, rules = step.store, step.connection, step.rules
-    features = store.read(connection, CUSTOMER_FEATURES, days)
-    with kept(connection, loyalty_bounds(features, rules)) as bounds, store.staging() as folder:
-        of_day = view_of_day(CUSTOMER_FEATURES)
-        rows = customer_loyalty(of_day, rules, bounds=bound_figures(bounds))
-        writes = writing_rows(
-            step, folder, CUSTOMER_LOYALTY, rows, days, CUSTOMER_FEATURES, figures=bounds
-        )
-        with staged_all(step, writes) as made:
-            scored = list(made)
-        loyalty = scan(connection, CUSTOMER_LOYALTY, [one.path for one in scored])
-        summaries = loyalty_summary(features, loyalty, rules, bounds=bounds)
-        yield from publish_with(
-            step, folder, scored, LOYALTY_SUMMARY, summaries, days=days, unchanged=unchanged
-        )
+class _LoyaltyStep(CohortStep):
+    made_from = MADE_FROM[CUSTOMER_LOYALTY]
+
+    def compute(self, folder: Path, days: list[date]) -> Days:
+        connection, rules = self.context.connection, self.context.rules
+        features = self.context.store.read(connection, CUSTOMER_FEATURES, days)
+        with temporary_table(connection, loyalty_bounds(features, rules)) as bounds:
+            of_day = view_of_day(*self.made_from)
+            rows = customer_loyalty(of_day, rules, bounds=bound_figures(bounds))
+            with self.written(
+                folder, CUSTOMER_LOYALTY, rows, days, beside=self.made_from, figures=bounds
+            ) as staged:
+                scored = list(staged)
+            loyalty = scan(connection, CUSTOMER_LOYALTY, [one.path for one in scored])
+            summaries = loyalty_summary(features, loyalty, rules, bounds=bounds)
+            with self.picked(folder, LOYALTY_SUMMARY, summaries, days) as summary:
+                yield from zip(scored, summary, strict=True)

@@ -1,58 +1,53 @@
 """The RFM step: scores, classes and tiers of a snapshot, and the thresholds they come from."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
-from functools import partial
+from pathlib import Path
 
 from abintel_pipeline.contract import (
     CUSTOMER_FEATURES,
-    CUSTOMER_LOYALTY,
     CUSTOMER_RFM,
+    MADE_FROM,
     RFM_THRESHOLDS,
 )
-from abintel_pipeline.engine.connection import bound_figures, kept
+from abintel_pipeline.engine.connection import bound_figures, temporary_table
 from abintel_pipeline.metrics.rfm import rfm_beside_loyalty, rfm_cuts, rfm_thresholds
-from abintel_pipeline.snapshots.chunks import chunk_by_chunk, cohorts
-from abintel_pipeline.snapshots.files import publish_with, staged_all, writing_rows
-from abintel_pipeline.snapshots.unchanged import Unchanged, files_unchanged, until_unchanged
-from abintel_pipeline.store.snapshot_store import Staged, view_of_day
+from abintel_pipeline.snapshots.publishing import CohortStep, Day, Days
+from abintel_pipeline.store.snapshot_store import view_of_day
 from abintel_pipeline.store.step_context import StepContext
 
-NEEDED = (CUSTOMER_FEATURES, CUSTOMER_LOYALTY)
-"""What RFM is made from, each by its file of the day."""
 
-
-def rfm_snapshot(step: StepContext, day: date) -> tuple[Staged, Staged]:
+def rfm_snapshot(context: StepContext, day: date) -> Day:
     """`customer_rfm` and `rfm_thresholds` of one snapshot, from its features and loyalty."""
-    (made,) = rfm_snapshots(step, [day])
+    (made,) = rfm_snapshots(context, [day])
     return made
 
 
-def rfm_snapshots(step: StepContext, days: Iterable[date]) -> Iterator[tuple[Staged, Staged]]:
+def rfm_snapshots(context: StepContext, days: Iterable[date]) -> Days:
     """`customer_rfm` and `rfm_thresholds` of many snapshots, published and yielded by day.
 
     In the order of the days; the thresholds of many days come from one query.
 
     Raises SnapshotMissing, before anything is written, when the features or the loyalty of a day
-    aren't published; VerificationFailed, after the other days, for those that were refused.
+    aren't published; VerificationFailed, after the other days, for those that were rejected.
     """
-    wanted = list(days)
-    step.store.paths(CUSTOMER_LOYALTY, wanted)
-    chunks = cohorts(step.store, wanted, step.settings.memory_bytes)
-    look, make = partial(files_unchanged, step, NEEDED), partial(_scored, step)
-    yield from chunk_by_chunk(chunks, lambda chunk: until_unchanged(chunk, look, make))
+    return _RfmStep(context).publish(days)
 
 
-def _scored(
-    step: StepContext, days: list[date], unchanged: Unchanged
-) -> Iterator[tuple[Staged, Staged]]:
-    store, connection, rules = step.store, step.connection, step.rules
-    features = store.read(connection, CUSTOMER_FEATURES, days)
-    with kept(connection, rfm_cuts(features, rules)) as cuts, store.staging() as folder:
-        rows = rfm_beside_loyalty(view_of_day(*NEEDED), rules, cuts=bound_figures(cuts))
-        writes = writing_rows(step, folder, CUSTOMER_RFM, rows, days, *NEEDED, figures=cuts)
-        thresholds = rfm_thresholds(cuts, rules)
-        with staged_all(step, writes) as scored:
-            yield from publish_with(
-                step, folder, scored, RFM_THRESHOLDS, thresholds, days=days, unchanged=unchanged
-            )
+class _RfmStep(CohortStep):
+    made_from = MADE_FROM[CUSTOMER_RFM]
+
+    def compute(self, folder: Path, days: list[date]) -> Days:
+        connection, rules = self.context.connection, self.context.rules
+        features = self.context.store.read(connection, CUSTOMER_FEATURES, days)
+        with temporary_table(connection, rfm_cuts(features, rules)) as cuts:
+            of_day = view_of_day(*self.made_from)
+            rows = rfm_beside_loyalty(of_day, rules, cuts=bound_figures(cuts))
+            thresholds = rfm_thresholds(cuts, rules)
+            with (
+                self.written(
+                    folder, CUSTOMER_RFM, rows, days, beside=self.made_from, figures=cuts
+                ) as scored,
+                self.picked(folder, RFM_THRESHOLDS, thresholds, days) as listed,
+            ):
+                yield from zip(scored, listed, strict=True)

@@ -30,9 +30,9 @@ from abintel_pipeline.contract import RAW_TRANSACTIONS, Table
 from abintel_pipeline.contract.findings import Figure, Finding
 from abintel_pipeline.contract.line_traits import LineTraits
 from abintel_pipeline.engine.connection import Backend, Cursor, native
-from abintel_pipeline.engine.parquet import copy_to_parquet
-from abintel_pipeline.engine.sql_text import file_literal
+from abintel_pipeline.engine.sql import copy_to_parquet, file_literal
 from abintel_pipeline.rules import Rules
+from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.footers import line_traits, spread
 from abintel_pipeline.store.locks import publishing
 
@@ -232,6 +232,11 @@ class SnapshotStore:
         return paths
 
 
+def open_store(settings: Settings) -> SnapshotStore:
+    """The store that the settings name."""
+    return SnapshotStore(settings.store)
+
+
 def scan(connection: Backend, table: Table, paths: list[Path]) -> ir.Table:
     """Rows of Parquet files laid out as the store lays them out."""
     if not paths:
@@ -254,8 +259,9 @@ def view_of_day(table: Table, *others: Table) -> ir.Table:
     return ibis.table(ibis.schema(pa.schema(fields.values())), name=f"{table.name}_of_day")
 
 
-def bind_files(cursor: Cursor, table: Table, path: Path, *others: tuple[Table, Path]) -> None:
-    """From now on, for this cursor alone, the table's `view_of_day` is that file, beside others."""
+def bind_files(cursor: Cursor, one: tuple[Table, Path], *others: tuple[Table, Path]) -> None:
+    """From now on, for this cursor alone, the `view_of_day` of these tables is of these files."""
+    table, path = one
     query = _select(table, [path])
     for other, place in others:
         own = [name for name in other.schema.names if name not in _keys(table)]

@@ -1,11 +1,12 @@
 """What every step needs: an engine, the settings, the rules, and the store."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from abintel_pipeline.engine.connection import Backend
 from abintel_pipeline.rules import Rules
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.snapshot_store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import SnapshotStore, open_store
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,6 @@ class StepContext:
     settings: Settings
     rules: Rules
 
-    @property
+    @cached_property
     def store(self) -> SnapshotStore:
-        return SnapshotStore(self.settings.store)
+        return open_store(self.settings)

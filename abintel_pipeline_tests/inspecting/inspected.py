@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from abintel_pipeline.inspecting import telling
+from abintel_pipeline.inspecting import as_text
 from abintel_pipeline.inspecting.inspection import Call, Inspection, inspect_file
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import Shop, day
@@ -28,7 +28,7 @@ def written(text: str | bytes, name: str = "orders.csv") -> Path:
 
 
 def spoken(seen: Inspection) -> str:
-    return "\n".join(telling.told(seen))
+    return "\n".join(as_text.told(seen))
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Made:
 
 def made_as_told(seen: Inspection) -> Made:
     """Paste the lines into `.env`, put the file where it belongs, make the day."""
-    Path(".env").write_text("\n".join(telling.env(seen)) + "\n")
+    Path(".env").write_text("\n".join(as_text.env(seen)) + "\n")
     settings = Settings()
     seen.target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(seen.call.path, seen.target)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from abintel_pipeline.inspecting import telling
+from abintel_pipeline.inspecting import as_text
 from abintel_pipeline_tests.inspecting import exports
 from abintel_pipeline_tests.inspecting.inspected import inspected, made_as_told, spoken, written
 
@@ -19,7 +19,7 @@ REAL = Path(__file__).parent / "real"
 
 def test_a_german_erp_export_is_read_with_its_marks_and_dates():
     seen = inspected(written(exports.GERMAN_ERP))
-    assert telling.env(seen) == [
+    assert as_text.env(seen) == [
         "ABINTEL_CSV_DELIMITER=';'",
         'ABINTEL_TRANSACTION_COLUMNS=\'{"customer_id": "Kundennr.", "transaction_id": "Belegnr.",'
         ' "date": "Belegdatum", "amount": "Betrag", "product_id": "Artikelnr."}\'',
@@ -253,7 +253,7 @@ def test_loyalty_scores_are_a_table_of_their_own():
     seen = inspected(
         written("Kundennummer;Score\nA;0,5\nB;0,75\n", "crm-2025-03-04.csv"), table="customers"
     )
-    assert telling.env(seen) == [
+    assert as_text.env(seen) == [
         "ABINTEL_CSV_DELIMITER=';'",
         'ABINTEL_CUSTOMER_COLUMNS=\'{"customer_id": "Kundennummer", "loyalty_score": "Score"}\'',
         "ABINTEL_DECIMAL_MARK=','",

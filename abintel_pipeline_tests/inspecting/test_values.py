@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from abintel_pipeline.inspecting import telling
+from abintel_pipeline.inspecting import as_text
 from abintel_pipeline.inspecting.encodings import encoding_of
 from abintel_pipeline_tests.inspecting.inspected import inspected, spoken, written
 
@@ -47,7 +47,7 @@ def test_a_date_format_that_the_values_prove_is_proposed(dates: tuple[str, ...],
 
 def test_iso_dates_need_no_setting():
     seen = inspected(written(of_dates("2025-02-01", "2025-12-24")))
-    assert telling.env(seen) == []
+    assert as_text.env(seen) == []
     assert "No setting is needed" in spoken(seen)
 
 
@@ -74,7 +74,7 @@ def test_what_was_decided_is_kept_and_the_file_is_ready(monkeypatch: pytest.Monk
     monkeypatch.setenv("ABINTEL_DATE_FORMAT", "%d/%m/%Y")
     seen = inspected(path)
     assert seen.ready
-    assert telling.env(seen) == ["ABINTEL_DATE_FORMAT='%d/%m/%Y'"]
+    assert as_text.env(seen) == ["ABINTEL_DATE_FORMAT='%d/%m/%Y'"]
     assert str(seen.trial.totals.last) == "2025-04-03"
 
 

@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 import duckdb
 import pytest
 
-from abintel_pipeline.engine.sql_text import Names
+from abintel_pipeline.engine.sql import Names
 from abintel_pipeline.intake.texts.numbers import amount_typed, offer_products
 from abintel_pipeline.settings import Settings
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from abintel_pipeline.engine.connection import engine, native
-from abintel_pipeline.engine.sql_text import Names
+from abintel_pipeline.engine.sql import Names
 from abintel_pipeline.intake.texts.ids import CHANGED, id_typed
 from abintel_pipeline.intake.texts.numbers import amount_typed, offer_products
 from abintel_pipeline.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from abintel_pipeline.contract.line_traits import UNKNOWN
-from abintel_pipeline.metrics.span import Span
+from abintel_pipeline.metrics.snapshot_range import SnapshotRange
 from abintel_pipeline.rules import Rules
 from abintel_pipeline_tests import oracle
 from abintel_pipeline_tests.metrics.running import PLAIN, Formulas, Row
@@ -54,7 +54,7 @@ def made(request: pytest.FixtureRequest, formulas: Formulas) -> Made:
     days = [march(day) for day in range(FIRST, LAST + 1)]
 
     def of_days(lines: list[Row], rules: Rules) -> dict[int, Features]:
-        span = Span(days[0], days[-1], rules.history_days)
+        span = SnapshotRange(days[0], days[-1], rules.history_days)
         if request.param == "a range":
             return by_day(features_of_days(formulas, lines, [], rules, span))
         if request.param == "a range of anything":

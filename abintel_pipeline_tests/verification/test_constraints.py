@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.contract.columns import Day, Float, Text, Whole
 from abintel_pipeline.contract.rfm import TIERS
-from abintel_pipeline.engine.parquet import copy_to_parquet
+from abintel_pipeline.engine.sql import copy_to_parquet
 from abintel_pipeline.quality.blocking.constraints import UntranslatedCheck, constraints
 from abintel_pipeline.quality.blocking.files import broken_constraints
 from abintel_pipeline.store.snapshot_store import SnapshotStore, Staged

@@ -28,6 +28,7 @@ from abintel_pipeline.snapshots import (
     loyalty,
     loyalty_snapshot,
     loyalty_snapshots,
+    publishing,
     rfm,
     rfm_snapshot,
     rfm_snapshots,
@@ -444,7 +445,7 @@ def test_a_day_that_fails_keeps_its_last_good_snapshot_and_holds_up_no_other(
 
     monkeypatch.setattr(loyalty, "customer_loyalty", wrong)
     monkeypatch.setattr(
-        loyalty, "cohorts", lambda *_: [wanted[n : n + chunk_of] for n in range(0, 3, chunk_of)]
+        publishing, "cohorts", lambda *_: [wanted[n : n + chunk_of] for n in range(0, 3, chunk_of)]
     )
     other = Rules(weights={"purchase_total": 1})
     again = type(published.step)(published.step.connection, published.settings, other)

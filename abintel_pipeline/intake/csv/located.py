@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from abintel_pipeline.engine.sql_text import file_literal
+from abintel_pipeline.engine.sql import file_literal
 from abintel_pipeline.intake.csv.grammar import grammar
 from abintel_pipeline.intake.csv.header import Header
 from abintel_pipeline.intake.csv.records import Place, Run, walk

@@ -5,7 +5,7 @@ It must read as many as were counted.
 
 from contextlib import closing
 
-from abintel_pipeline.engine.sql_text import file_literal, quoted
+from abintel_pipeline.engine.sql import file_literal, quoted
 from abintel_pipeline.intake.csv.grammar import grammar
 from abintel_pipeline.intake.csv.header import Header, read_header
 from abintel_pipeline.intake.csv.located import Located, raw_json

@@ -12,7 +12,7 @@ from typing import IO
 
 import numpy as np
 
-from abintel_pipeline.engine.parquet import ROW_GROUP_SIZE
+from abintel_pipeline.engine.sql import ROW_GROUP_SIZE
 from abintel_pipeline.intake.reading import Reading
 
 SLICE_ROWS = 2 * ROW_GROUP_SIZE

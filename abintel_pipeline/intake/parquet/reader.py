@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from abintel_pipeline.engine.sql_text import file_literal, quoted
+from abintel_pipeline.engine.sql import file_literal, quoted
 from abintel_pipeline.intake.csv.reader import unrepeated
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.faults import passes

@@ -18,8 +18,7 @@ import pyarrow.parquet as pq
 from abintel_pipeline.contract import Table
 from abintel_pipeline.contract.customers import REJECTED_CUSTOMERS
 from abintel_pipeline.contract.transactions import REJECTED_TRANSACTIONS
-from abintel_pipeline.engine.parquet import copy_to_parquet
-from abintel_pipeline.engine.sql_text import file_literal
+from abintel_pipeline.engine.sql import copy_to_parquet, file_literal
 from abintel_pipeline.store.snapshot_store import SnapshotStore, Staged
 
 FOLDER = ".refused"

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from abintel_pipeline.engine.parquet import copy_to_parquet
-from abintel_pipeline.engine.sql_text import Names, file_literal, quoted
+from abintel_pipeline.engine.sql import Names, copy_to_parquet, file_literal, quoted
 from abintel_pipeline.intake.errors import TooManyRefused
 from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.rejected.advice import advice

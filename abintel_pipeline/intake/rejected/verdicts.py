@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from abintel_pipeline.engine.sql_text import file_literal, identifier, quoted
+from abintel_pipeline.engine.sql import file_literal, identifier, quoted
 from abintel_pipeline.intake.csv.scan import Numbers
 from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.rejected.enforcement import breaches

@@ -11,7 +11,7 @@ r"""Dates: the day of a date, or of a timestamp in the source's time zone.
 import re
 from datetime import date, timedelta
 
-from abintel_pipeline.engine.sql_text import quoted
+from abintel_pipeline.engine.sql import quoted
 from abintel_pipeline.intake.texts.ids import is_missing, trimmed
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.settings.source import BASIC_DATES, DIRECTIVES, ISO_DATES

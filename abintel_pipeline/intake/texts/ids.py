@@ -7,7 +7,7 @@ changed: `001` stays `001`. What can't be an id is null, and `id_problem` says w
 
 import string
 
-from abintel_pipeline.engine.sql_text import Names, quoted
+from abintel_pipeline.engine.sql import Names, quoted
 from abintel_pipeline.settings import Settings
 
 CHANGED = "ids_changed"

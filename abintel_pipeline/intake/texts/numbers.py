@@ -15,7 +15,7 @@ import decimal
 import duckdb
 
 from abintel_pipeline.contract.columns import MONEY_DIGITS
-from abintel_pipeline.engine.sql_text import Names, quoted
+from abintel_pipeline.engine.sql import Names, quoted
 from abintel_pipeline.intake.texts.ids import is_missing, trimmed
 from abintel_pipeline.settings import Settings
 

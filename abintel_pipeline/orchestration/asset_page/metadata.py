@@ -92,12 +92,12 @@ def _constraints(column: pa.Column) -> dg.TableColumnConstraints:
 
 
 def snapshot_metadata(
-    step: StepContext, *staged: Staged, facts: Metadata | None = None
+    context: StepContext, *staged: Staged, facts: Metadata | None = None
 ) -> dict[str, Metadata]:
     """Per table: the file's row count, path, first rows and figures, and the rules in force."""
-    rules = {"rules": dg.MetadataValue.json(step.rules.model_dump(mode="json"))}
+    rules = {"rules": dg.MetadataValue.json(context.rules.model_dump(mode="json"))}
     return {
-        one.table.name: _file_metadata(one.rows, step.store.path(one.table, one.day))
+        one.table.name: _file_metadata(one.rows, context.store.path(one.table, one.day))
         | rules
         | (facts or {})
         | dict(one.figures)

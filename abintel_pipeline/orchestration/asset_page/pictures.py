@@ -10,7 +10,7 @@ from typing import Any
 from abintel_pipeline.contract import CUSTOMER_LOYALTY, CUSTOMER_RFM, Table
 from abintel_pipeline.contract.rfm import TIERS
 from abintel_pipeline.engine.connection import native
-from abintel_pipeline.engine.sql_text import file_literal
+from abintel_pipeline.engine.sql import file_literal
 from abintel_pipeline.orchestration.asset_page.drawing import BLUE, DARK, bars, in_short, picture
 from abintel_pipeline.snapshots import StepContext
 from abintel_pipeline.store.snapshot_store import stored_rules
@@ -23,10 +23,10 @@ ROOMY = 6
 """Up to so many bins, a field of the grid has room for its tier and its number of customers."""
 
 
-def score_histogram(step: StepContext, day: date) -> bytes:
+def score_histogram(context: StepContext, day: date) -> bytes:
     """Customers by loyalty score, with the lower bounds of the segments."""
-    counts = scores(step, day)
-    cuts = stored_rules(step.store.path(CUSTOMER_LOYALTY, day)).segment_thresholds
+    counts = scores(context, day)
+    cuts = stored_rules(context.store.path(CUSTOMER_LOYALTY, day)).segment_thresholds
     with picture(f"Loyalty scores of {day}", "loyalty score", "customers") as drawn:
         axes = drawn.axes
         axes.bar([(n + 0.5) / BARS for n in range(BARS)], counts, width=1 / BARS, color=BLUE)
@@ -39,10 +39,10 @@ def score_histogram(step: StepContext, day: date) -> bytes:
     return drawn.png
 
 
-def scores(step: StepContext, day: date) -> list[int]:
+def scores(context: StepContext, day: date) -> list[int]:
     """Customers per bar: scores from n/50 to below (n+1)/50, 1 in the last."""
     rows = _query(
-        step,
+        context,
         f"SELECT least(floor(loyalty_score * {BARS} + 1e-9)::INT, {BARS - 1}), count(*)"
         " FROM {} GROUP BY 1",
         CUSTOMER_LOYALTY,
@@ -52,30 +52,33 @@ def scores(step: StepContext, day: date) -> list[int]:
     return [counted.get(n, 0) for n in range(BARS)]
 
 
-def spend_by_segment(step: StepContext, day: date) -> bytes:
+def spend_by_segment(context: StepContext, day: date) -> bytes:
     """The spend of each segment's customers, and how many they are."""
-    spent = spend(step, day)
+    spent = spend(context, day)
     with picture(f"Spend by segment on {day}", "spend in the window") as drawn:
         names = [f"{in_short(name)} ({customers:,})" for name, customers, _ in spent]
         bars(drawn.axes, names, [total for *_, total in spent])
     return drawn.png
 
 
-def spend(step: StepContext, day: date) -> list[tuple[str, int, float]]:
+def spend(context: StepContext, day: date) -> list[tuple[str, int, float]]:
     """(segment, customers, spend), from the highest segment to the lowest."""
     rows = _query(
-        step, "SELECT segment, count(*), sum(monetary_total) FROM {} GROUP BY 1", CUSTOMER_RFM, day
+        context,
+        "SELECT segment, count(*), sum(monetary_total) FROM {} GROUP BY 1",
+        CUSTOMER_RFM,
+        day,
     )
     found = {name: (customers, total) for name, customers, total in rows}
-    rules = stored_rules(step.store.path(CUSTOMER_LOYALTY, day))
+    rules = stored_rules(context.store.path(CUSTOMER_LOYALTY, day))
     names = [*rules.segment_thresholds, *sorted(found.keys() - rules.segment_thresholds.keys())]
     return [(name, *found.get(name, (0, 0.0))) for name in names]
 
 
-def customers_by_score(step: StepContext, day: date) -> bytes:
+def customers_by_score(context: StepContext, day: date) -> bytes:
     """Customers by recency and frequency score; in each field the commonest tier (short)."""
-    bins = stored_rules(step.store.path(CUSTOMER_RFM, day)).bins
-    fields = tiers(step, day)
+    bins = stored_rules(context.store.path(CUSTOMER_RFM, day)).bins
+    fields = tiers(context, day)
     grid = [[sum(fields.get((r, f), {}).values()) for r in _up_to(bins)] for f in _up_to(bins)]
     with picture(f"Recency and frequency on {day}", "recency score", "frequency score") as drawn:
         axes = drawn.axes
@@ -100,10 +103,10 @@ def _field(counts: dict[str, int], *, roomy: bool) -> str:
     return "".join(part[:2] for part in tier.split("-"))
 
 
-def tiers(step: StepContext, day: date) -> dict[tuple[int, int], dict[str, int]]:
+def tiers(context: StepContext, day: date) -> dict[tuple[int, int], dict[str, int]]:
     """{(recency score, frequency score): {tier: customers}}, tiers from the best to the worst."""
     rows = _query(
-        step,
+        context,
         "SELECT recency_score, frequency_score, rfm_tier, count(*) FROM {} GROUP BY ALL",
         CUSTOMER_RFM,
         day,
@@ -115,9 +118,9 @@ def tiers(step: StepContext, day: date) -> dict[tuple[int, int], dict[str, int]]
     return found
 
 
-def refused_by_reason(step: StepContext, rejected: Table, day: date) -> bytes | None:
+def refused_by_reason(context: StepContext, rejected: Table, day: date) -> bytes | None:
     """Refused rows by reason, the commonest first; None if none was refused."""
-    counts = reasons(step, rejected, day)
+    counts = reasons(context, rejected, day)
     return reasons_drawn(f"{rejected.name} of {day}", counts) if counts else None
 
 
@@ -129,12 +132,12 @@ def reasons_drawn(title: str, counts: Sequence[tuple[str, int]]) -> bytes:
     return drawn.png
 
 
-def reasons(step: StepContext, rejected: Table, day: date) -> list[tuple[str, int]]:
+def reasons(context: StepContext, rejected: Table, day: date) -> list[tuple[str, int]]:
     """(reason, refused rows with it) of the ten commonest; a row may have several."""
-    if not step.store.path(rejected, day).is_file():
+    if not context.store.path(rejected, day).is_file():
         return []
     return _query(
-        step,
+        context,
         "SELECT unnest(reasons), count(*) FROM {} GROUP BY 1 ORDER BY 2 DESC, 1"
         f" LIMIT {MOST_REASONS}",
         rejected,
@@ -142,9 +145,9 @@ def reasons(step: StepContext, rejected: Table, day: date) -> list[tuple[str, in
     )
 
 
-def _query(step: StepContext, query: str, table: Table, day: date) -> list[Any]:
-    rows = f"read_parquet({file_literal(step.store.path(table, day))}, hive_partitioning=false)"
-    return native(step.connection).execute(query.format(rows)).fetchall()
+def _query(context: StepContext, query: str, table: Table, day: date) -> list[Any]:
+    rows = f"read_parquet({file_literal(context.store.path(table, day))}, hive_partitioning=false)"
+    return native(context.connection).execute(query.format(rows)).fetchall()
 
 
 def _up_to(bins: int) -> range:

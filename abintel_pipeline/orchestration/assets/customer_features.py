@@ -17,7 +17,7 @@ from abintel_pipeline.snapshots import StepContext, features_snapshots
     warnings=features_warnings,
     warning_checks={CUSTOMER_FEATURES.name: ("missing_deliveries", "customer_share")},
 )
-def customer_features(step: StepContext, days: list[date]) -> Iterator[Published]:
+def customer_features(context: StepContext, days: list[date]) -> Iterator[Published]:
     """Publish the features of each day, and tell what its window held."""
-    for features, window in features_snapshots(step, days):
-        yield published_snapshot(step, features, facts=window_metadata(window))
+    for features, window in features_snapshots(context, days):
+        yield published_snapshot(context, features, facts=window_metadata(window))

@@ -11,9 +11,9 @@ from abintel_pipeline.quality.warnings import loyalty_warnings
 from abintel_pipeline.snapshots import StepContext, loyalty_snapshots
 
 
-def loyalty_pictures(step: StepContext, day: date) -> dict[str, Metadata]:
+def loyalty_pictures(context: StepContext, day: date) -> dict[str, Metadata]:
     """The histogram of the scores with the segments' cuts."""
-    return {CUSTOMER_LOYALTY.name: {"scores": picture(score_histogram(step, day))}}
+    return {CUSTOMER_LOYALTY.name: {"scores": picture(score_histogram(context, day))}}
 
 
 @daily_step(
@@ -24,7 +24,7 @@ def loyalty_pictures(step: StepContext, day: date) -> dict[str, Metadata]:
     warning_checks={LOYALTY_SUMMARY.name: ("empty_segment", "constant_metric")},
     pictures=loyalty_pictures,
 )
-def customer_loyalty(step: StepContext, days: list[date]) -> Iterator[Published]:
+def customer_loyalty(context: StepContext, days: list[date]) -> Iterator[Published]:
     """Publish the scores of each day together with their summary."""
-    for loyalty, summary in loyalty_snapshots(step, days):
-        yield published_snapshot(step, loyalty, summary)
+    for loyalty, summary in loyalty_snapshots(context, days):
+        yield published_snapshot(context, loyalty, summary)

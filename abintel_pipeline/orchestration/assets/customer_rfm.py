@@ -11,12 +11,12 @@ from abintel_pipeline.quality.warnings import rfm_warnings
 from abintel_pipeline.snapshots import StepContext, rfm_snapshots
 
 
-def rfm_pictures(step: StepContext, day: date) -> dict[str, Metadata]:
+def rfm_pictures(context: StepContext, day: date) -> dict[str, Metadata]:
     """Customers by recency and frequency score, with their tiers, and the spend by segment."""
     return {
         CUSTOMER_RFM.name: {
-            "recency_and_frequency": picture(customers_by_score(step, day)),
-            "spend": picture(spend_by_segment(step, day)),
+            "recency_and_frequency": picture(customers_by_score(context, day)),
+            "spend": picture(spend_by_segment(context, day)),
         }
     }
 
@@ -29,7 +29,7 @@ def rfm_pictures(step: StepContext, day: date) -> dict[str, Metadata]:
     warning_checks={CUSTOMER_RFM.name: ("tier_shares",), RFM_THRESHOLDS.name: ("cohort_size",)},
     pictures=rfm_pictures,
 )
-def customer_rfm(step: StepContext, days: list[date]) -> Iterator[Published]:
+def customer_rfm(context: StepContext, days: list[date]) -> Iterator[Published]:
     """Publish the scores of each day together with their thresholds."""
-    for rfm, thresholds in rfm_snapshots(step, days):
-        yield published_snapshot(step, rfm, thresholds)
+    for rfm, thresholds in rfm_snapshots(context, days):
+        yield published_snapshot(context, rfm, thresholds)

@@ -24,14 +24,14 @@ from abintel_pipeline.quality.warnings import delivery_warnings
 from abintel_pipeline.snapshots import StepContext, take_in_days
 
 
-def rejected_pictures(rejected: Table, step: StepContext, day: date) -> dict[str, Metadata]:
+def rejected_pictures(rejected: Table, context: StepContext, day: date) -> dict[str, Metadata]:
     """The rejected rows by reason, if there are any."""
-    drawn = refused_by_reason(step, rejected, day)
+    drawn = refused_by_reason(context, rejected, day)
     return {rejected.name: {"reasons_drawn": picture(drawn)}} if drawn else {}
 
 
 def reconcile_again(
-    step: StepContext, tables: tuple[Table, ...], told: Mapping[date, Metadata]
+    context: StepContext, tables: tuple[Table, ...], told: Mapping[date, Metadata]
 ) -> list[Finding]:
     """Whether the files have as many rows as the day's metadata says were received."""
     raw, rejected = tables
@@ -42,7 +42,7 @@ def reconcile_again(
         for day, one in told.items()
         if "received" in one
     }
-    return reconciled_again(step.store, raw, rejected, received)
+    return reconciled_again(context.store, raw, rejected, received)
 
 
 @daily_step(
@@ -60,10 +60,10 @@ def reconcile_again(
     verify_again=reconcile_again,
     pictures=partial(rejected_pictures, REJECTED_TRANSACTIONS),
 )
-def raw_transactions(step: StepContext, days: list[date]) -> Iterator[Published]:
+def raw_transactions(context: StepContext, days: list[date]) -> Iterator[Published]:
     """Ingest the days' deliveries of transactions."""
-    taken = take_in_days(step, days, take_in_transactions)
-    for told in intakes_metadata(step.store, (RAW_TRANSACTIONS, REJECTED_TRANSACTIONS), taken):
+    taken = take_in_days(context, days, take_in_transactions)
+    for told in intakes_metadata(context.store, (RAW_TRANSACTIONS, REJECTED_TRANSACTIONS), taken):
         yield Published(*told)
 
 
@@ -75,8 +75,8 @@ def raw_transactions(step: StepContext, days: list[date]) -> Iterator[Published]
     verify_again=reconcile_again,
     pictures=partial(rejected_pictures, REJECTED_CUSTOMERS),
 )
-def raw_customers(step: StepContext, days: list[date]) -> Iterator[Published]:
+def raw_customers(context: StepContext, days: list[date]) -> Iterator[Published]:
     """Ingest the days' deliveries of customers."""
-    taken = take_in_days(step, days, take_in_customers)
-    for told in intakes_metadata(step.store, (RAW_CUSTOMERS, REJECTED_CUSTOMERS), taken):
+    taken = take_in_days(context, days, take_in_customers)
+    for told in intakes_metadata(context.store, (RAW_CUSTOMERS, REJECTED_CUSTOMERS), taken):
         yield Published(*told)

@@ -24,11 +24,11 @@ class Published:
 
 
 def published_snapshot(
-    step: StepContext, *files: Staged, facts: Metadata | None = None
+    context: StepContext, *files: Staged, facts: Metadata | None = None
 ) -> Published:
     """A day whose tables are these files; `facts` go into the metadata of each."""
     findings = tuple(finding for file in files for finding in file.findings)
-    return Published(files[0].day, snapshot_metadata(step, *files, facts=facts), findings)
+    return Published(files[0].day, snapshot_metadata(context, *files, facts=facts), findings)
 
 
 PublishDays = Callable[[StepContext, list[date]], Iterator[Published]]
@@ -73,13 +73,13 @@ class Step:
 
 
 def verify_files_again(
-    step: StepContext, tables: tuple[Table, ...], told: Mapping[date, Metadata]
+    context: StepContext, tables: tuple[Table, ...], told: Mapping[date, Metadata]
 ) -> list[Finding]:
     """What the blocking checks find in the published files of these days."""
-    return verified_again(step.connection, step.store, tables, told)
+    return verified_again(context.connection, context.store, tables, told)
 
 
-def no_pictures(step: StepContext, day: date) -> dict[str, Metadata]:  # noqa: ARG001
+def no_pictures(context: StepContext, day: date) -> dict[str, Metadata]:  # noqa: ARG001
     """Of a step that has none."""
     return {}
 

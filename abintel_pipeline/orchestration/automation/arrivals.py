@@ -15,7 +15,7 @@ from abintel_pipeline.contract import CUSTOMER_RFM, RAW_CUSTOMERS, RAW_TRANSACTI
 from abintel_pipeline.intake.landing.landed_files import LandedFile
 from abintel_pipeline.orchestration.automation.follow_up import AwaitedDelivery, gaps, within_reach
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.snapshot_store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import SnapshotStore, open_store
 from abintel_pipeline.store.windows import published_windows, runs_of_days
 
 LOOK_BACK_SECONDS = 600
@@ -56,7 +56,7 @@ def new_arrivals(
     changed for `settle_seconds`. Files of days before `first_day` are ignored. At the very first
     look every file is fresh that wasn't taken in since it came.
     """
-    store = SnapshotStore(settings.store)
+    store = open_store(settings)
     fresh = [f for f in files if f.day >= settings.first_day and watch.is_fresh(f)]
     if watch.until is None:
         fresh = [f for f in fresh if not _taken_in_since(store, f)]
@@ -94,7 +94,7 @@ def plan_runs(settings: Settings, arrivals: list[Arrival], now: float, *, busy: 
     `busy`, all intakes come first. The snapshots follow when they are done: each is made once, from
     everything.
     """
-    store = SnapshotStore(settings.store)
+    store = open_store(settings)
     windows = published_windows(store, arrivals[0].day) if arrivals else {}
     awaited = {
         a.day: AwaitedDelivery(

@@ -19,7 +19,7 @@ from abintel_pipeline.contract import (
     Table,
 )
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.snapshot_store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import SnapshotStore, open_store
 from abintel_pipeline.store.windows import affected_snapshots, published_windows
 
 RAW_TABLES = (RAW_TRANSACTIONS, RAW_CUSTOMERS)
@@ -56,7 +56,7 @@ def intake_outcome(
     A delivery is done when all its tables were taken in. One that was `refused` is neither done nor
     lost: it waits for its files to change.
     """
-    store = SnapshotStore(settings.store)
+    store = open_store(settings)
     done = [day for day, one in awaited.items() if _taken_in_whole(store, day, one)]
     lost = [
         day
@@ -73,7 +73,7 @@ def snapshots_to_follow(
 
     Snapshots made since then from the same deliveries are left out.
     """
-    store = SnapshotStore(settings.store)
+    store = open_store(settings)
     windows = published_windows(store, min(done)) if done else {}
     owed: set[date] = set()
     for day in done:

@@ -14,7 +14,7 @@ from abintel_pipeline.orchestration.automation.retries import NO_RETRY_OF_FAILED
 from abintel_pipeline.orchestration.automation.runs import run_that_read
 from abintel_pipeline.orchestration.naming import Names
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.snapshot_store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import open_store
 
 JOB_NAME = "customer_snapshots"
 SCHEDULE_NAME = "nightly_customer_snapshots"
@@ -87,7 +87,7 @@ def days_with_something_to_make(settings: Settings, days: list[date]) -> list[da
     """Those of the days that have something, with one look at store and landing folder."""
     if not days or TRANSACTIONS.query(settings) is not None:
         return days
-    delivered = set(SnapshotStore(settings.store).days(TRANSACTIONS.raw))
+    delivered = set(open_store(settings).days(TRANSACTIONS.raw))
     delivered |= {file.day for file in landed_files(settings.landing)}
     starts = {day: window_start(day, settings.history_days) for day in days}
     return [day for day in days if any(starts[day] <= one <= day for one in delivered)]

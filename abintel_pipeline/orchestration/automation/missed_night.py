@@ -20,7 +20,7 @@ from abintel_pipeline.orchestration.automation.jobs import (
 from abintel_pipeline.orchestration.naming import Names
 from abintel_pipeline.orchestration.partitions import days_between
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.snapshot_store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import open_store
 
 CHECK_NAME = "newest_expected_snapshot_exists"
 MISSED_NIGHT_JOB = "check_newest_snapshot"
@@ -68,7 +68,7 @@ def night_result(settings: Settings, now: datetime) -> dg.AssetCheckResult:
     No snapshot is due before the first day, or when nothing was delivered in its window.
     """
     day = expected_day(settings, now)
-    published = SnapshotStore(settings.store).days(CUSTOMER_RFM)
+    published = open_store(settings).days(CUSTOMER_RFM)
     newest = published[-1] if published else None
     missing = day not in published
     due = day >= settings.first_day and has_something_to_make(settings, day)

@@ -34,7 +34,7 @@ from abintel_pipeline.orchestration.automation.runs import (
 from abintel_pipeline.orchestration.naming import Names
 from abintel_pipeline.orchestration.partitions import newest_day, range_tags
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.snapshot_store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import SnapshotStore, open_store
 from abintel_pipeline.store.windows import runs_of_days
 
 SENSOR_NAME = "deliveries_in_the_landing_folder"
@@ -88,7 +88,7 @@ def evaluate(
         asked = plan_runs(
             settings, arrivals, now, busy=bool(watch.awaited or requests or in_flight)
         )
-        why = _why(context.instance, SnapshotStore(settings.store), names, arrivals)
+        why = _why(context.instance, open_store(settings), names, arrivals)
         key = fingerprint(*((f.name, f.mark, f.changed) for a in arrivals for f in a.files))
         requests += _ranges(asked.chains, why, names, None, key)
         requests += _ranges(asked.intakes, why, names, "deliveries", key)

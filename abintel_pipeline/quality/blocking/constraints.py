@@ -5,8 +5,9 @@ conditions of a query over the staged file cost a few milliseconds for half a mi
 nothing where the statistics in the file's footer prove them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pandera.pandas as pa
@@ -14,7 +15,7 @@ import pyarrow
 import pyarrow.parquet as pq
 
 from abintel_pipeline.contract import Table
-from abintel_pipeline.engine.sql_text import identifier, quoted
+from abintel_pipeline.engine.sql import identifier, quoted
 
 
 class UntranslatedCheck(NotImplementedError):
@@ -39,7 +40,8 @@ class Constraint:
     of_text: bool = False
 
 
-def constraints(table: Table) -> list[Constraint]:
+@cache
+def constraints(table: Table) -> tuple[Constraint, ...]:
     """The constraints on the columns of the table's files.
 
     The partition column, which is in their paths, has none, and uniqueness is a matter of the whole
@@ -60,7 +62,20 @@ def constraints(table: Table) -> list[Constraint]:
             if column.nullable:
                 condition = f"{identifier(name)} IS NULL OR {condition}"
             found.append(Constraint(f"{name}: {check.error}", name, condition, proof, text))
-    return found
+    return tuple(found)
+
+
+def not_proved(
+    table: Table, row_groups: Sequence[Mapping[str, pq.ColumnChunkMetaData]]
+) -> list[Constraint]:
+    """The table's constraints that the statistics of all row groups don't prove."""
+
+    def proved(rule: Constraint) -> bool:
+        parts = [group.get(rule.column) for group in row_groups]
+        known = [part and part.statistics for part in parts]
+        return all(one is not None and rule.proof(one) for one in known)
+
+    return [rule for rule in constraints(table) if not proved(rule)]
 
 
 def _refuse_untranslated(table: Table, schema: pa.DataFrameSchema) -> None:

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from abintel_pipeline.contract import Table
 from abintel_pipeline.engine.connection import Cursor
-from abintel_pipeline.engine.sql_text import file_literal, identifier
-from abintel_pipeline.quality.blocking.constraints import Constraint, constraints
+from abintel_pipeline.engine.sql import file_literal, identifier
+from abintel_pipeline.quality.blocking.constraints import Constraint, not_proved
 from abintel_pipeline.store.snapshot_store import DAY_OF_FILE, Staged
 
 EXAMPLES = 3
@@ -35,7 +35,7 @@ def broken_constraints(
     """{constraint of the table's model: the rows that break it}."""
     paths = [one.path for one in staged]
     source = files(paths)
-    rules = _not_proved(table, paths)
+    rules = not_proved(table, [group for path in paths for group in _row_groups(path)])
     if not rules:
         return {}
     counts = ", ".join(_count(rule, source) for rule in rules)
@@ -47,18 +47,6 @@ def broken_constraints(
         for rule, total in zip(rules, totals, strict=True)
         if total
     }
-
-
-def _not_proved(table: Table, paths: Sequence[Path]) -> list[Constraint]:
-    """The table's constraints that the files' footers don't prove."""
-    groups = [group for path in paths for group in _row_groups(path)]
-
-    def proved(rule: Constraint) -> bool:
-        parts = [group.get(rule.column) for group in groups]
-        known = [part and part.statistics for part in parts]
-        return all(one is not None and rule.proof(one) for one in known)
-
-    return [rule for rule in constraints(table) if not proved(rule)]
 
 
 def _row_groups(path: Path) -> Iterator[dict[str, pq.ColumnChunkMetaData]]:

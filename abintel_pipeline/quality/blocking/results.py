@@ -11,10 +11,10 @@ from itertools import groupby
 
 import pyarrow.parquet as pq
 
-from abintel_pipeline.contract import CUSTOMER_FEATURES, CUSTOMER_LOYALTY, Table
+from abintel_pipeline.contract import MADE_FROM, Table
 from abintel_pipeline.contract.findings import Figure, Finding, VerificationFailed
-from abintel_pipeline.engine.ahead import ahead
 from abintel_pipeline.engine.connection import Backend, Cursor, native
+from abintel_pipeline.engine.parallel import parallel_map
 from abintel_pipeline.quality.blocking.constraints import constraints
 from abintel_pipeline.quality.blocking.files import (
     broken_constraints,
@@ -62,7 +62,7 @@ def verified_again(
 
     Left out are days of which a file is missing, or one that they were made from.
     """
-    needed = (*tables, *MADE_FROM[tables[0].name])
+    needed = (*tables, *MADE_FROM[tables[0]])
     there = [day for day in days if all(store.path(table, day).is_file() for table in needed)]
     made = (tuple(_published(store, table, day) for table in tables) for day in there)
     found = []
@@ -113,7 +113,7 @@ def _looked_at(
             for question in _questions(store, batch):
                 yield number, batch, question
 
-    answers = ahead(answered, asked(), LOOKING)
+    answers = parallel_map(answered, asked(), LOOKING)
     for _, of_batch in groupby(answers, key=lambda pair: pair[0][0]):
         findings: list[Finding] = []
         figures: Figures = {}
@@ -129,7 +129,7 @@ def _questions(store: SnapshotStore, batch: list[Day]) -> Iterator[Question]:
     name = customers[0].table.name
 
     def ids(cursor: Cursor) -> Answer:
-        return list(_customers(cursor, store, customers, MADE_FROM[name])), {}
+        return list(_customers(cursor, store, customers, MADE_FROM[customers[0].table])), {}
 
     def contract(cursor: Cursor) -> Answer:
         return [finding for staged in tables for finding in _contract(cursor, staged)], {}
@@ -213,13 +213,6 @@ def _same_customers(one: Staged, others: dict[str, int], told: list[str]) -> Fin
         {one.table.name: one.rows, **others},
     )
 
-
-MADE_FROM: dict[str, tuple[Table, ...]] = {
-    "customer_features": (),
-    "customer_loyalty": (CUSTOMER_FEATURES,),
-    "customer_rfm": (CUSTOMER_FEATURES, CUSTOMER_LOYALTY),
-}
-"""The published tables that must hold the same customers."""
 
 Look = Callable[..., tuple[list[Finding], dict[date, dict[str, Figure]]]]
 MORE: dict[str, tuple[str, Look]] = {

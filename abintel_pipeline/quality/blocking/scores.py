@@ -14,7 +14,7 @@ from typing import Any
 from abintel_pipeline.contract.findings import Figure, Finding
 from abintel_pipeline.contract.rfm import TIERS
 from abintel_pipeline.engine.connection import Cursor
-from abintel_pipeline.engine.sql_text import literal
+from abintel_pipeline.engine.sql import literal
 from abintel_pipeline.quality.blocking.files import Broken, files, located
 from abintel_pipeline.store.snapshot_store import DAY_OF_FILE, Staged
 
@@ -101,12 +101,11 @@ def _cuts(connection: Cursor, thresholds: Sequence[Staged]) -> dict[date, Cuts]:
 def _broken(group: Group, cuts: Cuts) -> str | None:
     """SQL of the group's rows that the cuts don't give; None if they give them all."""
     scores = [group.keys[name] for name in SCORES]
-    same = " AND ".join(f"{name} IS NOT DISTINCT FROM {literal(group.keys[name])}" for name in KEYS)
     if None in scores or set(cuts) != {*METRICS, "rfm_total"}:
-        return same
+        return _same(group)
     bins = len(cuts["recency"]) + 1
     if _texts(scores, cuts["rfm_total"], bins) != [group.keys[name] for name in TEXTS]:
-        return same
+        return _same(group)
     outside = []
     for (metric, column), score in zip(METRICS.items(), scores, strict=True):
         above, up_to = interval(metric, score, cuts[metric])
@@ -115,7 +114,11 @@ def _broken(group: Group, cuts: Cuts) -> str | None:
             outside.append(
                 f"NOT coalesce({column} > {literal(above)} AND {column} <= {literal(up_to)}, false)"
             )
-    return f"{same} AND ({' OR '.join(outside)})" if outside else None
+    return f"{_same(group)} AND ({' OR '.join(outside)})" if outside else None
+
+
+def _same(group: Group) -> str:
+    return " AND ".join(f"{name} IS NOT DISTINCT FROM {literal(group.keys[name])}" for name in KEYS)
 
 
 def interval(metric: str, score: int, cuts: list[float]) -> tuple[float, float]:

@@ -27,23 +27,23 @@ class Largest(NamedTuple):
 NOBODY = Largest(0, 0, "", 0)
 
 
-def customer_share(step: StepContext, days: list[date]) -> list[Finding]:
+def customer_share(context: StepContext, days: list[date]) -> list[Finding]:
     """`customer_share`: the largest part of a snapshot's orders that one customer has."""
-    found = _largest(step, days)
-    return [_customer_share(step, day, found.get(day, NOBODY)) for day in days]
+    found = _largest(context, days)
+    return [_customer_share(context, day, found.get(day, NOBODY)) for day in days]
 
 
-def _largest(step: StepContext, days: list[date]) -> dict[date, Largest]:
-    rows = native(step.connection).execute(
+def _largest(context: StepContext, days: list[date]) -> dict[date, Largest]:
+    rows = native(context.connection).execute(
         f"SELECT {DAY_OF_FILE}, count(*), sum(visit_frequency)::BIGINT,"
         " min_by(customer_id, (-visit_frequency, customer_id)), max(visit_frequency)"
-        f" FROM {files(step.store.paths(CUSTOMER_FEATURES, days))} GROUP BY 1"
+        f" FROM {files(context.store.paths(CUSTOMER_FEATURES, days))} GROUP BY 1"
     )
     return {day: Largest(*told) for day, *told in rows.fetchall()}
 
 
-def _customer_share(step: StepContext, day: date, found: Largest) -> Finding:
-    limit, name = step.settings.warn_customer_share, CUSTOMER_FEATURES.name
+def _customer_share(context: StepContext, day: date, found: Largest) -> Finding:
+    limit, name = context.settings.warn_customer_share, CUSTOMER_FEATURES.name
     customers, orders = found.customers, found.orders
     if customers < FEWEST_CUSTOMERS or not orders:
         sentence = f"{customers} customers with {orders:,} orders are too few to compare"

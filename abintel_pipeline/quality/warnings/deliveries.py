@@ -29,13 +29,13 @@ def delivery_warnings(table: Table) -> Warn:
     Of transactions `delivery_volume`, `repeated_lines` and `misplaced_files` too.
     """
 
-    def warn(step: StepContext, days: list[date], newest: date | None = None) -> list[Finding]:
-        counts = Counts(step.store, table)
-        found = [_refused_share(step, table, day, counts) for day in days]
+    def warn(context: StepContext, days: list[date], newest: date | None = None) -> list[Finding]:
+        counts = Counts(context.store, table)
+        found = [_refused_share(context, table, day, counts) for day in days]
         if table is RAW_TRANSACTIONS:
-            found += [_delivery_volume(step, day, counts) for day in days]
-            found += repeated_lines(step, days)
-            found += misplaced(step, days, newest)
+            found += [_delivery_volume(context, day, counts) for day in days]
+            found += repeated_lines(context, days)
+            found += misplaced(context, days, newest)
         return found
 
     return warn
@@ -55,9 +55,9 @@ class Counts:
         return self._known[day]
 
 
-def _refused_share(step: StepContext, table: Table, day: date, counts: Counts) -> Finding:
+def _refused_share(context: StepContext, table: Table, day: date, counts: Counts) -> Finding:
     """Of all rows received, those that the settings leave out included, as for the cap."""
-    limit, rows = step.settings.warn_refused_share, counts.of(day)
+    limit, rows = context.settings.warn_refused_share, counts.of(day)
     share = rows.refused / rows.received if rows and rows.received else 0.0
     sentence = _refused_sentence(rows, share, limit) if rows else "nothing was delivered"
     numbers = {"share": share, "limit": limit}
@@ -74,9 +74,9 @@ def _refused_sentence(rows: RowCounts, share: float, limit: float) -> str:
     )
 
 
-def _delivery_volume(step: StepContext, day: date, counts: Counts) -> Finding:
+def _delivery_volume(context: StepContext, day: date, counts: Counts) -> Finding:
     """Of rows received, whether accepted, refused or left out."""
-    limit = step.settings.warn_volume_change
+    limit = context.settings.warn_volume_change
     received = (counts.of(day) or RowCounts()).received
     earlier = (counts.of(day - timedelta(weeks=n)) for n in range(1, RECENT_WEEKS + 1))
     recent = [one.received for one in earlier if one]
@@ -102,11 +102,11 @@ def _delivery_volume(step: StepContext, day: date, counts: Counts) -> Finding:
 
 
 def features_warnings(
-    step: StepContext, days: list[date], _newest: date | None = None
+    context: StepContext, days: list[date], _newest: date | None = None
 ) -> list[Finding]:
     """`missing_deliveries` in the windows of snapshots, and `customer_share`."""
-    taken_in, limit = step.store.days(RAW_TRANSACTIONS), step.settings.warn_missing_days
-    windows = (window_of(taken_in, day, step.rules.history_days) for day in days)
+    taken_in, limit = context.store.days(RAW_TRANSACTIONS), context.settings.warn_missing_days
+    windows = (window_of(taken_in, day, context.rules.history_days) for day in days)
     found = [
         warning(
             CUSTOMER_FEATURES.name,
@@ -122,7 +122,7 @@ def features_warnings(
         for window in windows
         if window
     ]
-    return found + customer_share(step, days)
+    return found + customer_share(context, days)
 
 
 def _first(days: Iterable[date]) -> str:

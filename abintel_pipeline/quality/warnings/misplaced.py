@@ -11,14 +11,14 @@ from abintel_pipeline.store.step_context import StepContext
 NAMED = 5
 
 
-def misplaced(step: StepContext, days: list[date], newest: date | None) -> list[Finding]:
+def misplaced(context: StepContext, days: list[date], newest: date | None) -> list[Finding]:
     """`misplaced_files`, looked for on the `newest` day of a run: the folder has no other days."""
-    return [_misplaced(step, day) if day == newest else _not_looked(day) for day in days]
+    return [_misplaced(context, day) if day == newest else _not_looked(day) for day in days]
 
 
-def _misplaced(step: StepContext, day: date) -> Finding:
+def _misplaced(context: StepContext, day: date) -> Finding:
     try:
-        found = [f"{one.name} ({one.why})" for one in misplaced_files(step.settings.landing)]
+        found = [f"{one.name} ({one.why})" for one in misplaced_files(context.settings.landing)]
     except (DeliveryError, OSError) as error:
         return _finding(day, False, f"the landing folder can't be read: {error}", 0)
     if not found:

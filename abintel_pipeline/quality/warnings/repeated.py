@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from abintel_pipeline.contract import RAW_TRANSACTIONS
 from abintel_pipeline.contract.findings import Finding, warning
 from abintel_pipeline.engine.connection import native
-from abintel_pipeline.engine.sql_text import file_literal, identifier
+from abintel_pipeline.engine.sql import file_literal, identifier
 from abintel_pipeline.store.snapshot_store import DAY_OF_FILE
 from abintel_pipeline.store.step_context import StepContext
 
@@ -19,16 +19,16 @@ COLUMNS = [
 ]
 
 
-def repeated_lines(step: StepContext, days: list[date]) -> list[Finding]:
+def repeated_lines(context: StepContext, days: list[date]) -> list[Finding]:
     """`repeated_lines`: accepted lines that are exact copies of one before them, per day."""
-    known = copies(step, days)
-    return [_repeated_lines(step, day, known.get(day, 0)) for day in days]
+    known = copies(context, days)
+    return [_repeated_lines(context, day, known.get(day, 0)) for day in days]
 
 
-def _repeated_lines(step: StepContext, day: date, repeated: int) -> Finding:
-    limit, name = step.settings.warn_repeated_share, RAW_TRANSACTIONS.name
-    there = step.store.path(RAW_TRANSACTIONS, day).is_file()
-    lines = step.store.rows(RAW_TRANSACTIONS, day) if there else 0
+def _repeated_lines(context: StepContext, day: date, repeated: int) -> Finding:
+    limit, name = context.settings.warn_repeated_share, RAW_TRANSACTIONS.name
+    there = context.store.path(RAW_TRANSACTIONS, day).is_file()
+    lines = context.store.rows(RAW_TRANSACTIONS, day) if there else 0
     share = repeated / lines if lines else 0.0
     sentence = (
         f"{repeated:,} of {lines:,} accepted lines are exact copies of another, {share:.2%}; up to"
@@ -43,13 +43,13 @@ def _repeated_lines(step: StepContext, day: date, repeated: int) -> Finding:
     return warning(name, day, "repeated_lines", share <= limit, sentence, **numbers)
 
 
-def copies(step: StepContext, days: list[date]) -> dict[date, int]:
+def copies(context: StepContext, days: list[date]) -> dict[date, int]:
     """{day: lines that are copies of one before them}, by one query whatever the number of days.
 
     A hash of each line picks candidates, and only they are compared: where no line stands twice,
     that is one look at every line. Days without any aren't in it.
     """
-    paths = [step.store.path(RAW_TRANSACTIONS, day) for day in days]
+    paths = [context.store.path(RAW_TRANSACTIONS, day) for day in days]
     listed = ", ".join(file_literal(path) for path in paths if _may_repeat(path))
     if not listed:
         return {}
@@ -58,7 +58,7 @@ def copies(step: StepContext, days: list[date]) -> dict[date, int]:
         f"(SELECT {names}, filename, hash(filename, {names}) AS h FROM read_parquet([{listed}],"
         " hive_partitioning=false, filename=true, union_by_name=true))"
     )
-    counted = native(step.connection).execute(
+    counted = native(context.connection).execute(
         f"SELECT {DAY_OF_FILE}, sum(times - 1) FROM (SELECT filename, count(*) AS times"
         f" FROM {rows} WHERE h IN (SELECT h FROM {rows} GROUP BY h HAVING count(*) > 1)"
         f" GROUP BY filename, {names} HAVING count(*) > 1) GROUP BY 1"

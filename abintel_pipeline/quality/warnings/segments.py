@@ -16,18 +16,18 @@ from abintel_pipeline.store.step_context import StepContext
 
 
 def loyalty_warnings(
-    step: StepContext, days: list[date], newest: date | None = None
+    context: StepContext, days: list[date], newest: date | None = None
 ) -> list[Finding]:
     """`empty_segment` and `constant_metric` of loyalty summaries.
 
     What percentile bounds would do to an empty segment is told of the `newest` day of a run alone:
     it costs scoring the cohort once more.
     """
-    summaries = _summaries(step, days)
+    summaries = _summaries(context, days)
     empty = {day: names for day in days if (names := _empty(summaries.get(day)))}
-    paths = step.store.paths(CUSTOMER_LOYALTY, empty)
-    seen = segments(native(step.connection), paths) if empty else {}
-    others = _by_percentiles(step, newest) if newest in empty else {}
+    paths = context.store.paths(CUSTOMER_LOYALTY, empty)
+    seen = segments(native(context.connection), paths) if empty else {}
+    others = _by_percentiles(context, newest) if newest in empty else {}
     found = []
     for day in days:
         advice = others if day == newest else {}
@@ -36,10 +36,10 @@ def loyalty_warnings(
     return found
 
 
-def _summaries(step: StepContext, days: list[date]) -> dict[date, dict[str, Any]]:
-    paths = step.store.paths(LOYALTY_SUMMARY, days)
+def _summaries(context: StepContext, days: list[date]) -> dict[date, dict[str, Any]]:
+    paths = context.store.paths(LOYALTY_SUMMARY, days)
     weights = ", ".join(f"weight_{metric}" for metric in METRICS)
-    rows = native(step.connection).execute(
+    rows = native(context.connection).execute(
         f"SELECT {DAY_OF_FILE}, segment_counts, segment_thresholds, rules, [{weights}]"
         f" FROM {files(paths)}"
     )
@@ -87,12 +87,14 @@ def _empty_segment(
     )
 
 
-def _by_percentiles(step: StepContext, day: date) -> dict[str, int]:
+def _by_percentiles(context: StepContext, day: date) -> dict[str, int]:
     """Customers per segment, were the metrics scaled between percentiles; {} if they are."""
-    if step.rules.bounds.kind == "percentiles":
+    if context.rules.bounds.kind == "percentiles":
         return {}
-    rules = step.rules.model_copy(update={"bounds": Bounds(kind="percentiles")})
-    scored = customer_loyalty(step.store.read(step.connection, CUSTOMER_FEATURES, [day]), rules)
+    rules = context.rules.model_copy(update={"bounds": Bounds(kind="percentiles")})
+    scored = customer_loyalty(
+        context.store.read(context.connection, CUSTOMER_FEATURES, [day]), rules
+    )
     counted = scored.group_by("segment").agg(customers=scored.count()).to_pyarrow().to_pylist()
     return {row["segment"]: row["customers"] for row in counted}
 

@@ -11,27 +11,29 @@ from abintel_pipeline.store.snapshot_store import DAY_OF_FILE
 from abintel_pipeline.store.step_context import StepContext
 
 
-def rfm_warnings(step: StepContext, days: list[date], _newest: date | None = None) -> list[Finding]:
+def rfm_warnings(
+    context: StepContext, days: list[date], _newest: date | None = None
+) -> list[Finding]:
     """`tier_shares` against the day before, and `cohort_size` against the bins."""
-    published = set(step.store.days(CUSTOMER_RFM))
+    published = set(context.store.days(CUSTOMER_RFM))
     before = {day - timedelta(days=1) for day in days} & published
-    counted = _tiers(step, sorted({*days, *before}))
+    counted = _tiers(context, sorted({*days, *before}))
     return [
         finding
         for day in days
         for finding in (
-            _tier_shares(step, day, counted[day], counted.get(day - timedelta(days=1))),
-            _cohort_size(step, day, sum(counted[day].values())),
+            _tier_shares(context, day, counted[day], counted.get(day - timedelta(days=1))),
+            _cohort_size(context, day, sum(counted[day].values())),
         )
     ]
 
 
-def _tiers(step: StepContext, days: list[date]) -> dict[date, dict[str, int]]:
+def _tiers(context: StepContext, days: list[date]) -> dict[date, dict[str, int]]:
     """{day: {tier: customers}}"""
     found = {day: dict.fromkeys(TIERS, 0) for day in days}
-    rows = native(step.connection).execute(
+    rows = native(context.connection).execute(
         f"SELECT {DAY_OF_FILE}, rfm_tier, customers FROM (SELECT filename, rfm_tier,"
-        f" count(*) AS customers FROM {files(step.store.paths(CUSTOMER_RFM, days))}"
+        f" count(*) AS customers FROM {files(context.store.paths(CUSTOMER_RFM, days))}"
         " GROUP BY filename, rfm_tier)"
     )
     for day, tier, customers in rows.fetchall():
@@ -40,9 +42,9 @@ def _tiers(step: StepContext, days: list[date]) -> dict[date, dict[str, int]]:
 
 
 def _tier_shares(
-    step: StepContext, day: date, counts: dict[str, int], before: dict[str, int] | None
+    context: StepContext, day: date, counts: dict[str, int], before: dict[str, int] | None
 ) -> Finding:
-    limit = step.settings.warn_tier_shift
+    limit = context.settings.warn_tier_shift
     shares = _shares(counts)
     if not before or not sum(before.values()) or not sum(counts.values()):
         sentence = "there is no snapshot of the day before to compare with"
@@ -71,8 +73,8 @@ def _shares(counts: dict[str, int]) -> dict[str, float]:
     return {tier: count / total if total else 0.0 for tier, count in counts.items()}
 
 
-def _cohort_size(step: StepContext, day: date, customers: int) -> Finding:
-    bins = step.rules.bins
+def _cohort_size(context: StepContext, day: date, customers: int) -> Finding:
+    bins = context.rules.bins
     return warning(
         RFM_THRESHOLDS.name,
         day,

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 from pydantic import ValidationError
 
-from abintel_pipeline.engine.ahead import ahead
+from abintel_pipeline.engine.parallel import parallel_map
 from abintel_pipeline.rules import Rules
 from abintel_pipeline.service.calls import plan_tables
 from abintel_pipeline.service.calls.decoding import (
@@ -162,7 +162,7 @@ class Calls:
             return features if enforcement.clean else None
 
         alone, chunks = request.size <= ALONE, request.chunks()
-        in_turn = ((one, made(one)) for one in chunks) if alone else ahead(made, chunks, 1)
+        in_turn = ((one, made(one)) for one in chunks) if alone else parallel_map(made, chunks, 1)
         for chunk, features in in_turn:
             if features is not None:
                 yield chunk, features

@@ -9,7 +9,7 @@ import pyarrow as pa
 from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.engine.connection import engine, native
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.snapshot_store import SnapshotStore
+from abintel_pipeline.store.snapshot_store import open_store
 
 SNAPSHOTS = {
     name: table for name, table in TABLES.items() if table.partition_column == "snapshot_date"
@@ -42,7 +42,7 @@ class Found:
 
 def days(settings: Settings, table: Table) -> list[date]:
     """The published days of a table, in order."""
-    return SnapshotStore(settings.store).days(table)
+    return open_store(settings).days(table)
 
 
 def snapshot(
@@ -60,7 +60,7 @@ def history(settings: Settings, customer_id: str, page: Page, first: date, last:
 
     Raises NoSuchCustomer when it has none.
     """
-    published = SnapshotStore(settings.store).days(HISTORY, first, last)
+    published = open_store(settings).days(HISTORY, first, last)
     found = _read(settings, HISTORY, published, page, customer_id)
     if not found.total:
         raise NoSuchCustomer(
@@ -76,7 +76,7 @@ def _read(
     """In the order of the days, and in each of them in the published order."""
     asked, values = ("", []) if customer_id is None else ("WHERE customer_id = ?", [customer_id])
     with engine(settings) as connection:
-        rows = SnapshotStore(settings.store).read(connection, table, wanted)
+        rows = open_store(settings).read(connection, table, wanted)
         # The engine keeps the order of the files and of the rows in them.
         query = f"FROM ({connection.compile(rows)}) {asked}"
         raw = native(connection)

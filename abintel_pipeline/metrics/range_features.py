@@ -33,7 +33,7 @@ from abintel_pipeline.metrics.intervals import (
     interval_changes,
     may_concern,
 )
-from abintel_pipeline.metrics.span import Span, days_between, one_each
+from abintel_pipeline.metrics.snapshot_range import SnapshotRange, days_between, one_each
 from abintel_pipeline.rules import Rules
 
 NEWEST = ("latest", "passing", "scored_on")
@@ -42,7 +42,7 @@ NEWEST = ("latest", "passing", "scored_on")
 def customer_changes(
     lines: ir.Table,
     customers: ir.Table,
-    span: Span,
+    span: SnapshotRange,
     *,
     late_lines: ir.Table | None = None,
     traits: LineTraits = UNKNOWN,
@@ -78,7 +78,7 @@ def customer_changes(
 
 
 def _line_changes(
-    lines: ir.Table, late_lines: ir.Table, span: Span, traits: LineTraits
+    lines: ir.Table, late_lines: ir.Table, span: SnapshotRange, traits: LineTraits
 ) -> list[ir.Table]:
     """Changes of customers who only buy, whose orders and products stay once they are there."""
     counted = span.lines(lines)
@@ -144,7 +144,7 @@ def features_on(states: ir.Table, day: date | ir.DateScalar) -> ir.Table:
     return on_day(held, day)
 
 
-def _order_changes(counted: ir.Table, span: Span, traits: LineTraits) -> ir.Table:
+def _order_changes(counted: ir.Table, span: SnapshotRange, traits: LineTraits) -> ir.Table:
     """Spend, visits and latest date, where every order came on its day."""
     also = {"purchases": purchases(counted)} if traits.without_order else {}
     orders = counted.group_by(list(ORDER)).agg(spend=counted.amount.sum(), **also)
@@ -153,7 +153,7 @@ def _order_changes(counted: ir.Table, span: Span, traits: LineTraits) -> ir.Tabl
     return changes.rename(latest="date")
 
 
-def _visit_changes(counted: ir.Table, span: Span, traits: LineTraits) -> ir.Table:
+def _visit_changes(counted: ir.Table, span: SnapshotRange, traits: LineTraits) -> ir.Table:
     """Visits and latest date: an order is there from the first delivery of any of its lines."""
     also = {"purchases": purchases(counted)} if traits.without_order else {}
     orders = counted.group_by(list(ORDER)).agg(delivered_on=counted.delivered_on.min(), **also)
@@ -161,14 +161,14 @@ def _visit_changes(counted: ir.Table, span: Span, traits: LineTraits) -> ir.Tabl
     return span.presence(orders, orders.delivered_on, visits=visited).rename(latest="date")
 
 
-def _spend_changes(counted: ir.Table, span: Span) -> ir.Table:
+def _spend_changes(counted: ir.Table, span: SnapshotRange) -> ir.Table:
     """Spend, as if nothing were superseded."""
     spent = counted.group_by("customer_id", "date", "delivered_on").agg(spend=counted.amount.sum())
     return span.presence(spent, spent.delivered_on, spend=spent.spend)
 
 
 def _superseding_changes(
-    counted: ir.Table, late: ir.Table, span: Span, traits: LineTraits
+    counted: ir.Table, late: ir.Table, span: SnapshotRange, traits: LineTraits
 ) -> ir.Table:
     """What superseded lines take back from the spend until their date leaves the window."""
     here = list(position(traits))
@@ -181,7 +181,7 @@ def _superseding_changes(
     return span.presence(superseded, superseded.superseded_on, spend=-superseded.amount)
 
 
-def _product_changes(lines: ir.Table, span: Span, traits: LineTraits) -> ir.Table:
+def _product_changes(lines: ir.Table, span: SnapshotRange, traits: LineTraits) -> ir.Table:
     """Distinct products: one is there while any line of its customer with it is in force.
 
     Where the last line to enter comes before any has left, as nearly always, that is one stretch of
@@ -207,7 +207,7 @@ def _product_changes(lines: ir.Table, span: Span, traits: LineTraits) -> ir.Tabl
     )
 
 
-def _stretches(lines: ir.Table, span: Span) -> ir.Table:
+def _stretches(lines: ir.Table, span: SnapshotRange) -> ir.Table:
     """One row per stretch of days on which a customer has a product in force.
 
     `enters`, and `date`: the newest, with which it leaves.
@@ -225,7 +225,7 @@ def _stretches(lines: ir.Table, span: Span) -> ir.Table:
     )
 
 
-def _score_changes(customers: ir.Table, span: Span) -> ir.Table:
+def _score_changes(customers: ir.Table, span: SnapshotRange) -> ir.Table:
     """The newest delivery of a score that is known on the first day, and each later one."""
     scored = customers.filter(
         customers.delivered_on <= span.last, customers.loyalty_score.notnull()

@@ -1,7 +1,12 @@
-"""SQL strings and names."""
+"""DuckDB's SQL: strings, names, and a query's rows as one Parquet file."""
 
 from pathlib import Path
 from typing import Any
+
+from abintel_pipeline.engine.connection import Cursor
+
+ROW_GROUP_SIZE = 122_880
+"""Rows of a Parquet file's row group."""
 
 
 def quoted(text: str) -> str:
@@ -54,3 +59,17 @@ class Names:
             added = [f"{self._values[name]} AS {name}" for name, n in levels.items() if n == level]
             rows = f"SELECT *, {', '.join(added)} FROM ({rows})"
         return rows
+
+
+def copy_to_parquet(connection: Cursor, query: str, path: Path, metadata: dict[str, str]) -> None:
+    """Stream a query into one Parquet file whose bytes depend on its rows and metadata alone.
+
+    TRY hides what DuckDB's planner found out about nulls: it writes a column as required or
+    optional by that, so the same rows from another plan were another file.
+    """
+    pairs = ", ".join(f"{key}: {quoted(value)}" for key, value in metadata.items())
+    connection.execute(
+        f"COPY (SELECT TRY(COLUMNS(*)) FROM ({query})) TO {quoted(str(path.absolute()))}"
+        f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_SIZE},"
+        f" KV_METADATA {{{pairs}}})"
+    )

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from abintel_pipeline.contract.customers import RAW_CUSTOMERS
 from abintel_pipeline.contract.features import CUSTOMER_FEATURES
 from abintel_pipeline.contract.line_traits import UNKNOWN, LineTraits
-from abintel_pipeline.engine.connection import kept
-from abintel_pipeline.metrics.span import Span
-from abintel_pipeline.metrics.states import customer_changes, customer_states, features_on
+from abintel_pipeline.engine.connection import temporary_table
+from abintel_pipeline.metrics.range_features import customer_changes, customer_states, features_on
+from abintel_pipeline.metrics.snapshot_range import SnapshotRange
 from abintel_pipeline.rules import Rules
 from abintel_pipeline_tests import oracle, strategies
 from abintel_pipeline_tests.metrics.running import PLAIN, Formulas, Row, traits_of
@@ -20,7 +20,7 @@ from abintel_pipeline_tests.metrics.running import reproducible as settings
 
 
 def features_of_days(
-    formulas: Formulas, lines: list[Row], customers: list[Row], rules: Rules, span: Span
+    formulas: Formulas, lines: list[Row], customers: list[Row], rules: Rules, span: SnapshotRange
 ) -> list[Row]:
     """Features of every day of the span; only what is among the lines is looked for."""
     lines = [PLAIN | line for line in lines]
@@ -32,7 +32,7 @@ def features_by_traits(
     lines: list[Row],
     customers: list[Row],
     rules: Rules,
-    span: Span,
+    span: SnapshotRange,
     traits: LineTraits,
 ) -> list[Row]:
     delivered = formulas.lines(lines, rules.currency_decimals)
@@ -40,8 +40,8 @@ def features_by_traits(
     changes = customer_changes(delivered, scores, span, traits=traits)
     every_day = [span.first + timedelta(n) for n in range((span.last - span.first).days + 1)]
     with (
-        kept(formulas.connection, *changes) as together,
-        kept(
+        temporary_table(formulas.connection, *changes) as together,
+        temporary_table(
             formulas.connection, customer_states(together, scores, rules, traits=traits)
         ) as states,
     ):
@@ -50,7 +50,7 @@ def features_by_traits(
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[list[Row], list[Row], Rules, Span]:
+def worlds(draw: st.DrawFn) -> tuple[list[Row], list[Row], Rules, SnapshotRange]:
     rules = Rules(history_days=draw(strategies.windows), currency_decimals=draw(st.integers(0, 4)))
     first = draw(strategies.snapshot_days)
     last = first + timedelta(days=draw(st.sampled_from([0, 1, 4, 12])))
@@ -59,13 +59,18 @@ def worlds(draw: st.DrawFn) -> tuple[list[Row], list[Row], Rules, Span]:
         lines = [line for line in lines if line["date"] == line["delivered_on"]]
     if draw(st.booleans()):  # one customer who comes back for the same products
         lines = [line | {"customer_id": "1"} for line in lines]
-    return lines, draw(strategies.customers()), rules, Span(first, last, rules.history_days)
+    return (
+        lines,
+        draw(strategies.customers()),
+        rules,
+        SnapshotRange(first, last, rules.history_days),
+    )
 
 
 @settings(40)
 @given(worlds(), st.booleans())
 def test_the_features_of_every_day_are_the_oracles(
-    formulas: Formulas, world: tuple[list[Row], list[Row], Rules, Span], known: bool
+    formulas: Formulas, world: tuple[list[Row], list[Row], Rules, SnapshotRange], known: bool
 ) -> None:
     lines, customers, rules, span = world
     days = (span.first + timedelta(n) for n in range((span.last - span.first).days + 1))
@@ -91,7 +96,7 @@ def line(bought: int, product: str) -> Row:
 def test_a_product_leaves_with_its_last_line_and_comes_back_with_the_next(
     formulas: Formulas,
 ) -> None:
-    span = Span(date(2025, 1, 2), date(2025, 1, 9), 3)
+    span = SnapshotRange(date(2025, 1, 2), date(2025, 1, 9), 3)
     daily = [line(day, "P1") for day in range(1, 10)]
     again = [line(day, "P2") for day in (1, 2, 5, 9)]
     made = features_of_days(formulas, daily + again, [], Rules(history_days=3), span)

@@ -11,7 +11,7 @@ from abintel_pipeline.metrics.in_force import window_start
 
 
 @dataclass(frozen=True)
-class Span:
+class SnapshotRange:
     """A range of snapshots, first and last day included, and the length of their windows."""
 
     first: date

@@ -1,0 +1,230 @@
+"""How a step's days are computed, verified and published, one day after the other.
+
+A day is published only if its inputs have not changed since it was computed. Otherwise runs at once
+over the same days would leave whatever the slower one had read. So the files that were read are
+looked at again in the turn to publish; if another run has replaced one, the days that are left are
+computed again.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from datetime import date
+from pathlib import Path
+
+import ibis.expr.types as ir
+
+from abintel_pipeline.contract import CUSTOMER_FEATURES, Table
+from abintel_pipeline.contract.findings import Finding, VerificationFailed
+from abintel_pipeline.engine.connection import (
+    EngineError,
+    Interrupted,
+    bind_day,
+    bind_figures,
+    bound_day,
+    native,
+    temporary_table,
+)
+from abintel_pipeline.engine.parallel import parallel_map
+from abintel_pipeline.quality.blocking import verified
+from abintel_pipeline.store.snapshot_store import Outdated, SnapshotStore, Staged, bind_files
+from abintel_pipeline.store.step_context import StepContext
+
+WRITERS = 2
+"""Files of a range that are written at a time: DuckDB writes one on little more than one core."""
+
+MOST_TRIES = 10
+"""How often in a row a day is computed again; on a file system with wrong file times, for ever."""
+
+QUANTILE_BYTES = 100
+"""Of a customer in one cohort: five metrics of eight bytes, in lists that grow by doubling."""
+
+Day = tuple[Staged, ...]
+"""A step's files of one day, the table of customers first."""
+Days = Generator[Day, None, None]
+Reads = dict[Table, tuple[date, date]]
+"""{table: the first and the last day of it that are read}"""
+
+
+class DailyStep(ABC):
+    """A step that computes each day's files from published ones; `publish` is the whole of it."""
+
+    def __init__(self, context: StepContext) -> None:
+        self.context = context
+
+    @abstractmethod
+    def chunks(self, days: list[date]) -> list[list[date]]:
+        """The days that can be computed, in order, in chunks that the engine's memory holds.
+
+        Raises SnapshotMissing when what a day is computed from isn't published.
+        """
+
+    @abstractmethod
+    def reads(self, day: date) -> Reads:
+        """What a day is computed from."""
+
+    @abstractmethod
+    def compute(self, folder: Path, days: list[date]) -> Days:
+        """Stage the files of each day into a folder, in the order of the days."""
+
+    def inputs(self, days: list[date]) -> "Inputs":
+        """The files that the days are computed from, as they are now."""
+        return Inputs(self.context.store, {day: self.reads(day) for day in days})
+
+    def publish(self, days: Iterable[date]) -> Days:
+        """Compute, verify and publish each day; yield it once it is published.
+
+        An error or a rejection while an input has changed is taken for its consequence.
+
+        Raises VerificationFailed, at the end, for days that were rejected though their inputs had
+        not changed: they don't hold up the others; Outdated when a day can't be published because
+        its inputs never stop changing.
+        """
+        store = self.context.store
+        rejected: list[Finding] = []
+        for chunk in self.chunks(sorted(set(days))):
+            left, tries = list(chunk), 0
+            while left:
+                tries += 1
+                if tries > MOST_TRIES:
+                    raise Outdated(_never_rests(left[0]))
+                inputs = self.inputs(left)
+                try:
+                    with closing(self._computed(list(left))) as computed:
+                        for files in computed:
+                            store.publish(*files, unchanged=inputs.unchanged)
+                            left.remove(files[0].day)
+                            tries = 0
+                            yield files
+                    break
+                except Outdated:
+                    continue
+                except VerificationFailed as failed:
+                    left = [day for day in left if not inputs.unchanged(day)]
+                    rejected += [one for one in failed.findings if one.day not in left]
+                except (EngineError, OSError) as error:
+                    if isinstance(error, Interrupted) or all(map(inputs.unchanged, left)):
+                        raise
+        if rejected:
+            raise VerificationFailed(rejected)
+
+    def _computed(self, days: list[date]) -> Days:
+        """Each day's files, staged and verified; they are gone at the end, unless published."""
+        context = self.context
+        with context.store.staging() as folder, closing(self.compute(folder, days)) as staged:
+            yield from verified(context.connection, context.store, staged)
+
+    # ── how a step writes its files ──────────────────────────────────────────
+
+    @contextmanager
+    def written(
+        self,
+        folder: Path,
+        table: Table,
+        rows: ir.Table,
+        days: list[date],
+        *,
+        beside: tuple[Table, ...] = (),
+        figures: ir.Table | None = None,
+    ) -> Iterator[Iterator[Staged]]:
+        """Stage each day's file, in order, from one query; at the end of the block none is written.
+
+        `rows` are those of the `bound_day`. Or, with `beside`, a row for each published row: made
+        of the `view_of_day` of these tables and of the day's `bound_figures`, of which `figures`
+        has a row for each day that has any customer.
+        """
+        context = self.context
+        write = context.store.writing(
+            context.connection, table, rows, context.rules, in_order=bool(beside)
+        )
+        known = _by_day(figures)
+
+        def of_day(day: date) -> Staged:
+            with native(context.connection).cursor() as cursor:
+                bind_day(cursor, day)
+                if beside:
+                    bind_files(cursor, *((one, context.store.path(one, day)) for one in beside))
+                bind_figures(cursor, known.get(day, known[None]))
+                return write(cursor, folder, day)
+
+        with closing(parallel_map(of_day, days, WRITERS)) as made:
+            yield (staged for _, staged in made)
+
+    @contextmanager
+    def picked(
+        self, folder: Path, table: Table, rows: ir.Table, days: list[date]
+    ) -> Iterator[Iterator[Staged]]:
+        """`written`, of rows of all the days, computed once."""
+        with temporary_table(self.context.connection, rows) as every:
+            of_day = every.filter(every.snapshot_date == bound_day())
+            with self.written(folder, table, of_day, days) as staged:
+                yield staged
+
+
+class CohortStep(DailyStep):
+    """A step that computes a day from published snapshots of that day."""
+
+    made_from: tuple[Table, ...]
+
+    def chunks(self, days: list[date]) -> list[list[date]]:
+        for table in self.made_from:
+            self.context.store.paths(table, days)
+        return cohorts(self.context.store, days, self.context.settings.memory_bytes)
+
+    def reads(self, day: date) -> Reads:
+        return dict.fromkeys(self.made_from, (day, day))
+
+
+def cohorts(store: SnapshotStore, days: list[date], memory_bytes: float) -> list[list[date]]:
+    """Chunks of days, in order, whose cohorts' quantiles fit into a quarter of the memory."""
+    chunks: list[list[date]] = []
+    room = 0.0
+    for day in days:
+        needed = QUANTILE_BYTES * store.rows(CUSTOMER_FEATURES, day)
+        if not chunks or needed > room:
+            chunks.append([])
+            room = memory_bytes / 4
+        chunks[-1].append(day)
+        room -= needed
+    return chunks
+
+
+class Inputs:
+    """The published files that some days are computed from, as they are now."""
+
+    def __init__(self, store: SnapshotStore, reads: dict[date, Reads]) -> None:
+        self._store, self._reads = store, reads
+        spans: dict[Table, list[date]] = {}
+        for one in reads.values():
+            for table, ends in one.items():
+                spans.setdefault(table, []).extend(ends)
+        self._versions = {
+            table: store.versions(table, min(ends), max(ends)) for table, ends in spans.items()
+        }
+
+    def unchanged(self, day: date) -> bool:
+        """Whether the files that a day is computed from are still those."""
+        return all(
+            self._store.versions(table, first, last) == self._seen(table, first, last)
+            for table, (first, last) in self._reads[day].items()
+        )
+
+    def _seen(self, table: Table, first: date, last: date) -> dict[date, object]:
+        versions = self._versions[table].items()
+        return {day: version for day, version in versions if first <= day <= last}
+
+
+def _by_day(figures: ir.Table | None) -> dict[date | None, dict[str, float | None]]:
+    """{day: its figures by name}; None: those of a day that has none."""
+    if figures is None:
+        return {None: {}}
+    names = [name for name in figures.columns if name != "snapshot_date"]
+    known = {row.pop("snapshot_date"): row for row in figures.to_pyarrow().to_pylist()}
+    return {None: dict.fromkeys(names), **known}
+
+
+def _never_rests(day: date) -> str:
+    return (
+        f"what {day} is made from was replaced {MOST_TRIES} times while it was made:"
+        " which other runs write to this store?"
+    )
