@@ -8,7 +8,7 @@ import pytest
 
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.definitions import build_defs
-from abintel_pipeline.orchestration.assets import refused
+from abintel_pipeline.orchestration.assets import rejected
 from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
 from abintel_pipeline.orchestration.partitions import range_tags
 from abintel_pipeline.orchestration.running import QUIET
@@ -167,26 +167,26 @@ def failure(shop: Shop, start: str, end: str) -> tuple[str, dict[str, Any]]:
     return told.description, {name: value.value for name, value in told.metadata.items()}
 
 
-def test_a_refused_delivery_fails_with_its_counts_reasons_rows_and_a_picture(shop: Shop):
-    """One of two rows is refused."""
+def test_a_rejected_delivery_fails_with_its_counts_reasons_rows_and_a_picture(shop: Shop):
+    """One of two rows is rejected."""
     shop.deliver("2025-01-01", "001,T1,2025-01-01,a|c,P1", "002,T2,2025-01-01,1.00,P1")
     told, metadata = failure(shop, "2025-01-01", "2025-01-01")
-    assert told.startswith("transactions of 2025-01-01: 1 of 2 rows refused (50.0%)")
+    assert told.startswith("transactions of 2025-01-01: 1 of 2 rows rejected (50.0%)")
     assert metadata.pop("reasons_drawn").startswith("![](data:image/png;base64,")
     assert metadata == {
         "day": "2025-01-01",
         "received": 2,
-        "refused": 1,
-        "refused_share": 0.5,
+        "rejected": 1,
+        "rejected_share": 0.5,
         "cap": 0.05,
-        "sufficient_cap": "ABINTEL_MAX_REFUSED_SHARE=0.5",
+        "sufficient_cap": "ABINTEL_MAX_REJECTED_SHARE=0.5",
         "reasons": {"amount: not a number": 1},
-        "refused_deliveries": (
-            "| day | delivery | received | refused | share | cap | commonest reason |\n"
+        "rejected_deliveries": (
+            "| day | delivery | received | rejected | share | cap | commonest reason |\n"
             "| --- | --- | --- | --- | --- | --- | --- |\n"
             "| 2025-01-01 | transactions | 2 | 1 | 50.0% | 5.0% | amount: not a number |"
         ),
-        "refused_rows": (
+        "rejected_rows": (
             "| rows | reason | file | row | as it came |\n"
             "| --- | --- | --- | --- | --- |\n"
             "| 1 | amount: not a number | transactions/2025-01-01.csv | 2 |"
@@ -196,14 +196,14 @@ def test_a_refused_delivery_fails_with_its_counts_reasons_rows_and_a_picture(sho
     }
 
 
-def test_each_refused_delivery_of_a_range_is_told_and_the_newest_in_full(shop: Shop):
+def test_each_rejected_delivery_of_a_range_is_told_and_the_newest_in_full(shop: Shop):
     shop.deliver("2025-01-01", "001,T1,2025-01-01,abc,P1")
     shop.deliver("2025-01-02", "001,T1,2025-01-02,1.00,P1")
     shop.deliver("2025-01-03", "001,T1,2025-01-03,-1,P1")
     shop.deliver("2025-01-04", header="oops")
     told, metadata = failure(shop, "2025-01-01", "2025-01-04")
     assert "transactions/2025-01-04.csv, line 1: no column" in told
-    lines = metadata["refused_deliveries"].splitlines()[2:]
+    lines = metadata["rejected_deliveries"].splitlines()[2:]
     assert [(line.split(" | ")[0], line.split(" | ")[-1]) for line in lines] == [
         ("| 2025-01-01", "amount: not a number |"),
         ("| 2025-01-03", "amount: negative |"),
@@ -212,7 +212,7 @@ def test_each_refused_delivery_of_a_range_is_told_and_the_newest_in_full(shop: S
     assert shop.store.days(TABLES["raw_transactions"]) == [day("2025-01-02")]
 
 
-def test_a_delivery_that_cannot_be_read_has_no_refused_rows_to_tell_of(shop: Shop):
+def test_a_delivery_that_cannot_be_read_has_no_rejected_rows_to_tell_of(shop: Shop):
     shop.deliver("2025-01-01", header="oops")
     told, metadata = failure(shop, "2025-01-01", "2025-01-01")
     assert told.startswith("transactions/2025-01-01.csv, line 1: no column")
@@ -222,11 +222,11 @@ def test_a_delivery_that_cannot_be_read_has_no_refused_rows_to_tell_of(shop: Sho
 def test_a_failure_is_told_also_where_its_picture_cannot_be_drawn(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(refused, "reasons_drawn", lambda *_: 1 / 0)
+    monkeypatch.setattr(rejected, "reasons_drawn", lambda *_: 1 / 0)
     shop.deliver("2025-01-01", "001,T1,2025-01-01,abc,P1")
     told, metadata = failure(shop, "2025-01-01", "2025-01-01")
-    assert told.startswith("transactions of 2025-01-01: 1 of 1 rows refused")
-    assert metadata["refused"] == 1
+    assert told.startswith("transactions of 2025-01-01: 1 of 1 rows rejected")
+    assert metadata["rejected"] == 1
     assert "reasons_drawn" not in metadata
 
 

@@ -202,7 +202,7 @@ def test_formulas_snapshots_and_a_run_make_the_same_and_the_parts_of_the_run_are
     for entry in entries[1:]:
         compare(entries[0].job.store, entry.job.store, last)
     parts = runs[2].steps
-    # Five tables a day and the three checks that a day can be refused by, at the least.
+    # Five tables a day and the three checks that a day can be rejected by, at the least.
     assert parts.pop("events") >= 8 * number
     assert set(parts) == set(in_dagster.PARTS)
     assert all(seconds > 0 for seconds in parts.values()), parts

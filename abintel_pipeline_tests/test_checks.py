@@ -110,7 +110,7 @@ def test_a_partition_is_marked_when_its_file_is_renamed(delivered: Shop):
     assert marked == {step.name: [set(DAYS[:1]), set(DAYS[:2]), set(DAYS)] for step in STEPS}
 
 
-def test_a_day_that_is_refused_fails_its_check_and_the_run_and_keeps_its_snapshot(
+def test_a_day_that_is_rejected_fails_its_check_and_the_run_and_keeps_its_snapshot(
     delivered: Shop, monkeypatch: pytest.MonkeyPatch
 ):
     formula = loyalty.customer_loyalty

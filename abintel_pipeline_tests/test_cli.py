@@ -44,21 +44,21 @@ def test_a_day_is_run_and_shown(shop_env: Shop):
     assert shown.exit_code == 0
     assert "Snapshot of 2025-01-03: 2 customers" in shown.stdout
     assert "Missing delivery days: 1 (2025-01-02)" in shown.stdout
-    assert "Refused rows: 0 of 3" in shown.stdout
+    assert "Rejected rows: 0 of 3" in shown.stdout
     for name in ("Platinum", "At-Risk", "Champion", "Promising"):
         assert name in shown.stdout
 
 
-def test_refused_rows_are_shown_with_their_place_and_reason(
+def test_rejected_rows_are_shown_with_their_place_and_reason(
     shop_env: Shop, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("ABINTEL_MAX_REFUSED_SHARE", "0.5")
+    monkeypatch.setenv("ABINTEL_MAX_REJECTED_SHARE", "0.5")
     good = [f"{n},T{n},2025-01-01,1.00,P1" for n in range(3)]
     shop_env.deliver("2025-01-01", *good, '003,T3,2025-01-01,"12,50",P1')
     assert abintel("run", "2025-01-01").exit_code == 0
     shown = abintel("rejected", "2025-01-01")
     assert "transactions/2025-01-01.csv, row 5: amount: " in shown.stdout
-    assert "1 row refused on 2025-01-01" in shown.stdout
+    assert "1 row rejected on 2025-01-01" in shown.stdout
 
 
 def test_the_snapshots_that_a_late_delivery_affects_are_named(shop_env: Shop):
@@ -74,7 +74,7 @@ def test_the_snapshots_that_a_late_delivery_affects_are_named(shop_env: Shop):
     assert "no delivery of 2025-01-03 has been taken in" in none.stderr
 
 
-def test_a_delivery_with_too_many_refused_rows_fails_and_says_why(shop_env: Shop):
+def test_a_delivery_with_too_many_rejected_rows_fails_and_says_why(shop_env: Shop):
     shop_env.deliver("2025-01-01", "001,T1,2025-01-01,abc,P1", "002,T2,2025-01-01,3.00,P1")
     result = abintel("run", "2025-01-01")
     assert result.exit_code == 1
@@ -85,26 +85,26 @@ def test_a_delivery_with_too_many_refused_rows_fails_and_says_why(shop_env: Shop
 GERMAN = [f'00{n},T{n},2025-01-01,"{n},50",P1' for n in range(1, 4)]
 
 
-def test_the_refused_rows_of_a_delivery_that_was_refused_as_a_whole_are_shown(shop_env: Shop):
+def test_the_rejected_rows_of_a_delivery_that_was_rejected_as_a_whole_are_shown(shop_env: Shop):
     shop_env.deliver("2025-01-01", "001,T1,2025-01-01,9.00,P1", *GERMAN)
     assert abintel("run", "2025-01-01").exit_code == 1
     shown = abintel("rejected", "2025-01-01")
     assert shown.exit_code == 0
     lines = shown.stdout.splitlines()
     assert lines[:3] == [
-        "transactions of 2025-01-01: 3 of 4 rows refused (75.0%), more than"
-        " ABINTEL_MAX_REFUSED_SHARE allows (5.0%).",
-        "The delivery was refused as a whole; what was published before stays.",
+        "transactions of 2025-01-01: 3 of 4 rows rejected (75.0%), more than"
+        " ABINTEL_MAX_REJECTED_SHARE allows (5.0%).",
+        "The delivery was rejected as a whole; what was published before stays.",
         "transactions/2025-01-01.csv, row 3: amount: not a number",
     ]
     assert "         3  amount: not a number, as transactions/2025-01-01.csv, row 3:" in lines
     assert "  ABINTEL_DECIMAL_MARK=',' reads numbers such as 12,50" in lines
-    assert "  ABINTEL_MAX_REFUSED_SHARE=0.75 drops these rows and takes in the others" in lines
+    assert "  ABINTEL_MAX_REJECTED_SHARE=0.75 drops these rows and takes in the others" in lines
     assert lines[-1] == "Published of 2025-01-01 is no earlier delivery"
     assert not shop_env.store.days(TABLES["rejected_transactions"])
 
 
-def test_what_is_published_of_an_earlier_delivery_is_shown_after_a_refused_one(
+def test_what_is_published_of_an_earlier_delivery_is_shown_after_a_rejected_one(
     shop_env: Shop, monkeypatch: pytest.MonkeyPatch
 ):
     shop_env.deliver("2025-01-01", *(f"{n},T{n},2025-01-01,1,P1" for n in range(39)), "9,T,x,1,P")
@@ -115,11 +115,11 @@ def test_what_is_published_of_an_earlier_delivery_is_shown_after_a_refused_one(
     assert "… and 2 more (--limit)" in shown.stdout
     earlier = shown.stdout.partition("Published of 2025-01-01 is an earlier delivery\n")[2]
     assert earlier.startswith("transactions/2025-01-01.csv, row 41: date: ")
-    assert "1 row refused on 2025-01-01" in earlier
+    assert "1 row rejected on 2025-01-01" in earlier
     monkeypatch.setenv("ABINTEL_DECIMAL_MARK", ",")
     assert abintel("run", "2025-01-01").exit_code == 0
     taken_in = abintel("rejected", "2025-01-01")
-    assert taken_in.stdout == "0 rows refused on 2025-01-01\n"
+    assert taken_in.stdout == "0 rows rejected on 2025-01-01\n"
 
 
 def test_the_setting_that_helps_takes_the_delivery_in(
@@ -194,19 +194,19 @@ def test_a_run_tells_what_became_of_the_rows_where_not_all_were_accepted(
     shop_env: Shop, monkeypatch: pytest.MonkeyPatch
 ):
     """The first day has a guest and a broken amount, the second neither."""
-    monkeypatch.setenv("ABINTEL_MAX_REFUSED_SHARE", "0.5")
+    monkeypatch.setenv("ABINTEL_MAX_REJECTED_SHARE", "0.5")
     monkeypatch.setenv("ABINTEL_NOBODY_IDS", '["0"]')
     lines = [f"{n},T{n},2025-01-01,1.00,P1" for n in (0, 1, 2)]
     shop_env.deliver("2025-01-01", *lines, "3,T3,2025-01-01,abc,P1")
     shop_env.deliver("2025-01-02", "1,T5,2025-01-02,1.00,P1")
     first = abintel("run", "2025-01-01", "2025-01-02")
     assert (
-        "raw_transactions: 5 rows received, 3 accepted, 1 refused (abintel rejected 2025-01-01),"
+        "raw_transactions: 5 rows received, 3 accepted, 1 rejected (abintel rejected 2025-01-01),"
         " 1 left out"
     ) in first.stdout.splitlines()
     assert "rows received" not in abintel("run", "2025-01-02").stdout
     assert "rows received" not in abintel("run", "2025-01-01", "--only", "snapshots").stdout
-    assert "Refused rows: 1 of 5, 1 left out" in abintel("show", "2025-01-02").stdout
+    assert "Rejected rows: 1 of 5, 1 left out" in abintel("show", "2025-01-02").stdout
 
 
 def test_a_run_names_the_files_that_belong_to_no_day(

@@ -34,7 +34,7 @@ def test_a_file_that_can_be_delivered_is_told_with_the_next_commands(orders: str
         'ABINTEL_TRANSACTION_COLUMNS=\'{"customer_id": "client", "transaction_id": "order_no",'
         ' "product_id": "sku"}\''
     ) in lines
-    assert "With these settings: 2 rows received, 2 accepted, 0 refused, 0 left out" in lines
+    assert "With these settings: 2 rows received, 2 accepted, 0 rejected, 0 left out" in lines
     assert ("  2 customers, 2 orders, 15.00 of money, 2025-03-04 to 2025-03-05") in lines
     assert lines[-4:] == [
         "The file belongs at data/landing/transactions/2025-03-05.csv",

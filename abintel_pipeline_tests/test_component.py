@@ -111,10 +111,12 @@ def test_two_locations_read_two_sources(project: Path, instance: dg.DagsterInsta
     key = dg.AssetKey(["north", "raw_transactions"])
     (record,) = instance.fetch_materializations(key, limit=1).records
     told = record.asset_materialization.metadata
-    assert {name: told[name].value for name in ("received", "accepted", "refused", "left_out")} == {
+    assert {
+        name: told[name].value for name in ("received", "accepted", "rejected", "left_out")
+    } == {
         "received": 5,
         "accepted": 2,
-        "refused": 0,
+        "rejected": 0,
         "left_out": 3,
     }
 

@@ -175,7 +175,7 @@ def test_the_readmes_five_minutes(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     outputs = [CliRunner().invoke(app, words) for words in commands]
     assert [result.exit_code for result in outputs] == [0, 0, 0, 0], outputs[0].output
     assert "Snapshot of 2026-11-20: 2 customers" in outputs[1].output
-    assert "0 rows refused on 2026-11-20" in outputs[2].output
+    assert "0 rows rejected on 2026-11-20" in outputs[2].output
     assert "1 published snapshot affected" in outputs[3].output
 
 
@@ -254,7 +254,7 @@ def test_every_link_of_a_page_leads_somewhere(page: Path):
         assert not anchor or anchor in anchors(target), f"{path}#{anchor}"
 
 
-def test_every_setting_that_a_refused_delivery_is_told_of_is_on_the_page():
+def test_every_setting_that_a_rejected_delivery_is_told_of_is_on_the_page():
     section = ERRORS.read_text().split("## When a delivery is rejected\n")[1].split("\n## ")[0]
     told = {name for *_, help_ in ADVICE for name in re.findall(r"ABINTEL_\w+", help_)}
     assert told - set(re.findall(r"ABINTEL_\w+", section)) == set()

@@ -248,7 +248,7 @@ def test_snapshots_wait_for_runs_that_are_not_over(watched: Watched, how: str):
     assert watched.tick() == [("2025-01-01", "2025-01-02", SNAPSHOTS)]
 
 
-def test_a_refused_delivery_is_not_tried_again_until_it_changes_and_renews_nothing(
+def test_a_rejected_delivery_is_not_tried_again_until_it_changes_and_renews_nothing(
     watched: Watched,
 ):
     watched.publish("2025-01-01", "2025-01-02")
@@ -393,7 +393,7 @@ def test_snapshots_wait_for_what_the_ui_started_from_assets_of_this_pipeline(
     assert watched.tick() == (follow if brand is None else [])
 
 
-def test_a_correction_of_a_refused_day_makes_it_whole_though_its_customers_were_taken_in(
+def test_a_correction_of_a_rejected_day_makes_it_whole_though_its_customers_were_taken_in(
     watched: Watched,
 ):
     watched.put("transactions/2025-01-03.csv", line("2025-01-03", amount="abc"))
@@ -410,7 +410,7 @@ def test_a_correction_of_a_refused_day_makes_it_whole_though_its_customers_were_
     assert watched.tick() == []
 
 
-def test_nothing_follows_a_delivery_of_which_one_table_was_refused(watched: Watched):
+def test_nothing_follows_a_delivery_of_which_one_table_was_rejected(watched: Watched):
     watched.publish("2025-01-01", "2025-01-02")
     watched.put("transactions/2025-01-01.csv", line("2025-01-01", amount="abc"))
     watched.shop.deliver_customers("2025-01-01", "001,0.5")

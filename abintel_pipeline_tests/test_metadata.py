@@ -32,8 +32,8 @@ Told = dict[str, dict[str, dict[str, Any]]]
 
 @pytest.fixture
 def told(shop: Shop) -> Told:
-    """{table: {partition: metadata}} of a range of two days, on each a refused row in five."""
-    cap = shop.settings.model_copy(update={"max_refused_share": 1.0})
+    """{table: {partition: metadata}} of a range of two days, on each a rejected row in five."""
+    cap = shop.settings.model_copy(update={"max_rejected_share": 1.0})
     for on in DAYS:
         spends = (1, 2, 3, 4, "abc")
         shop.deliver(on, *(f"{n},T{on},{on},{s},P1" for n, s in enumerate(spends)))
@@ -88,7 +88,7 @@ def test_segments_with_odd_names_have_their_pictures(shop: Shop):
     assert drawn(told) == {
         (table, DAYS[0]): names
         for table, names in PICTURES.items()
-        if table != "rejected_transactions"  # none was refused
+        if table != "rejected_transactions"  # none was rejected
     }
     assert told["customer_rfm"][DAYS[0]]["dagster/partition_row_count"] == 9
 
@@ -101,12 +101,12 @@ def test_a_picture_that_cannot_be_drawn_costs_a_warning_and_nothing_else(
         raise ValueError("no ink")
 
     name, drawing = {
-        deliveries: ("rejected_transactions", "refused_by_reason"),
+        deliveries: ("rejected_transactions", "rejected_by_reason"),
         customer_loyalty: ("customer_loyalty", "score_histogram"),
         customer_rfm: ("customer_rfm", "spend_by_segment"),
     }[asset]
     monkeypatch.setattr(asset, drawing, broken)
-    cap = shop.settings.model_copy(update={"max_refused_share": 1.0})
+    cap = shop.settings.model_copy(update={"max_rejected_share": 1.0})
     spends = (1, 2, 3, 4, "abc")
     shop.deliver(DAYS[0], *(f"{n},T{n},{DAYS[0]},{s}.00,P1" for n, s in enumerate(spends)))
     with dg.DagsterInstance.ephemeral() as instance:
@@ -127,17 +127,17 @@ def test_numbers_that_are_worth_following_are_told_of_every_day(told: Told):
         assert 0 < summary["mean_score"] < 1
         assert sum(v for k, v in summary.items() if k.startswith("customers in ")) == 4
         assert sum(v for k, v in rfm.items() if k.startswith("customers in ")) == 4
-        assert told["raw_transactions"][on]["refused_share"] == 0.2
+        assert told["raw_transactions"][on]["rejected_share"] == 0.2
         assert rfm["dagster/partition_row_count"] == 4
 
 
 def test_what_became_of_the_rows_is_told_of_the_delivery(shop: Shop):
-    """Nine rows: a broken amount is refused; a guest and two lost orders are left out.
+    """Nine rows: a broken amount is rejected; a guest and two lost orders are left out.
 
     Of the five accepted two are below 0, -1.50 and -2.00; ` 4` and `5.0` are changed to 4 and 5.
     """
     source = {
-        "max_refused_share": 1.0,
+        "max_rejected_share": 1.0,
         "returns": "net",
         "nobody_ids": ("0",),
         "keep_rows": {"state": ("paid",)},
@@ -155,8 +155,8 @@ def test_what_became_of_the_rows_is_told_of_the_delivery(shop: Shop):
     counts = {
         "received": 9,
         "accepted": 5,
-        "refused": 1,
-        "refused_share": 1 / 9,
+        "rejected": 1,
+        "rejected_share": 1 / 9,
         "left_out": 3,
         "left_out_by": {"state: lost": 2, "customer_id: 0": 1},
         "returns": 2,

@@ -11,7 +11,7 @@ from abintel_pipeline.orchestration.asset_page import pictures
 from abintel_pipeline.orchestration.asset_page.pictures import (
     customers_by_score,
     reasons,
-    refused_by_reason,
+    rejected_by_reason,
     score_histogram,
     scores,
     spend,
@@ -85,8 +85,8 @@ def test_any_number_of_bins_can_be_drawn(five: Shop, bins: int) -> None:
     opened(customers_by_score(again.step, day(ON)))
 
 
-def test_refused_rows_are_counted_by_reason(shop: Shop) -> None:
-    settings = shop.settings.model_copy(update={"max_refused_share": 1.0})
+def test_rejected_rows_are_counted_by_reason(shop: Shop) -> None:
+    settings = shop.settings.model_copy(update={"max_rejected_share": 1.0})
     again = Shop(StepContext(shop.step.connection, settings, shop.step.rules))
     again.deliver(ON, f"1,T,{ON},abc,P1", f"2,T,{ON},-1,P1", f"3,T,{ON},x,P1", f"4,T,{ON},1.00,P1")
     again.take_in(ON)
@@ -94,14 +94,14 @@ def test_refused_rows_are_counted_by_reason(shop: Shop) -> None:
         ("amount: not a number", 2),
         ("amount: negative", 1),
     ]
-    drawn = refused_by_reason(again.step, REJECTED, day(ON))
+    drawn = rejected_by_reason(again.step, REJECTED, day(ON))
     assert drawn
     assert pixels(opened(drawn), (0x4C, 0x78, 0xA8)) > 5000
 
 
-def test_where_nothing_was_refused_there_is_nothing_to_draw(five: Shop) -> None:
-    assert refused_by_reason(five.step, REJECTED, day(ON)) is None
-    assert refused_by_reason(five.step, REJECTED, day("2025-01-02")) is None
+def test_where_nothing_was_rejected_there_is_nothing_to_draw(five: Shop) -> None:
+    assert rejected_by_reason(five.step, REJECTED, day(ON)) is None
+    assert rejected_by_reason(five.step, REJECTED, day("2025-01-02")) is None
 
 
 def test_a_snapshot_of_nobody_can_be_drawn(shop: Shop) -> None:
@@ -143,7 +143,7 @@ def test_reasons_that_begin_alike_keep_a_bar_each(
 ) -> None:
     alike = [("W" * 70 + f"${n}", 100) for n in range(10)]
     monkeypatch.setattr(pictures, "reasons", lambda *_: alike)
-    image = opened(refused_by_reason(shop.step, REJECTED, day(ON)) or b"")
+    image = opened(rejected_by_reason(shop.step, REJECTED, day(ON)) or b"")
     blue = [[image.getpixel((x, y)) == BLUE for y in range(280)] for x in range(560)]
     column = max(blue, key=sum)
     assert sum(here and not above for above, here in pairwise(column)) == 10
@@ -170,4 +170,4 @@ def test_busy_pictures_stay_small(shop: Shop, monkeypatch: pytest.MonkeyPatch) -
     opened(customers_by_score(again.step, day(ON)))
     many = [(f"line: too many fields, of which {n} " + "x" * 60, n) for n in range(10, 0, -1)]
     monkeypatch.setattr(pictures, "reasons", lambda *_: many)
-    opened(refused_by_reason(again.step, REJECTED, day(ON)) or b"")
+    opened(rejected_by_reason(again.step, REJECTED, day(ON)) or b"")

@@ -33,7 +33,7 @@ class Taken:
     shop: Shop
     intakes: dict[date, Intake | None]
     failed: str = ""
-    refused: list[tuple[int, list[str]]] = field(default_factory=list)
+    rejected: list[tuple[int, list[str]]] = field(default_factory=list)
 
     def features(self, on: str) -> Features:
         """The features of a day's snapshot, which is made for it with all that follows."""
@@ -68,7 +68,7 @@ def take(tmp_path: Path) -> Iterator[Any]:
         for one in taken.intakes:
             if taken.intakes[one] is not None:
                 rows = shop.read("rejected_transactions", str(one)).to_dict("records")
-                taken.refused += [(row["row"], list(row["reasons"])) for row in rows]
+                taken.rejected += [(row["row"], list(row["reasons"])) for row in rows]
         return taken
 
     take_case.files = take_in  # type: ignore[attr-defined]
@@ -79,7 +79,7 @@ def take(tmp_path: Path) -> Iterator[Any]:
 
 def counts(intake: Intake | None) -> tuple[int, int, int, int]:
     assert intake is not None
-    return intake.received, intake.accepted, intake.refused, intake.left_out
+    return intake.received, intake.accepted, intake.rejected, intake.left_out
 
 
 # ── lines, orders, returns ───────────────────────────────────────────────────
@@ -119,10 +119,10 @@ def test_an_order_that_is_cancelled_never_was(take: Any, tmp_path: Path) -> None
     assert taken.features("2024-03-05") == {"C2": (10.00, 1, 1), "C3": (4.00, 1, 0)}
 
 
-def test_a_credit_line_is_refused_or_netted(take: Any) -> None:
+def test_a_credit_line_is_rejected_or_netted(take: Any) -> None:
     taken = take("negative-refund-line", "2024-03-05")
     assert counts(taken.intakes[day("2024-03-05")]) == (31, 30, 1, 0)
-    assert taken.refused == [(3, ["amount: negative"])]
+    assert taken.rejected == [(3, ["amount: negative"])]
     taken = take("negative-refund-line", "2024-03-05", returns="net")
     assert taken.features("2024-03-05")["C1"] == (5.00, 1, 0)  # 15.00 - 10.00, one visit
 
@@ -146,7 +146,7 @@ def test_whole_decimals_are_ids(take: Any) -> None:
 def test_nobody_is_called_na(take: Any) -> None:
     taken = take("na-text-ids", "2024-03-05")
     assert counts(taken.intakes[day("2024-03-05")]) == (100, 95, 5, 0)
-    assert [reasons for _, reasons in taken.refused] == [["customer_id: missing"]] * 5
+    assert [reasons for _, reasons in taken.rejected] == [["customer_id: missing"]] * 5
     assert "NA" not in taken.features("2024-03-05")
     taken = take("na-text-ids", "2024-03-05", nobody_ids=[""])
     assert counts(taken.intakes[day("2024-03-05")]) == (100, 95, 0, 5)
@@ -162,10 +162,10 @@ def test_padded_ids_are_one_customer(take: Any) -> None:
     assert features == {"C1": (30.00, 2, 0), "C2": (5.00, 1, 0)}
 
 
-def test_float_ids_of_a_parquet_file_are_taken_in_and_the_missing_one_refused(take: Any) -> None:
+def test_float_ids_of_a_parquet_file_are_taken_in_and_the_missing_one_rejected(take: Any) -> None:
     taken = take("parquet-float-ids", "2024-03-05")
     assert counts(taken.intakes[day("2024-03-05")]) == (43, 42, 1, 0)
-    assert [reasons for _, reasons in taken.refused] == [["customer_id: missing"]]
+    assert [reasons for _, reasons in taken.rejected] == [["customer_id: missing"]]
     assert taken.features("2024-03-05")["17850"] == (1.00, 1, 0)
 
 
@@ -184,8 +184,8 @@ def test_an_excel_sep_line_is_no_header(take: Any, setting: dict[str, str]) -> N
 
 
 def test_escaped_quotes_never_shift_a_column(take: Any) -> None:
-    taken = take("backslash-escaped-quotes", "2024-03-05", max_refused_share=1)
-    assert [row for row, _ in taken.refused] == [2, 3]
+    taken = take("backslash-escaped-quotes", "2024-03-05", max_rejected_share=1)
+    assert [row for row, _ in taken.rejected] == [2, 3]
     assert set(taken.features("2024-03-05")) == {"C3", "C4"}
 
 
@@ -204,10 +204,10 @@ def test_a_header_in_capitals_is_the_same_header(take: Any) -> None:
     assert counts(taken.intakes[day("2024-03-05")])[2:] == (0, 0)
 
 
-def test_a_footer_is_one_refused_row(take: Any) -> None:
+def test_a_footer_is_one_rejected_row(take: Any) -> None:
     taken = take("footer-line", "2024-03-05")
     assert counts(taken.intakes[day("2024-03-05")]) == (31, 30, 1, 0)
-    assert taken.refused == [(33, ["line: 1 field, the header has 5"])]
+    assert taken.rejected == [(33, ["line: 1 field, the header has 5"])]
 
 
 def test_a_description_in_latin_1_needs_its_encoding_named(take: Any) -> None:
@@ -219,20 +219,20 @@ def test_a_description_in_latin_1_needs_its_encoding_named(take: Any) -> None:
 
 def test_dates_are_never_guessed_between_day_first_and_month_first(take: Any) -> None:
     taken = take("day-first-dates", "2024-03-05")
-    assert "3 of 3 rows refused" in taken.failed
+    assert "3 of 3 rows rejected" in taken.failed
     assert "date: not an ISO calendar date" in taken.failed
     taken = take("day-first-dates", "2024-03-05", date_format="%d/%m/%Y")
     assert taken.features("2024-03-05")["C1"] == (10.00, 1, 0)
 
 
 def test_nothing_inside_a_rejected_record_is_a_row(take: Any) -> None:
-    taken = take("line-end-in-a-rejected-record", "2025-04-24", max_refused_share=1)
+    taken = take("line-end-in-a-rejected-record", "2025-04-24", max_rejected_share=1)
     intake = taken.intakes[day("2025-04-24")]
     assert intake is not None
     assert "C9" not in taken.features("2025-04-24")
-    injected = [row for row, _ in taken.refused if row == 5]
+    injected = [row for row, _ in taken.rejected if row == 5]
     assert injected == [5]  # the record begins in line 5 and ends in line 7
-    assert not {6, 7} & {row for row, _ in taken.refused}
+    assert not {6, 7} & {row for row, _ in taken.rejected}
 
 
 def test_a_source_of_three_columns_is_taken_in(take: Any) -> None:
@@ -314,7 +314,7 @@ def test_a_timestamp_of_year_one_costs_its_row_and_nothing_else(take: Any) -> No
     zone = {"source_timezone": "America/New_York"}
     taken = take("year-one-timestamp", "2025-04-24", "2025-04-26", **zone)
     assert taken.failed == ""
-    assert [(row, reasons[0].split(",")[0]) for row, reasons in taken.refused] == [
+    assert [(row, reasons[0].split(",")[0]) for row, reasons in taken.rejected] == [
         (2, "date: before 1980-01-01")
     ]
     assert set(taken.intakes) == set(days("2025-04-24", "2025-04-26"))

@@ -93,7 +93,7 @@ def test_a_full_disk_is_tried_again_three_times_and_then_told_in_its_own_words(
 
 
 @pytest.mark.parametrize("amount", ["abc", "1e309"])
-def test_refused_data_is_never_tried_again_not_by_its_run_either(
+def test_rejected_data_is_never_tried_again_not_by_its_run_either(
     shop: Shop, instance: dg.DagsterInstance, amount: str
 ):
     shop.deliver(DAY, f"001,T1,{DAY},{amount},P1")

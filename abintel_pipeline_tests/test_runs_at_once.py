@@ -128,7 +128,7 @@ def test_a_day_that_never_stops_changing_is_an_error_in_words(
         exhaust(loyalty_snapshots(week.step, WEEK))
 
 
-def test_a_day_that_is_refused_though_nothing_has_changed_stays_refused(
+def test_a_day_that_is_rejected_though_nothing_has_changed_stays_rejected(
     week: Shop, monkeypatch: pytest.MonkeyPatch
 ):
     week.deliver("2025-01-02", "cem,T,2025-01-02,5.00,P9")

@@ -245,7 +245,11 @@ def test_a_hole_of_the_last_days_stays_red_until_it_is_filled(shop: Shop):
 @pytest.mark.parametrize("expected", [1, 2])
 def test_a_snapshot_cannot_be_expected_before_it_is_made(tmp_path: Path, expected: int):
     with pytest.raises(
-        ValueError, match=f"expected_hour {expected} must be later in the day than nightly_hour 2"
+        ValueError,
+        match=f"snapshot_deadline_hour {expected} must be later in the day than nightly_hour 2",
     ):
-        in_zone(tmp_path, "UTC", nightly_hour=2, expected_hour=expected)
-    assert in_zone(tmp_path, "UTC", nightly_hour=2, expected_hour=3).expected_hour == 3
+        in_zone(tmp_path, "UTC", nightly_hour=2, snapshot_deadline_hour=expected)
+    assert (
+        in_zone(tmp_path, "UTC", nightly_hour=2, snapshot_deadline_hour=3).snapshot_deadline_hour
+        == 3
+    )

@@ -37,9 +37,9 @@ def with_settings(shop: Shop, **changes: object) -> StepContext:
     return StepContext(shop.step.connection, settings, settings.rules)
 
 
-def take_in(shop: Shop, on: str, rows: int, refused: int = 0) -> None:
-    good = [f"{n},T{n},{on},1.00,P1" for n in range(rows - refused)]
-    shop.deliver(on, *good, *(f"{n},T{n},{on},abc,P1" for n in range(rows - refused, rows)))
+def take_in(shop: Shop, on: str, rows: int, rejected: int = 0) -> None:
+    good = [f"{n},T{n},{on},1.00,P1" for n in range(rows - rejected)]
+    shop.deliver(on, *good, *(f"{n},T{n},{on},abc,P1" for n in range(rows - rejected, rows)))
     shop.take_in(on)
 
 
@@ -50,17 +50,17 @@ def only(findings: list[Finding], check: str) -> Finding:
 
 
 @pytest.mark.parametrize(("rows", "passed"), [(100, True), (99, False)])
-def test_more_refused_rows_than_usual_are_a_warning(shop: Shop, rows: int, passed: bool) -> None:
+def test_more_rejected_rows_than_usual_are_a_warning(shop: Shop, rows: int, passed: bool) -> None:
     """One of a hundred is 1 %, one of 99 is more."""
-    take_in(shop, ON, rows, refused=1)
-    finding = only(transactions_warnings(shop.step, [day(ON)]), "refused_share")
+    take_in(shop, ON, rows, rejected=1)
+    finding = only(transactions_warnings(shop.step, [day(ON)]), "rejected_share")
     assert finding.passed is passed
     assert finding.numbers == {"share": 1 / rows, "limit": 0.01}
-    assert finding.sentence.startswith(f"1 of {rows} rows refused, 1.0")
+    assert finding.sentence.startswith(f"1 of {rows} rows rejected, 1.0")
 
 
-def test_refused_customers_are_a_warning_too(shop: Shop) -> None:
-    shop = Shop(with_settings(shop, max_refused_share=1))
+def test_rejected_customers_are_a_warning_too(shop: Shop) -> None:
+    shop = Shop(with_settings(shop, max_rejected_share=1))
     shop.deliver_customers(ON, "001,0.4", "002,1.4")
     shop.take_in(ON)
     warn = delivery_warnings(TABLES["raw_customers"])
@@ -128,17 +128,17 @@ def test_missing_delivery_days_are_a_warning(shop: Shop, tolerated: int, passed:
 
 
 def test_rows_that_the_settings_leave_out_are_told_and_count_as_received(shop: Shop) -> None:
-    """Of ten rows two are a guest's and one is refused: a tenth of what was received."""
-    step = with_settings(shop, nobody_ids=("0",), max_refused_share=1)
+    """Of ten rows two are a guest's and one is rejected: a tenth of what was received."""
+    step = with_settings(shop, nobody_ids=("0",), max_rejected_share=1)
     again = Shop(step)
     guests = [f"0,G{n},{ON},1.00,P1" for n in range(2)]
     good = [f"{n},T{n},{ON},1.00,P1" for n in range(1, 8)]
     again.deliver(ON, *guests, *good, f"9,T9,{ON},abc,P1")
     again.take_in(ON)
     found = transactions_warnings(step, [day(ON)])
-    share = only(found, "refused_share")
+    share = only(found, "rejected_share")
     assert share.sentence == (
-        "1 of 10 rows refused, 10.00%, 2 left out by the settings; up to 1.00% is usual"
+        "1 of 10 rows rejected, 10.00%, 2 left out by the settings; up to 1.00% is usual"
     )
     assert share.numbers == {"share": 0.1, "limit": 0.01, "left_out": 2}
     assert only(found, "delivery_volume").numbers == {"received": 10}

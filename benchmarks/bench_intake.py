@@ -1,8 +1,8 @@
 """A CSV delivery, side by side: the pipeline's whole intake, DuckDB's own copy of it into Parquet.
 
-The intake reads, screens, enforces the contract and writes what is accepted and what is refused.
+The intake reads, screens, enforces the contract and writes what is accepted and what is rejected.
 DuckDB's copy knows the types and nothing else. The same lines are delivered clean, with shares of
-refused values and of lines with too few or too many fields, and in other dialects.
+rejected values and of lines with too few or too many fields, and in other dialects.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -29,12 +29,12 @@ ABOVE_LIMIT_MB = 500
 SHARES = {"0.001 %": 100_000, "1 %": 100, "5 %": 20}
 WITH_TARGET = ("1 %", "decimal comma", "cp1252", "product")
 CUSTOMER, ORDER, DAY, AMOUNT, PRODUCT = range(5)
-REFUSED = ((AMOUNT, "abc"), (CUSTOMER, ""), (DAY, "2025-02-30"), (AMOUNT, "1e309"), (AMOUNT, "-1"))
+REJECTED = ((AMOUNT, "abc"), (CUSTOMER, ""), (DAY, "2025-02-30"), (AMOUNT, "1e309"), (AMOUNT, "-1"))
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """How lines are changed, how many of them (every n-th) are then refused, and the settings."""
+    """How lines are changed, how many of them (every n-th) are then rejected, and the settings."""
 
     turned: Callable[[Iterable[str]], Iterable[str]]
     every: int = 0
@@ -44,7 +44,7 @@ class Delivery:
     def encoding(self) -> str:
         return str(self.changes.get("encoding", "utf-8"))
 
-    def refused(self, lines: int) -> int:
+    def rejected(self, lines: int) -> int:
         return lines // self.every if self.every else 0
 
 
@@ -54,8 +54,8 @@ def measure(plan: Plan) -> Measured:
     entries, sizes = [], {}
     for name, delivery in DELIVERIES.items():
         data = plan.folder / f"intake-{retailer.name}" / name.replace(" ", "-")
-        refused = delivery.refused(lines)
-        job = IntakeJob(data, retailer.first_day, plan.memory_limit, refused, delivery.changes)
+        rejected = delivery.rejected(lines)
+        job = IntakeJob(data, retailer.first_day, plan.memory_limit, rejected, delivery.changes)
         deliver(retailer, delivery, job.delivery)
         sizes[name] = round(job.delivery.stat().st_size / 1e6)
         entries.append(Entry("intake", job, {"delivery": name}))
@@ -91,12 +91,12 @@ def tell(results: dict[str, Measured]) -> Section:
     sizes = ", ".join(f"{name} {size} MB" for name, size in measured.about["megabytes"].items())
     lines = [
         f"{measured.about['lines']:,} lines ({sizes}), DuckDB limited to {measured.limit}. The copy"
-        " knows the types alone. Refused values and ragged lines, with a field too few or too many,"
-        " come in shares of the lines.",
+        " knows the types alone. Rejected values and ragged lines, with a field too few or too"
+        " many, come in shares of the lines.",
         "",
         *table(["delivery", *COLUMNS, "× clean intake"], rows),
         "",
-        "What refused values cost: the parts of the file that hold one are read again to say in"
+        "What rejected values cost: the parts of the file that hold one are read again to say in"
         " which line each stands, and the accepted rows are written once more, in the delivery's"
         " order and without them.",
     ]
@@ -115,12 +115,12 @@ def deliver(retailer: Retailer, delivery: Delivery, path: Path) -> None:
     turned.replace(path)
 
 
-def refused(lines: Iterable[str], every: int) -> Iterator[str]:
-    """The lines, every n-th with one value that must be refused."""
+def rejected(lines: Iterable[str], every: int) -> Iterator[str]:
+    """The lines, every n-th with one value that must be rejected."""
     for number, line in enumerate(lines):
         if number and number % every == 0:
             values = line.rstrip("\n").split(",")
-            column, value = REFUSED[number // every % len(REFUSED)]
+            column, value = REJECTED[number // every % len(REJECTED)]
             values[column] = value
             yield ",".join(values) + "\n"
         else:
@@ -155,11 +155,11 @@ def with_product(lines: Iterable[str]) -> Iterator[str]:
         yield f"{before},{pair},{product}"
 
 
-SPOILT = {"ragged lines": ragged, "refused values": refused}
+SPOILT = {"ragged lines": ragged, "rejected values": rejected}
 DELIVERIES = {
     CLEAN: Delivery(lambda lines: lines),
     **{
-        f"{name} {share}": Delivery(partial(spoil, every=every), every, {"max_refused_share": 1})
+        f"{name} {share}": Delivery(partial(spoil, every=every), every, {"max_rejected_share": 1})
         for name, spoil in SPOILT.items()
         for share, every in SHARES.items()
     },
@@ -170,11 +170,11 @@ DELIVERIES = {
 
 
 def right_rows(job: IntakeJob, lines: int) -> bool:
-    """Whether all lines but those to be refused were accepted; clean ones as DuckDB has them."""
+    """Whether all lines but those to be rejected were accepted; clean ones as DuckDB has them."""
     accepted = pq.ParquetFile(job.accepted)
-    if accepted.metadata.num_rows != lines - job.refused:
+    if accepted.metadata.num_rows != lines - job.rejected:
         return False
-    if job.refused or job.changes:
+    if job.rejected or job.changes:
         return True
     copied = pq.ParquetFile(job.copied)
     return all(

@@ -12,7 +12,7 @@ COLUMNS = """{
 
 def take_in(job: IntakeJob) -> None:
     """Copy the job's delivery; what can't be read is dropped without a word."""
-    broken = f"ignore_errors={bool(job.refused)}"
+    broken = f"ignore_errors={bool(job.rejected)}"
     config = {"memory_limit": job.memory_limit, "temp_directory": str(job.spill)}
     job.spill.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(config=config) as connection:

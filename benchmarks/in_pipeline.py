@@ -47,7 +47,7 @@ def take_in(job: IntakeJob) -> None:
         intake = transactions_intake(StepContext(connection, settings, settings.rules), job.day)
     if intake is None:
         raise FileNotFoundError(job.delivery)
-    print(f"received {intake.received}, accepted {intake.accepted}, refused {intake.refused}")
+    print(f"received {intake.received}, accepted {intake.accepted}, rejected {intake.rejected}")
 
 
 def _intake_settings(data: Path, memory_limit: str, changes: dict[str, Any]) -> Settings:

@@ -125,11 +125,11 @@ class JourneyJob(Job):
 class IntakeJob(Job):
     """One delivery: a CSV file in the landing folder of `place`; what is accepted goes there too.
 
-    `refused`: how many of its lines can't be read as they stand; `changes`: the settings that it
+    `rejected`: how many of its lines can't be read as they stand; `changes`: the settings that it
     takes to read the others.
     """
 
-    refused: int = 0
+    rejected: int = 0
     changes: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -17,7 +17,14 @@ from abintel_pipeline.engine.connection import EngineError
 from abintel_pipeline.intake import DeliveryError
 from abintel_pipeline.orchestration.instance.ui import PortTaken
 from abintel_pipeline.orchestration.running import RunFailed
-from abintel_pipeline.settings import ENV_FILE, ENV_PREFIX, Settings, faults, unknown_variables
+from abintel_pipeline.settings import (
+    ENV_FILE,
+    ENV_PREFIX,
+    RenamedSetting,
+    Settings,
+    faults,
+    unknown_variables,
+)
 from abintel_pipeline.store.snapshot_store import SnapshotMissing
 from abintel_pipeline.store.windows import NothingDelivered
 
@@ -62,6 +69,8 @@ def _read_settings() -> Settings:
         settings = Settings()
     except ValidationError as error:
         wrong = faults(error, ENV_PREFIX)
+    except RenamedSetting as error:
+        wrong = [str(error)]
     except SettingsError as error:
         name = str(error).partition('field "')[2].partition('"')[0]
         wrong = [f"{ENV_PREFIX}{name.upper()}: lists and objects are written as JSON"]

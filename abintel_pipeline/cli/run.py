@@ -82,15 +82,15 @@ def _print_undelivered(settings: Settings, start: date, end: date) -> None:
 
 
 def _print_intakes(settings: Settings, start: date, end: date) -> None:
-    """What became of the rows, where not all were accepted, and how to see those refused."""
+    """What became of the rows, where not all were accepted, and how to see those rejected."""
     store = open_store(settings)
     for table in REQUEST_TABLES:
-        rows, refused_on = rows_taken_in(store, table, start, end)
-        if rows.refused or rows.left_out:
-            hint = f" (abintel rejected {some(refused_on)})" if refused_on else ""
+        rows, rejected_on = rows_taken_in(store, table, start, end)
+        if rows.rejected or rows.left_out:
+            hint = f" (abintel rejected {some(rejected_on)})" if rejected_on else ""
             out.print(
                 f"{table.name}: {rows.received:,} rows received, {rows.accepted:,} accepted,"
-                f" {rows.refused:,} refused{hint}, {rows.left_out:,} left out",
+                f" {rows.rejected:,} rejected{hint}, {rows.left_out:,} left out",
             )
 
 

@@ -48,7 +48,7 @@ def _print_deliveries(seen: Overview) -> None:
     missing = f" ({some(window.missing)})" if window.missing else ""
     out.print(f"Missing delivery days: {len(window.missing)}{missing}")
     left_out = f", {seen.left_out:,} left out" if seen.left_out else ""
-    out.print(f"Refused rows: {seen.refused:,} of {seen.received:,}{left_out}")
+    out.print(f"Rejected rows: {seen.rejected:,} of {seen.received:,}{left_out}")
 
 
 def affected(day: Day) -> None:

@@ -18,9 +18,9 @@ from abintel_pipeline.contract.rfm import TIERS
 from abintel_pipeline.engine.connection import Backend, native
 from abintel_pipeline.intake.rejected.deliveries import (
     REJECTED,
-    RefusedDelivery,
+    RejectedDelivery,
     kept,
-    refused_store,
+    rejected_store,
 )
 from abintel_pipeline.intake.rejected.row_counts import RowCounts, row_counts
 from abintel_pipeline.store.snapshot_store import SnapshotStore, stored_rules
@@ -59,7 +59,7 @@ class Overview:
     tiers: list[Share]
     window: Window
     received: int
-    refused: int
+    rejected: int
     left_out: int
 
 
@@ -78,7 +78,7 @@ def overview(connection: Backend, store: SnapshotStore, day: date) -> Overview:
         tiers=_shares(rfm, "rfm_tier", list(TIERS)),
         window=window,
         received=rows.received,
-        refused=rows.refused,
+        rejected=rows.rejected,
         left_out=rows.left_out,
     )
 
@@ -86,10 +86,10 @@ def overview(connection: Backend, store: SnapshotStore, day: date) -> Overview:
 def rows_taken_in(
     store: SnapshotStore, raw: Table, start: date, end: date
 ) -> tuple[RowCounts, list[date]]:
-    """The rows of a raw table's deliveries from start to end, and the days with refused ones."""
+    """The rows of a raw table's deliveries from start to end, and the days with rejected ones."""
     counts = {day: row_counts(store, raw, day) for day in store.days(raw, start, end)}
     known = {day: one for day, one in counts.items() if one}
-    return sum(known.values(), RowCounts()), [day for day, one in known.items() if one.refused]
+    return sum(known.values(), RowCounts()), [day for day, one in known.items() if one.rejected]
 
 
 def _shares(rfm: ibis.Table, by: str, names: list[str]) -> list[Share]:
@@ -117,8 +117,8 @@ def _shares(rfm: ibis.Table, by: str, names: list[str]) -> list[Share]:
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """One refused row of a delivery."""
+class Rejection:
+    """One rejected row of a delivery."""
 
     table: str
     file: str
@@ -128,49 +128,49 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Refusals:
-    """The refused rows of a day's deliveries: the first of them, how many, and {reason: rows}."""
+class Rejections:
+    """The rejected rows of a day's deliveries: the first of them, how many, and {reason: rows}."""
 
-    rows: list[Refusal]
+    rows: list[Rejection]
     total: int
     reasons: dict[str, int]
 
 
-def refusals(
+def rejections(
     connection: Backend,
     store: SnapshotStore,
     day: date,
     limit: int,
     tables: Iterable[Table] = REJECTED,
-) -> Refusals | None:
-    """A day's refused rows in the order of table, file and row; None if nothing was taken in."""
+) -> Rejections | None:
+    """A day's rejected rows in the order of table, file and row; None if nothing was taken in."""
     taken_in = [table for table in tables if store.path(table, day).is_file()]
     if not taken_in:
         return None
-    rows: list[Refusal] = []
+    rows: list[Rejection] = []
     reasons: Counter[str] = Counter()
     for table in taken_in:
-        refused = store.read(connection, table, [day])
-        first = refused.order_by("file", "row").limit(limit - len(rows)).to_pyarrow().to_pylist()
-        rows += [Refusal(table.name, *(row[name] for name in ROW)) for row in first]
-        each = refused.select(reason=refused.reasons.unnest())
+        rejected = store.read(connection, table, [day])
+        first = rejected.order_by("file", "row").limit(limit - len(rows)).to_pyarrow().to_pylist()
+        rows += [Rejection(table.name, *(row[name] for name in ROW)) for row in first]
+        each = rejected.select(reason=rejected.reasons.unnest())
         counted = each.group_by("reason").agg(rows=each.count()).to_pyarrow().to_pylist()
         reasons.update({row["reason"]: row["rows"] for row in counted})
     total = sum(store.rows(table, day) for table in taken_in)
-    return Refusals(rows, total, dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair))))
+    return Rejections(rows, total, dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair))))
 
 
-def refused_rows(
-    connection: Backend, store: SnapshotStore, delivery: RefusedDelivery, limit: int
-) -> list[Refusal]:
-    """The first refused rows of a delivery that was refused as a whole."""
-    kept_in = refused_store(store)
-    found = refusals(connection, kept_in, delivery.day, limit, [delivery.table])
+def rejected_rows(
+    connection: Backend, store: SnapshotStore, delivery: RejectedDelivery, limit: int
+) -> list[Rejection]:
+    """The first rejected rows of a delivery that was rejected as a whole."""
+    kept_in = rejected_store(store)
+    found = rejections(connection, kept_in, delivery.day, limit, [delivery.table])
     return found.rows if found else []
 
 
-def refused_deliveries(
+def rejected_deliveries(
     connection: Backend, store: SnapshotStore, day: date
-) -> list[RefusedDelivery]:
-    """The day's deliveries that were refused as a whole, since its tables were published."""
+) -> list[RejectedDelivery]:
+    """The day's deliveries that were rejected as a whole, since its tables were published."""
     return kept(native(connection), store, day)

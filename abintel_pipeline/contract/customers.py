@@ -1,4 +1,4 @@
-"""Request table of customers (optional loyalty metadata), and the rows that were refused."""
+"""Request table of customers (optional loyalty metadata), and the rows that were rejected."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ class RawCustomers(pa.DataFrameModel):
 
 
 class RejectedCustomers(RejectedTransactions):
-    """One row per refused customer row: where it stood, why it was refused, and its text."""
+    """One row per rejected customer row: where it stood, why it was rejected, and its text."""
 
 
 RAW_CUSTOMERS = Table("raw_customers", RawCustomers, "delivered_on", ())

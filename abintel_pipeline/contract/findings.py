@@ -27,7 +27,7 @@ class VerificationFailed(Exception):
     """Staged tables failed a check and were not published; what was published before stays.
 
     Names table, day, check and number of each failure, and the first examples. `findings` holds
-    every finding of the refused days, those that passed too. `others` are what else went wrong.
+    every finding of the rejected days, those that passed too. `others` are what else went wrong.
     """
 
     def __init__(self, findings: list[Finding], others: Iterable[Exception] = ()) -> None:

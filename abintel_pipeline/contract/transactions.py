@@ -1,4 +1,4 @@
-"""Request table of transactions, and the rows that were refused."""
+"""Request table of transactions, and the rows that were rejected."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -91,7 +91,7 @@ def transactions_schema(
 
 
 class RejectedTransactions(pa.DataFrameModel):
-    """One row per refused transaction line: where it stood, why it was refused, and its text."""
+    """One row per rejected transaction line: where it stood, why it was rejected, and its text."""
 
     delivered_on: Day = pa.Field(description="Day whose delivery brought the row.")
     file: Text = pa.Field(description="File, relative to the landing folder, or `sql`.")

@@ -134,11 +134,11 @@ def _trial(trial: Trial) -> Lines:
     yield ""
     yield (
         f"With these settings: {counted(trial.received, 'row')} received,"
-        f" {trial.accepted:,} accepted, {trial.refused:,} refused, {trial.left_out:,} left out"
+        f" {trial.accepted:,} accepted, {trial.rejected:,} rejected, {trial.left_out:,} left out"
     )
-    for one in trial.refusals:
+    for one in trial.rejections:
         text = _cut(one.text, 200)
-        yield f"  refused {one.rows:>9,}  {one.reason}; the first is row {one.first}: {text}"
+        yield f"  rejected {one.rows:>9,}  {one.reason}; the first is row {one.first}: {text}"
     for why, rows in trial.left_out_by.items():
         yield f"  left out {rows:>8,}  {why}"
     if totals.first is None:

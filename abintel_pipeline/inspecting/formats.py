@@ -19,7 +19,7 @@ def format_of(path: Path) -> Format:
     """The format of a file. Raises CannotInspect when it is none, or isn't what its name says."""
     start = _start(path)
     ending = next((f for f in FORMATS if path.name.lower().endswith(f".{f}")), None)
-    _refuse_other_things(path, start, ending)
+    _reject_other_things(path, start, ending)
     if ending is None and path.suffix.lower().removeprefix(".") in TEXT_ENDINGS:
         return "csv"
     if ending is None:
@@ -55,7 +55,7 @@ def _start(path: Path) -> bytes:
     return start
 
 
-def _refuse_other_things(path: Path, start: bytes, ending: Format | None) -> None:
+def _reject_other_things(path: Path, start: bytes, ending: Format | None) -> None:
     if start.startswith(b"%PDF"):
         raise CannotInspect(f"{path.name} is a PDF: export the table as CSV or Excel")
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_HTML):

@@ -208,10 +208,10 @@ def _tried(
         proposal.decide(f"intake can't read it: {told}")
         return None
     workshop.progress("intake", 1, 1)
-    cap = call.settings.max_refused_share
-    if trial.refused_share > cap:
+    cap = call.settings.max_rejected_share
+    if trial.rejected_share > cap:
         proposal.decide(
-            f"{trial.refused_share:.1%} of the rows are refused, more than the {cap:.0%} that"
-            " ABINTEL_MAX_REFUSED_SHARE allows: correct them, or allow more"
+            f"{trial.rejected_share:.1%} of the rows are rejected, more than the {cap:.0%} that"
+            " ABINTEL_MAX_REJECTED_SHARE allows: correct them, or allow more"
         )
     return trial

@@ -64,7 +64,7 @@ def note_later_days(proposal: Proposal, day: date, newest: date | None) -> None:
     """Rows that are newer than the day of delivery."""
     if newest and newest > day:
         proposal.notes.append(
-            f"the newest date is {newest}, after the day of delivery {day}: such rows are refused;"
+            f"the newest date is {newest}, after the day of delivery {day}: such rows are rejected;"
             f" deliver it for a later day, --day {newest}"
         )
 

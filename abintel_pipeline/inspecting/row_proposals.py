@@ -120,10 +120,10 @@ def propose_rows(proposal: Proposal, checks: Checks, settings: Settings, total: 
     _note_alike(proposal, checks)
     _note_guests(proposal, checks, settings)
     if checks.early:
-        told = f"rows with a date before {settings.earliest_date}: {checks.early:,}; refused"
+        told = f"rows with a date before {settings.earliest_date}: {checks.early:,}; rejected"
         proposal.notes.append(told)
     if checks.future:
-        proposal.notes.append(f"rows with a date in the future: {checks.future:,}; refused")
+        proposal.notes.append(f"rows with a date in the future: {checks.future:,}; rejected")
 
 
 def _note_copies(proposal: Proposal, checks: Checks, settings: Settings, total: int) -> None:
@@ -140,7 +140,7 @@ def _note_copies(proposal: Proposal, checks: Checks, settings: Settings, total: 
             " that was written twice"
         )
     if checks.copied_rows_share > settings.warn_repeated_share:
-        proposal.choose("written twice? Then copies are refused", ("repeated_lines", "refuse"))
+        proposal.choose("written twice? Then copies are rejected", ("repeated_lines", "refuse"))
 
 
 def _shared(found: Rows, total: int) -> str:

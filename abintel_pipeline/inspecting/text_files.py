@@ -112,7 +112,7 @@ class JsonLinesFile:
                 try:
                     row = json.loads(line, parse_float=str, parse_int=str)
                 except ValueError:
-                    continue  # intake refuses the line, and says why
+                    continue  # intake rejects the line, and says why
                 if isinstance(row, dict):
                     yield row
 

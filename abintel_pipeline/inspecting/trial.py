@@ -15,7 +15,7 @@ from abintel_pipeline.settings import Settings
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Rejection:
     """A reason with the number of its rows, and the first of them: its line and its text."""
 
     reason: str
@@ -41,20 +41,20 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Trial:
-    """What was received, accepted, refused and left out, and what the accepted rows come to."""
+    """What was received, accepted, rejected and left out, and what the accepted rows come to."""
 
     received: int
     accepted: int
-    refused: int
+    rejected: int
     left_out: int
-    refusals: tuple[Refusal, ...]
+    rejections: tuple[Rejection, ...]
     left_out_by: dict[str, int]
     ids_changed: int
     totals: Accepted
 
     @property
-    def refused_share(self) -> float:
-        return self.refused / self.received if self.received else 0.0
+    def rejected_share(self) -> float:
+        return self.rejected / self.received if self.received else 0.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def delivered(
     link.symlink_to(file.resolve())
     try:
         alone = {"sql_url": None, "transactions_query": None, "customers_query": None}
-        tried = {"landing_dir": landing, "max_refused_share": 1.0, **alone}
+        tried = {"landing_dir": landing, "max_rejected_share": 1.0, **alone}
         yield Delivered(settings.model_copy(update=tried), place.parent.name, day, staging)
     finally:
         link.unlink()
@@ -95,9 +95,9 @@ def try_intake(connection: Backend, delivery: Delivered) -> Trial:
     return Trial(
         intake.received,
         intake.accepted,
-        intake.refused,
+        intake.rejected,
         intake.left_out,
-        _refusals(connection, intake),
+        _rejections(connection, intake),
         intake.left_out_by,
         intake.ids_changed,
         _totals(connection, intake, delivery.table),
@@ -120,11 +120,11 @@ def _totals(connection: Backend, intake: Intake, table: str) -> Accepted:
     return Accepted(*found.fetchall()[0])
 
 
-def _refusals(connection: Backend, intake: Intake) -> tuple[Refusal, ...]:
-    rows = file_literal(intake.refused_rows.path)
+def _rejections(connection: Backend, intake: Intake) -> tuple[Rejection, ...]:
+    rows = file_literal(intake.rejected_rows.path)
     found = native(connection).execute(
         "SELECT reason, count(*), min(row), min_by(raw, row) FROM"
         f" (SELECT unnest(reasons) AS reason, row, raw FROM read_parquet({rows}))"
         " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20"
     )
-    return tuple(Refusal(*row) for row in found.fetchall())
+    return tuple(Rejection(*row) for row in found.fetchall())

@@ -15,7 +15,7 @@ TYPED = "typed_rows"
 def make_typed_table(rows: TextRows, settings: Settings) -> None:
     """Its columns: customer (as written, and as id), order, day, product, line, amount.
 
-    A column that the source doesn't have is null, and so is a value that intake would refuse.
+    A column that the source doesn't have is null, and so is a value that intake would reject.
     """
     offer_products(rows.connection)
     rows.connection.execute(f"CREATE OR REPLACE TEMP SEQUENCE {CHANGED}")

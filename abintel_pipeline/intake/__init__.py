@@ -1,7 +1,7 @@
 """Intake: one day's delivery of a request table, from files, request documents or a SQL database.
 
 Every source becomes rows of text, one screening turns texts into typed values, and the contract's
-Pandera models decide what is accepted. Refused rows are kept with every reason.
+Pandera models decide what is accepted. Rejected rows are kept with every reason.
 """
 
 from abintel_pipeline.intake.day import Intake, take_in_customers, take_in_transactions
@@ -9,7 +9,7 @@ from abintel_pipeline.intake.errors import (
     DeliveriesFailed,
     DeliveryError,
     IntakeBroken,
-    TooManyRefused,
+    TooManyRejected,
 )
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "DeliveryError",
     "Intake",
     "IntakeBroken",
-    "TooManyRefused",
+    "TooManyRejected",
     "take_in_customers",
     "take_in_transactions",
 ]

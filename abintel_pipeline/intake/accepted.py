@@ -19,17 +19,19 @@ READERS = 1
 """Row groups that are read at a time while others are written."""
 
 
-def write_accepted(reading: Reading, parts: list[Part], refused: list[Numbers]) -> tuple[Path, int]:
-    """A delivery's rows but those refused, and those left out: the file's path and row count.
+def write_accepted(
+    reading: Reading, parts: list[Part], rejected: list[Numbers]
+) -> tuple[Path, int]:
+    """A delivery's rows but those rejected, and those left out: the file's path and row count.
 
-    `refused` are the ordinals of each part's refused rows, in order. Where nothing is to change the
-    staged file itself is taken. Else its row groups are copied one after the other: DuckDB would
-    have to sort all rows, because its copy keeps neither an order behind a join nor the places
-    where a row group ends; for 10 M rows that took twice the CPU and 700 MB more.
+    `rejected` are the ordinals of each part's rejected rows, in order. Where nothing is to change
+    the staged file itself is taken. Else its row groups are copied one after the other: DuckDB
+    would have to sort all rows, because its copy keeps neither an order behind a join nor the
+    places where a row group ends; for 10 M rows that took twice the CPU and 700 MB more.
     """
     path = reading.folder / f"{reading.table.raw.name}-{reading.day}.parquet"
     leaving = leaves_out(reading.columns)
-    if len(parts) == 1 and parts[0].even and not leaving and not len(refused[0]):
+    if len(parts) == 1 and parts[0].even and not leaving and not len(rejected[0]):
         parts[0].typed.path.rename(path)
         return path, parts[0].rows
     staged = pq.read_schema(parts[0].typed.path)
@@ -39,31 +41,31 @@ def write_accepted(reading: Reading, parts: list[Part], refused: list[Numbers]) 
         path, schema.with_metadata(metadata), compression="zstd", store_schema=False
     ) as writer:
         rest = schema.empty_table()
-        for part, ordinals in zip(parts, refused, strict=True):
+        for part, ordinals in zip(parts, rejected, strict=True):
             for rows in _kept(part.typed.path, ordinals):
                 rest = _write_full(writer, pa.concat_tables([rest, rows.select(schema.names)]))
         writer.write_table(rest)
     return path, int(pq.read_metadata(path).num_rows)
 
 
-def _kept(path: Path, refused: Numbers) -> Iterator[pa.Table]:
-    """A staged file's rows without those refused or left out, by row group."""
+def _kept(path: Path, rejected: Numbers) -> Iterator[pa.Table]:
+    """A staged file's rows without those rejected or left out, by row group."""
     metadata = pq.read_metadata(path)
     first, groups = 0, []
     for number in range(metadata.num_row_groups):
         groups.append((number, first))
         first += metadata.row_group(number).num_rows
-    for _, rows in parallel_map(partial(_of_group, path, refused), groups, READERS):
+    for _, rows in parallel_map(partial(_of_group, path, rejected), groups, READERS):
         yield rows
 
 
-def _of_group(path: Path, refused: Numbers, group: tuple[int, int]) -> pa.Table:
+def _of_group(path: Path, rejected: Numbers, group: tuple[int, int]) -> pa.Table:
     number, first = group
     with pq.ParquetFile(path) as file:
         rows = file.read_row_group(number, use_threads=False)
-    near = np.searchsorted(refused, [first, first + rows.num_rows])
+    near = np.searchsorted(rejected, [first, first + rows.num_rows])
     wanted = np.ones(rows.num_rows, np.bool_)
-    wanted[refused[near[0] : near[1]] - first] = False
+    wanted[rejected[near[0] : near[1]] - first] = False
     if LEFT_OUT in rows.column_names:
         wanted &= rows[LEFT_OUT].is_null().to_numpy()
     return rows.filter(pa.array(wanted))

@@ -21,7 +21,7 @@ from abintel_pipeline.intake.json.request_documents import read_request
 from abintel_pipeline.intake.landing.sources import Source, day_sources
 from abintel_pipeline.intake.parquet.reader import read_parquet
 from abintel_pipeline.intake.reading import Part, Reading
-from abintel_pipeline.intake.rejected.rows import check_share, count_reasons, write_refused
+from abintel_pipeline.intake.rejected.rows import check_share, count_reasons, write_rejected
 from abintel_pipeline.intake.rejected.verdicts import Verdicts, typed_rows
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
 from abintel_pipeline.intake.sql import read_sql
@@ -38,20 +38,20 @@ MOST_LEFT_OUT = 20
 class Intake:
     """What one day's delivery of one request table came to.
 
-    received = accepted + refused + left_out, as is verified before anything is published. `late`
-    counts accepted lines whose date is before the day (0 for customers). `reasons` counts refused
+    received = accepted + rejected + left_out, as is verified before anything is published. `late`
+    counts accepted lines whose date is before the day (0 for customers). `reasons` counts rejected
     rows by reason, commonest first; a row with two reasons counts in both. `left_out_by` counts
     the rows that the settings leave out, by `column: value`. `ids_changed` are ids that were
     trimmed, composed or turned from floats into digits. `returns` and `returned` are the accepted
-    lines below 0 and their sum. `refused_rows` is always written, with no rows when none were
-    refused.
+    lines below 0 and their sum. `rejected_rows` is always written, with no rows when none were
+    rejected.
     """
 
     day: date
     files: tuple[str, ...]
     received: int
     accepted: int
-    refused: int
+    rejected: int
     left_out: int
     late: int
     reasons: dict[str, int]
@@ -60,7 +60,7 @@ class Intake:
     returns: int
     returned: Decimal
     accepted_rows: Staged
-    refused_rows: Staged
+    rejected_rows: Staged
 
 
 def take_in_transactions(
@@ -69,7 +69,7 @@ def take_in_transactions(
     """One day's transaction lines, screened into files in `folder`; None: no delivery for the day.
 
     `folder` is a private staging folder on the store's file system. Publishing is the caller's.
-    Raises DeliveryError when a source can't be read as a table, TooManyRefused above the cap.
+    Raises DeliveryError when a source can't be read as a table, TooManyRejected above the cap.
     """
     return _take_in(Reading(connection, settings, TRANSACTIONS, day, folder))
 
@@ -99,7 +99,7 @@ def _take_in(reading: Reading) -> Intake | None:
         parts = [part for part in read if part is not None]
         if not parts:
             return None
-        with _blaming(reading, *(part.name for part in parts)):  # refused rows are read again
+        with _blaming(reading, *(part.name for part in parts)):  # rejected rows are read again
             return _screen(reading, parts)
     finally:
         reading.clear()
@@ -131,12 +131,12 @@ def _screen(reading: Reading, parts: list[Part]) -> Intake:
     verdicts = Verdicts(reading)
     verdicts.judge(parts)
     with ThreadPoolExecutor(1) as pool:
-        # The accepted rows are written while the refused ones are found in their files.
+        # The accepted rows are written while the rejected ones are found in their files.
         writing = pool.submit(write_accepted, reading, parts, verdicts.ordinals(len(parts)))
-        refused_path, refused = write_refused(reading, parts, verdicts)
+        rejected_path, rejected = write_rejected(reading, parts, verdicts)
         accepted_path, accepted = writing.result()
     received = sum(part.received for part in parts)
-    check_share(reading, received, refused, refused_path)
+    check_share(reading, received, rejected, rejected_path)
     returns, returned = _returns(reading, accepted_path)
 
     def staged(table: Table, path: Path, rows: int) -> Staged:
@@ -147,16 +147,16 @@ def _screen(reading: Reading, parts: list[Part]) -> Intake:
         tuple(part.name for part in parts),
         received,
         accepted,
-        refused,
+        rejected,
         sum(part.typed.left_out for part in parts),
         _late(reading, accepted_path),
-        count_reasons(reading, refused_path),
+        count_reasons(reading, rejected_path),
         _left_out_by(reading, parts),
         sum(part.typed.ids_changed for part in parts),
         returns,
         returned,
         staged(reading.table.raw, accepted_path, accepted),
-        staged(reading.table.rejected, refused_path, refused),
+        staged(reading.table.rejected, rejected_path, rejected),
     )
 
 

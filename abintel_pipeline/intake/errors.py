@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from abintel_pipeline.intake.rejected.deliveries import RefusedDelivery
+    from abintel_pipeline.intake.rejected.deliveries import RejectedDelivery
 
 
 class DeliveryError(Exception):
     """A delivery can't be read as a table. The message names the file, the place and what to do."""
 
 
-class TooManyRefused(DeliveryError):
-    """More of a delivery was refused than `max_refused_share` allows; `delivery` tells of it."""
+class TooManyRejected(DeliveryError):
+    """More of a delivery was rejected than `max_rejected_share` allows; `delivery` tells of it."""
 
-    def __init__(self, told: str, delivery: "RefusedDelivery") -> None:
+    def __init__(self, told: str, delivery: "RejectedDelivery") -> None:
         self.delivery = delivery
         super().__init__(told)
 
@@ -27,9 +27,9 @@ class DeliveriesFailed(DeliveryError):
         super().__init__("\n".join(map(str, failed)))
 
     @property
-    def refused(self) -> "list[RefusedDelivery]":
-        """Those that were read, and of which too many rows were refused."""
-        return [one.delivery for one in self.failed if isinstance(one, TooManyRefused)]
+    def rejected(self) -> "list[RejectedDelivery]":
+        """Those that were read, and of which too many rows were rejected."""
+        return [one.delivery for one in self.failed if isinstance(one, TooManyRejected)]
 
 
 class SourceUnavailable(Exception):

@@ -36,7 +36,7 @@ _SQLSTATES = ("08", "40", "53", "57P")
 """Connection, rollback of a transaction, resources, an operator's shutdown."""
 
 _SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED")
-_PASSING_REFUSALS = ("starting up", "shutting down", "too many", "connection slots", "recovery")
+_PASSING_REJECTIONS = ("starting up", "shutting down", "too many", "connection slots", "recovery")
 
 
 def passes(error: BaseException) -> bool:
@@ -57,7 +57,7 @@ def passes(error: BaseException) -> bool:
 def database_passes(error: Exception) -> bool:
     """Whether an error of a source database may be gone in a minute.
 
-    A lost or refused connection, a lock, a lack of resources: yes. A wrong password, a missing
+    A lost or rejected connection, a lock, a lack of resources: yes. A wrong password, a missing
     table, a wrong query: no.
     """
     if not isinstance(error, sa.exc.DBAPIError):
@@ -70,9 +70,9 @@ def database_passes(error: Exception) -> bool:
     if error.connection_invalidated:
         return True
     connecting = error.statement is None and isinstance(error, sa.exc.OperationalError)
-    return connecting and _not_refused(str(error.orig))
+    return connecting and _not_rejected(str(error.orig))
 
 
-def _not_refused(message: str) -> bool:
+def _not_rejected(message: str) -> bool:
     """PostgreSQL gives no code while connecting: a server that answers says FATAL and why."""
-    return "FATAL" not in message or any(words in message for words in _PASSING_REFUSALS)
+    return "FATAL" not in message or any(words in message for words in _PASSING_REJECTIONS)

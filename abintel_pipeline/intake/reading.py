@@ -120,8 +120,8 @@ class Part:
     name: str
     typed: Typed
     located: Callable[[str], str]
-    refused: Path | None = None
-    refused_rows: int = 0
+    rejected: Path | None = None
+    rejected_rows: int = 0
     problems: str | None = None
     """SELECT of (ordinal, column, reason) that the reader found itself."""
     even: bool = False
@@ -135,7 +135,7 @@ class Part:
     @property
     def received(self) -> int:
         """Rows that came, whatever becomes of them."""
-        return self.rows + self.refused_rows
+        return self.rows + self.rejected_rows
 
     def check(self, expected: int) -> "Part":
         """This part, if it has as many rows as were counted in the source."""
@@ -177,6 +177,6 @@ class ParquetRows:
             self._batch.clear()
 
 
-REFUSED_LINES = pa.schema(
+REJECTED_LINES = pa.schema(
     [("row", pa.int64()), ("reasons", pa.list_(pa.string())), ("raw", pa.string())]
 )

@@ -1,6 +1,6 @@
 """Rows that Python reads (JSON lines, request documents, SQL): written as text, then screened.
 
-A text file has the contract's columns as text and, for what is refused later, where each row came
+A text file has the contract's columns as text and, for what is rejected later, where each row came
 from: `row`, `raw`, in request documents the `owner` of the customer's own columns and the `place`
 of the others, and `problems` {column: reason} that were found while reading.
 """
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from abintel_pipeline.engine.sql import file_literal
 from abintel_pipeline.intake.json.values import Number, as_json, id_text, value_text
-from abintel_pipeline.intake.reading import REFUSED_LINES, ParquetRows, Part, Reading
+from abintel_pipeline.intake.reading import REJECTED_LINES, ParquetRows, Part, Reading
 from abintel_pipeline.intake.source_columns import SourceColumns
 
 _PLACE = ("ordinal", "row", "raw", "owner", "place", "problems")
@@ -34,10 +34,10 @@ class TextRows:
     def __init__(self, reading: Reading, name: str) -> None:
         self._reading, self._name = reading, name
         self._rows = ParquetRows(reading.new_path(".parquet"), text_schema(reading.columns))
-        self._refused = ParquetRows(reading.new_path(".parquet"), REFUSED_LINES)
+        self._rejected = ParquetRows(reading.new_path(".parquet"), REJECTED_LINES)
 
     def close(self) -> None:
-        with closing(self._rows), closing(self._refused):
+        with closing(self._rows), closing(self._rejected):
             pass
 
     @property
@@ -47,7 +47,7 @@ class TextRows:
 
     @property
     def received(self) -> int:
-        return self._rows.rows + self._refused.rows
+        return self._rows.rows + self._rejected.rows
 
     def add(
         self,
@@ -74,21 +74,21 @@ class TextRows:
         noted = list(named.items()) or None
         self._rows.add(self._rows.rows, row, raw, owner, place, noted, *texts)
 
-    def refuse(self, row: int, reason: str, raw: object) -> None:
+    def reject(self, row: int, reason: str, raw: object) -> None:
         """One row that can't be read as a row at all."""
-        self._refused.add(row, [reason], as_json(raw))
+        self._rejected.add(row, [reason], as_json(raw))
 
     def part(self) -> Part:
         """All that was collected, screened."""
         self._rows.close()
-        self._refused.close()
+        self._rejected.close()
         rows = f"read_parquet({file_literal(self._rows.path)})"
         return Part(
             self._name,
             self._reading.stage(f"SELECT * FROM {rows}"),
             lambda wanted: f"SELECT * FROM {rows} WHERE ordinal IN ({wanted})",
-            self._refused.path,
-            self._refused.rows,
+            self._rejected.path,
+            self._rejected.rows,
             f'SELECT ordinal, unnest(map_keys(problems)) AS "column",'
             f" unnest(map_values(problems)) AS reason FROM {rows} WHERE problems IS NOT NULL",
         ).check(self._rows.rows)

@@ -7,7 +7,7 @@ from abintel_pipeline.rules import (
     Bounds,
     Rules,
 )
-from abintel_pipeline.settings.pipeline import ENV_FILE, ENV_PREFIX, Settings
+from abintel_pipeline.settings.pipeline import ENV_FILE, ENV_PREFIX, RenamedSetting, Settings
 from abintel_pipeline.settings.variables import faults, origins, unknown_variables
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "ENV_PREFIX",
     "METRICS",
     "Bounds",
+    "RenamedSetting",
     "Rules",
     "Settings",
     "faults",

@@ -4,12 +4,19 @@ Frozen, and validated once, at the edge.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, AliasChoices, Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from abintel_pipeline.rules import Rules
 from abintel_pipeline.settings.service import ServiceSettings
@@ -18,6 +25,19 @@ from abintel_pipeline.settings.value_types import Folder, MemorySize, bytes_of
 
 ENV_PREFIX = "ABINTEL_"
 ENV_FILE = ".env"
+RENAMED = {
+    "expected_hour": "snapshot_deadline_hour",
+    "max_refused_share": "max_rejected_share",
+    "warn_refused_share": "warn_rejected_share",
+}
+"""{the name of a setting in an earlier version: its name now}"""
+
+
+class RenamedSetting(ValueError):
+    """A setting is given by its old name, and would have no effect."""
+
+    def __init__(self, old: str, new: str) -> None:
+        super().__init__(f"{old} is now called {new}: rename it")
 
 
 def _owner(owner: str) -> str:
@@ -28,6 +48,13 @@ def _owner(owner: str) -> str:
 
 
 Owner = Annotated[str, AfterValidator(_owner)]
+
+
+def _names(source: PydanticBaseSettingsSource) -> Iterable[str]:
+    """Every name that a source has, whether it is a setting or not."""
+    if isinstance(source, InitSettingsSource):
+        return source.init_kwargs
+    return source.env_vars if isinstance(source, EnvSettingsSource) else ()
 
 
 class Settings(Rules, SourceSettings, ServiceSettings, BaseSettings):
@@ -75,7 +102,7 @@ class Settings(Rules, SourceSettings, ServiceSettings, BaseSettings):
     nightly_hour: int = Field(
         2, ge=0, le=23, description="Hour at which the snapshot of the day before is made, 0 to 23."
     )
-    expected_hour: int = Field(
+    snapshot_deadline_hour: int = Field(
         6,
         ge=0,
         le=23,
@@ -95,17 +122,18 @@ class Settings(Rules, SourceSettings, ServiceSettings, BaseSettings):
         description="Days after a late or corrected delivery whose snapshots are renewed by"
         " themselves.",
     )
-    max_refused_share: float = Field(
+    max_rejected_share: float = Field(
         0.05,
         ge=0,
         le=1,
-        description="Above this share of refused rows a delivery fails as a whole.",
+        description="Above this share of rejected rows a delivery fails as a whole.",
     )
-    warn_refused_share: float = Field(
+    warn_rejected_share: float = Field(
         0.01,
         ge=0,
         le=1,
-        description="Above this share of refused rows a delivery that was taken in gets a warning.",
+        description="Above this share of rejected rows a delivery that was taken in gets a"
+        " warning.",
     )
     warn_volume_change: float = Field(
         0.5,
@@ -156,12 +184,33 @@ class Settings(Rules, SourceSettings, ServiceSettings, BaseSettings):
         None, description="Where the engine spills; unset: `spill` in the data folder."
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, the environment, `.env`, in this order; an old name is an error in each."""
+        sources = (init_settings, env_settings, dotenv_settings)
+        for source in sources:
+            given = {name.lower() for name in _names(source)}
+            for old, new in RENAMED.items():
+                if old in given:
+                    raise RenamedSetting(old, new)
+                if (ENV_PREFIX + old).lower() in given:
+                    raise RenamedSetting(ENV_PREFIX + old.upper(), ENV_PREFIX + new.upper())
+        return sources
+
     @model_validator(mode="after")
     def _a_night_comes_before_it_is_missed(self) -> Self:
-        if self.expected_hour <= self.nightly_hour:
+        if self.snapshot_deadline_hour <= self.nightly_hour:
             raise ValueError(
-                f"expected_hour {self.expected_hour} must be later in the day than nightly_hour"
-                f" {self.nightly_hour}: a snapshot can't be missed before it is made"
+                f"snapshot_deadline_hour {self.snapshot_deadline_hour} must be later in the day"
+                f" than nightly_hour {self.nightly_hour}: a snapshot can't be missed before it is"
+                " made"
             )
         return self
 

@@ -193,12 +193,12 @@ class SourceSettings(BaseModel):
     source_timezone: TimeZoneName | None = Field(
         None,
         description="Time zone into which a delivered timestamp is turned before its day is taken;"
-        " unset: a timestamp in place of a date is refused.",
+        " unset: a timestamp in place of a date is rejected.",
     )
     earliest_date: date = Field(
         date(1980, 1, 1),
         ge=date(1, 1, 2),
-        description="First plausible day of a transaction; an earlier one is refused.",
+        description="First plausible day of a transaction; an earlier one is rejected.",
     )
     missing_words: tuple[str, ...] = Field(
         MISSING_WORDS,
@@ -207,12 +207,12 @@ class SourceSettings(BaseModel):
     nobody_ids: tuple[str, ...] = Field(
         (),
         description='Customer ids that are no customers, such as "0" for guests; "" stands for rows'
-        " without an id. Their rows are left out, not refused.",
+        " without an id. Their rows are left out, not rejected.",
     )
     keep_rows: Annotated[dict[str, tuple[str, ...]], AfterValidator(_some_values)] = Field(
         {},
         description='The rows that count: {source column: [values]}, such as {"Status": ["paid"]}.'
-        " Others are left out, not refused.",
+        " Others are left out, not rejected.",
     )
     cancelled_words: Annotated[dict[str, bool], AfterValidator(_usable_words)] = Field(
         CANCELLED_WORDS,

@@ -10,7 +10,7 @@ from abintel_pipeline.intake import (
     DeliveriesFailed,
     DeliveryError,
     Intake,
-    TooManyRefused,
+    TooManyRejected,
     take_in_customers,
     take_in_transactions,
 )
@@ -34,8 +34,8 @@ def take_in(context: StepContext, day: date, how: TakeIn) -> Intake | None:
     None when nothing was delivered for that day; what was published before stays. Where the files
     change while they are read they are read again.
 
-    Raises DeliveryError when they don't come to rest, TooManyRefused above the cap: then the
-    refused rows are kept beside what is published.
+    Raises DeliveryError when they don't come to rest, TooManyRejected above the cap: then the
+    rejected rows are kept beside what is published.
     """
     for _ in range(READINGS):
         landed = landed_files(context.settings.landing, day)
@@ -62,14 +62,14 @@ def _taken_in(
     with context.store.staging() as folder:
         try:
             intake = how(context.connection, context.settings, day, folder)
-        except TooManyRefused as refused:
+        except TooManyRejected as rejected:
             if unchanged(day):
-                refused.delivery = keep(context.store, refused.delivery)
+                rejected.delivery = keep(context.store, rejected.delivery)
             raise
         if intake is not None:
             intake = reconciled(intake)
-            context.store.publish(intake.refused_rows, intake.accepted_rows, unchanged=unchanged)
-            forget(context.store, intake.refused_rows.table, day)
+            context.store.publish(intake.rejected_rows, intake.accepted_rows, unchanged=unchanged)
+            forget(context.store, intake.rejected_rows.table, day)
     return intake
 
 
@@ -81,10 +81,10 @@ def take_in_days(
     A delivery that can't be taken in, or whose rows don't add up, doesn't hold up those after it.
 
     Raises at the end, telling of all that failed: VerificationFailed if one didn't add up, else
-    DeliveriesFailed. Refused rows of a delivery of which too many were are kept.
+    DeliveriesFailed. Rejected rows of a delivery of which too many were are kept.
     """
     failed: list[DeliveryError] = []
-    refused: list[Finding] = []
+    rejected: list[Finding] = []
     wanted = sorted(set(days))
     if not wanted:
         return
@@ -95,11 +95,11 @@ def take_in_days(
             except DeliveryError as error:
                 failed.append(error)
             except VerificationFailed as error:
-                refused += error.findings
+                rejected += error.findings
             else:
                 yield day, taken
-    if refused:
-        raise VerificationFailed(refused, failed)
+    if rejected:
+        raise VerificationFailed(rejected, failed)
     if failed:
         raise DeliveriesFailed(failed)
 

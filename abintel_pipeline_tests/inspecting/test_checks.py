@@ -26,7 +26,7 @@ def test_copies_and_repeated_positions_are_counted_with_their_money():
     assert "repeated_lines" not in seen.proposal.values
 
 
-def test_an_export_written_twice_offers_to_refuse_the_copies():
+def test_an_export_written_twice_offers_to_reject_the_copies():
     lines = [f"C{n},T{n},2025-03-04,1.00,P1" for n in range(4)]
     seen = inspected(written(of(*lines, *lines)))
     assert "# ABINTEL_REPEATED_LINES=refuse" in seen.proposal.choices
@@ -81,23 +81,23 @@ def test_dates_long_ago_and_in_the_future_are_counted():
     seen = inspected(written(of(*lines, "A,X,1970-01-01,1.00,P1", "A,Y,2099-01-01,1.00,P1")))
     assert (seen.checks.early, seen.checks.future) == (1, 1)
     assert str(seen.day) == "2025-03-04"
-    assert seen.trial.refused == 2
-    assert "refused         1  date: before 1980-01-01" in spoken(seen)
+    assert seen.trial.rejected == 2
+    assert "rejected         1  date: before 1980-01-01" in spoken(seen)
 
 
-def test_each_reason_of_a_refusal_names_its_first_line():
+def test_each_reason_of_a_rejection_names_its_first_line():
     lines = [f"C{n},T{n},2025-03-04,1.00,P1" for n in range(60)]
     seen = inspected(written(of(*lines, "A,X,2025-03-04,much,P1", "B,Y,2025-03-04,more,P1")))
-    (refusal,) = seen.trial.refusals
-    assert (refusal.reason, refusal.rows, refusal.first) == ("amount: not a number", 2, 62)
-    assert "much" in refusal.text
+    (rejection,) = seen.trial.rejections
+    assert (rejection.reason, rejection.rows, rejection.first) == ("amount: not a number", 2, 62)
+    assert "much" in rejection.text
     assert seen.ready
 
 
-def test_too_many_refused_rows_are_a_decision():
+def test_too_many_rejected_rows_are_a_decision():
     seen = inspected(written(of("A,T,2025-03-04,1.00,P1", "A,X,2025-03-04,,P1")))
     assert not seen.ready
-    assert "50.0% of the rows are refused, more than the 5%" in spoken(seen)
+    assert "50.0% of the rows are rejected, more than the 5%" in spoken(seen)
 
 
 def test_rows_newer_than_the_day_of_delivery_are_told():

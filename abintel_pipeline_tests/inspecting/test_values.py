@@ -235,5 +235,5 @@ def test_lines_that_are_no_json_are_left_to_intake():
     rows = ['{"customer_id": "A", "date": "2025-03-04", "amount": 1.50, "more": {"a": 1}}'] * 40
     seen = inspected(written("\n".join([*rows, "", "not json", "[1]"]) + "\n", "orders.jsonl"))
     assert seen.rows == 40
-    assert (seen.trial.received, seen.trial.refused) == (42, 2)
+    assert (seen.trial.received, seen.trial.rejected) == (42, 2)
     assert seen.columns[3].example == '{"a": "1"}'

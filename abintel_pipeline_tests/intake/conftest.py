@@ -28,7 +28,7 @@ class Taken:
 
     intake: Intake
     rows: list[dict[str, Any]]
-    refused: list[dict[str, Any]]
+    rejected: list[dict[str, Any]]
 
     @property
     def accepted(self) -> list[tuple[Any, ...]]:
@@ -38,15 +38,15 @@ class Taken:
 
     @property
     def reasons(self) -> list[list[str]]:
-        return [row["reasons"] for row in self.refused]
+        return [row["reasons"] for row in self.rejected]
 
     @property
     def places(self) -> list[tuple[str, int]]:
-        return [(row["file"], row["row"]) for row in self.refused]
+        return [(row["file"], row["row"]) for row in self.rejected]
 
     @property
     def raw(self) -> list[Any]:
-        return [json.loads(row["raw"]) for row in self.refused]
+        return [json.loads(row["raw"]) for row in self.rejected]
 
 
 class Landing:
@@ -64,7 +64,7 @@ class Landing:
         return path
 
     def settings(self, **changes: Any) -> Settings:
-        return Settings(_env_file=None, data_dir=self.root, **{"max_refused_share": 1, **changes})
+        return Settings(_env_file=None, data_dir=self.root, **{"max_rejected_share": 1, **changes})
 
     def take(self, day: date = DAY, **changes: Any) -> Taken:
         return self._take(take_in_transactions, day, changes)
@@ -86,13 +86,13 @@ class Landing:
             old.unlink()
         intake = self.intake(how, day, **changes)
         assert intake is not None
-        staged = {intake.accepted_rows.path, intake.refused_rows.path}
+        staged = {intake.accepted_rows.path, intake.rejected_rows.path}
         assert set(self.staging.iterdir()) == staged
         accepted = pq.read_table(intake.accepted_rows.path).to_pylist()
-        refused = pq.read_table(intake.refused_rows.path).to_pylist()
-        assert intake.received == intake.accepted + intake.refused + intake.left_out
-        assert (len(accepted), len(refused)) == (intake.accepted, intake.refused)
-        return Taken(intake, accepted, refused)
+        rejected = pq.read_table(intake.rejected_rows.path).to_pylist()
+        assert intake.received == intake.accepted + intake.rejected + intake.left_out
+        assert (len(accepted), len(rejected)) == (intake.accepted, intake.rejected)
+        return Taken(intake, accepted, rejected)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""CSV deliveries: what is a row, what is refused and where, and when a file can't be read."""
+"""CSV deliveries: what is a row, what is rejected and where, and when a file can't be read."""
 
 import gzip
 from datetime import date
@@ -25,7 +25,7 @@ def deliver(landing: Landing, content: str | bytes, name: str = CSV, **changes: 
 def test_a_clean_file_goes_through_whole_and_in_its_order(landing: Landing) -> None:
     taken = deliver(landing, HEADER + "002,T2,2025-04-23,3,P2\n" + GOOD)
     assert taken.accepted == [("002", "T2", date(2025, 4, 23), Decimal("3.00"), "P2"), GOOD_ROW]
-    assert taken.refused == []
+    assert taken.rejected == []
     assert taken.intake.files == (CSV,)
     assert (taken.intake.received, taken.intake.late, taken.intake.reasons) == (2, 1, {})
 
@@ -113,7 +113,7 @@ def test_amounts_have_the_currencys_decimals(
         (4, '"  "', "product_id: blank"),
     ],
 )
-def test_a_bad_value_is_refused_with_its_reason_line_and_text(
+def test_a_bad_value_is_rejected_with_its_reason_line_and_text(
     landing: Landing, field: int, text: str, reason: str
 ) -> None:
     fields = ["001", "T2", "2025-04-24", "1", "P1"]
@@ -126,7 +126,7 @@ def test_a_bad_value_is_refused_with_its_reason_line_and_text(
     assert list(taken.raw[0].values()) == fields
 
 
-def test_a_row_is_refused_with_all_its_reasons(landing: Landing) -> None:
+def test_a_row_is_rejected_with_all_its_reasons(landing: Landing) -> None:
     taken = deliver(landing, HEADER + ",T1,2025-04-25,-1,\n,, ,x,\n")
     first, second = taken.reasons
     assert ", ".join(first) == (
@@ -166,7 +166,7 @@ def test_mixed_line_ends_are_read_and_blank_lines_are_no_rows(landing: Landing) 
     text = HEADER + lines[0] + "\r\n" + lines[1] + "\r\n\r\n" + lines[2] + "\r" + lines[3]
     taken = deliver(landing, "\n\r\n" + text + "\n\n\n")
     assert [row[0] for row in taken.accepted] == ["000", "001", "002", "003"]
-    assert taken.refused == []
+    assert taken.rejected == []
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_mixed_line_ends_are_read_and_blank_lines_are_no_rows(landing: Landing) 
         ('001, "T2",2025-04-24,1,P1', "a quote out of place"),
     ],
 )
-def test_a_line_that_is_no_record_is_refused_and_the_rest_kept(
+def test_a_line_that_is_no_record_is_rejected_and_the_rest_kept(
     landing: Landing, line: str, reason: str
 ) -> None:
     taken = deliver(landing, HEADER + GOOD + line + "\n" + GOOD.replace("T1", "T3"))
@@ -225,7 +225,7 @@ def test_a_quote_never_closed_costs_one_line_of_a_large_file(landing: Landing, a
     lines = [f"{n:06},T{n},2025-04-24,1,P{n % 7}" for n in range(200_000)]
     lines[at] = '"' + lines[at]
     taken = deliver(landing, HEADER + "\n".join(lines) + "\n")
-    assert (taken.intake.accepted, taken.intake.refused) == (199_999, 1)
+    assert (taken.intake.accepted, taken.intake.rejected) == (199_999, 1)
     assert taken.places == [(CSV, at + 2)]
     assert taken.reasons == [["line: a quote is never closed"]]
     assert [row[0] for row in taken.accepted] == [f"{n:06}" for n in range(200_000) if n != at]
@@ -247,7 +247,7 @@ def test_bytes_that_are_not_utf_8_count_in_columns_nobody_asked_for(landing: Lan
     assert taken.reasons == [["line: not UTF-8"]]
 
 
-def test_a_line_longer_than_a_mebibyte_is_refused(landing: Landing) -> None:
+def test_a_line_longer_than_a_mebibyte_is_rejected(landing: Landing) -> None:
     long = "x" * 5_000_000
     taken = deliver(landing, HEADER + long + "\n" + GOOD + "y" * 1_200_000)
     assert taken.accepted == [GOOD_ROW]
@@ -276,7 +276,7 @@ def test_a_records_length_is_judged_whatever_its_neighbours(
         assert taken.reasons[0] == ["line: longer than 1 MiB"]
 
 
-def test_refused_rows_deep_in_a_large_file_are_found_by_their_line(landing: Landing) -> None:
+def test_rejected_rows_deep_in_a_large_file_are_found_by_their_line(landing: Landing) -> None:
     lines = [f"{n:06},T{n},2025-04-24,{n},P" for n in range(150_000)]
     lines[70_001] = '"two\nlines",T,2025-04-24,1,"P"'
     lines[70_002] = "x,T,2025-04-24,abc,P"
@@ -350,7 +350,7 @@ def test_names_of_another_case_or_in_blanks_are_the_same_columns(landing: Landin
 def test_a_delimiter_behind_every_line_is_a_column_without_a_name(landing: Landing) -> None:
     text = (HEADER + GOOD * 2 + "\n,,,,,\n").replace("\n", ",\n")
     taken = deliver(landing, text)
-    assert (taken.accepted, taken.refused) == ([GOOD_ROW] * 2, [])
+    assert (taken.accepted, taken.rejected) == ([GOOD_ROW] * 2, [])
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ def test_a_line_without_a_value_is_no_row(landing: Landing, nothing: str, end: s
 def test_a_mark_of_byte_order_inside_a_file_is_shown(landing: Landing) -> None:
     landing.put(CSV, HEADER + GOOD + "\ufeff" + GOOD.replace("12", "x") + "\ufeffz\n")
     taken = landing.take()
-    stored = [row["raw"] for row in taken.refused]
+    stored = [row["raw"] for row in taken.rejected]
     assert r'{"customer_id": "\ufeff001"' in stored[0]
     assert stored[1] == r'{"line": "\ufeffz"}'
 
@@ -398,7 +398,7 @@ def test_a_gzipped_file_is_read_like_a_plain_one(landing: Landing) -> None:
 def test_a_header_alone_is_a_delivery_of_no_rows(landing: Landing) -> None:
     for text in (HEADER, HEADER.strip(), HEADER + "\n\n"):
         taken = deliver(landing, text)
-        assert (taken.intake.received, taken.accepted, taken.refused) == (0, [], [])
+        assert (taken.intake.received, taken.accepted, taken.rejected) == (0, [], [])
 
 
 @pytest.mark.parametrize(

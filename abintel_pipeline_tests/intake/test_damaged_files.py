@@ -87,7 +87,7 @@ def take_in_damaged(tmp_path: Path, kind: str, seed: int, tries: int) -> int:
     chance, failed = random.Random(f"{seed} {kind}"), 0
     for day in (DAYS[0], DAYS[2]):
         (folder / f"{day}.csv").write_bytes(csv_bytes())
-    settings = Settings(_env_file=None, data_dir=tmp_path, max_refused_share=1)
+    settings = Settings(_env_file=None, data_dir=tmp_path, max_rejected_share=1)
     with engine(settings) as connection:
         step = StepContext(connection, settings, settings.rules)
         for _ in range(tries):

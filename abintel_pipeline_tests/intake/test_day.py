@@ -20,7 +20,7 @@ from abintel_pipeline.engine.connection import engine
 from abintel_pipeline.intake import (
     DeliveryError,
     IntakeBroken,
-    TooManyRefused,
+    TooManyRejected,
     take_in_customers,
     take_in_transactions,
 )
@@ -252,7 +252,7 @@ def test_what_may_not_be_read_fails_with_its_path(
     forbidden = landing.root / "landing" / name
     landing.put(name if name.endswith(".csv") else f"{name}/2025-04-24.csv", HEADER)
 
-    def refusing(method: Callable[..., Any]) -> Callable[..., Any]:
+    def rejecting(method: Callable[..., Any]) -> Callable[..., Any]:
         def call(path: Path, *arguments: Any, **options: Any) -> Any:
             if path == forbidden:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
@@ -261,7 +261,7 @@ def test_what_may_not_be_read_fails_with_its_path(
         return call
 
     for method in ("iterdir", "open"):
-        monkeypatch.setattr(Path, method, refusing(getattr(Path, method)))
+        monkeypatch.setattr(Path, method, rejecting(getattr(Path, method)))
     with pytest.raises(DeliveryError) as error:
         landing.take()
     assert str(error.value).startswith(f"{name} can't be read (Permission denied)")
@@ -351,7 +351,7 @@ def test_a_timestamp_counts_on_its_day_in_the_sources_zone(
 @pytest.mark.parametrize(
     "text", ["2025-02-30T10:00:00Z", "2025-04-21T24:00:00Z", "2025-04-21T10:00:61", "10:00:00"]
 )
-def test_a_timestamp_that_is_none_is_refused(landing: Landing, text: str) -> None:
+def test_a_timestamp_that_is_none_is_rejected(landing: Landing, text: str) -> None:
     landing.put("transactions/2025-04-24.csv", HEADER + f"001,T1,{text},1,P1\n")
     taken = landing.take(source_timezone="America/New_York")
     assert taken.reasons == [["date: not an ISO calendar date"]]
@@ -364,7 +364,7 @@ def test_lines_of_one_delivery_at_one_position_are_all_taken_in(landing: Landing
     text = line(amount="21.63") * 3 + line(amount="5")
     landing.put("transactions/2025-04-24.csv", HEADER + text)
     taken = landing.take()
-    assert taken.refused == []
+    assert taken.rejected == []
     assert sum(row[3] for row in taken.accepted) == Decimal("69.89")  # 3 · 21.63 + 5.00
 
 
@@ -380,7 +380,7 @@ def test_a_line_that_has_a_number_stands_there_once(landing: Landing) -> None:
         ("T3", None),
         ("T3", None),
     ]
-    assert [(row["row"], row["reasons"][0]) for row in taken.refused] == [
+    assert [(row["row"], row["reasons"][0]) for row in taken.rejected] == [
         (3, f"{POSITION}: duplicate"),
         (5, f"{POSITION}: conflict"),
         (6, f"{POSITION}: conflict"),
@@ -394,7 +394,7 @@ def test_a_line_that_is_cancelled_the_second_time_is_a_conflict(landing: Landing
     assert landing.take().reasons == [[f"{POSITION}: conflict"]] * 2
 
 
-def test_an_exact_copy_is_refused_and_the_first_kept(landing: Landing) -> None:
+def test_an_exact_copy_is_rejected_and_the_first_kept(landing: Landing) -> None:
     landing.put("transactions/2025-04-24.csv", HEADER + line() + line("002") + line())
     taken = landing.take(repeated_lines="refuse")
     assert [row[0] for row in taken.accepted] == ["001", "002"]
@@ -402,7 +402,7 @@ def test_an_exact_copy_is_refused_and_the_first_kept(landing: Landing) -> None:
     assert taken.places == [("transactions/2025-04-24.csv", 4)]
 
 
-def test_another_amount_for_the_same_line_refuses_them_all(landing: Landing) -> None:
+def test_another_amount_for_the_same_line_rejects_them_all(landing: Landing) -> None:
     text = line(amount="1") + line(amount="2") + line(amount="1") + line("002")
     landing.put("transactions/2025-04-24.csv", HEADER + text)
     taken = landing.take(repeated_lines="refuse")
@@ -433,7 +433,7 @@ def test_duplicates_and_conflicts_are_found_across_files(landing: Landing) -> No
     ]
 
 
-def test_a_row_refused_anyway_makes_no_duplicate(landing: Landing) -> None:
+def test_a_row_rejected_anyway_makes_no_duplicate(landing: Landing) -> None:
     text = line(amount="-1") + line(amount="x") + line()
     landing.put("transactions/2025-04-24.csv", HEADER + text)
     taken = landing.take(repeated_lines="refuse")
@@ -446,7 +446,7 @@ def test_a_customer_with_and_without_a_score_is_a_conflict(landing: Landing) -> 
     landing.put("customers/2025-04-24.csv", SCORES + text)
     taken = landing.take_customers()
     assert taken.accepted == [("2", None), ("3", 0.5)]
-    assert [(row["row"], row["reasons"][0]) for row in taken.refused] == [
+    assert [(row["row"], row["reasons"][0]) for row in taken.rejected] == [
         (2, "customer_id: conflict"),
         (4, "customer_id: conflict"),
         (5, "customer_id: duplicate"),
@@ -465,12 +465,12 @@ def test_above_the_cap_the_five_commonest_reasons_are_told_with_an_example(
     bad = [line(amount="abc")] * 3 + [line(amount="-1")] * 2 + ["x\n", line("", "")]
     good = [line(f"{n:03}") for n in range(93)]
     landing.put("transactions/2025-04-24.csv", HEADER + "".join(good + bad))
-    with pytest.raises(TooManyRefused) as error:
-        landing.take(max_refused_share=0.05)
+    with pytest.raises(TooManyRejected) as error:
+        landing.take(max_rejected_share=0.05)
     told = str(error.value).splitlines()
     assert told[0] == (
-        "transactions of 2025-04-24: 7 of 100 rows refused (7.0%), more than"
-        " ABINTEL_MAX_REFUSED_SHARE allows (5.0%). Nothing was published."
+        "transactions of 2025-04-24: 7 of 100 rows rejected (7.0%), more than"
+        " ABINTEL_MAX_REJECTED_SHARE allows (5.0%). Nothing was published."
         " The commonest reasons:"
     )
     assert told[1] == (
@@ -485,24 +485,24 @@ def test_above_the_cap_the_five_commonest_reasons_are_told_with_an_example(
         "  1 times transaction_id: missing",
     ]
     assert list(landing.staging.glob(".*")) == []
-    assert landing.take(max_refused_share=0.07).intake.refused == 7
+    assert landing.take(max_rejected_share=0.07).intake.rejected == 7
 
 
-@pytest.mark.parametrize(("refused", "cap"), [(29, 0.29), (57, 0.57), (58, 0.58)])
-def test_the_cap_itself_is_allowed(landing: Landing, refused: int, cap: float) -> None:
-    lines = [line(f"{n:03}", amount="x" if n < refused else "1") for n in range(100)]
+@pytest.mark.parametrize(("rejected", "cap"), [(29, 0.29), (57, 0.57), (58, 0.58)])
+def test_the_cap_itself_is_allowed(landing: Landing, rejected: int, cap: float) -> None:
+    lines = [line(f"{n:03}", amount="x" if n < rejected else "1") for n in range(100)]
     landing.put("transactions/2025-04-24.csv", HEADER + "".join(lines))
-    assert landing.take(max_refused_share=cap).intake.refused == refused
-    with pytest.raises(TooManyRefused):
-        landing.take(max_refused_share=cap - 0.0001)
+    assert landing.take(max_rejected_share=cap).intake.rejected == rejected
+    with pytest.raises(TooManyRejected):
+        landing.take(max_rejected_share=cap - 0.0001)
 
 
-def test_with_no_share_allowed_one_refused_row_is_too_many(landing: Landing) -> None:
+def test_with_no_share_allowed_one_rejected_row_is_too_many(landing: Landing) -> None:
     landing.put("transactions/2025-04-24.csv", HEADER + line() + "x\n")
-    with pytest.raises(TooManyRefused, match="1 of 2 rows"):
-        landing.take(max_refused_share=0)
+    with pytest.raises(TooManyRejected, match="1 of 2 rows"):
+        landing.take(max_rejected_share=0)
     landing.put("transactions/2025-04-24.csv", HEADER)
-    assert landing.take(max_refused_share=0).intake.received == 0
+    assert landing.take(max_rejected_share=0).intake.received == 0
 
 
 # ── the files ────────────────────────────────────────────────────────────────
@@ -557,7 +557,7 @@ def test_the_staged_files_are_what_the_store_publishes(landing: Landing) -> None
         for how in (take_in_transactions, take_in_customers):
             intake = how(connection, settings, DAY, folder)
             assert intake is not None
-            store.publish(intake.accepted_rows, intake.refused_rows)
+            store.publish(intake.accepted_rows, intake.rejected_rows)
     lines = read_snapshot("raw_transactions", DAY, settings=landing.settings())
     assert lines["customer_id"].tolist() == ["001"]
     RawCustomers.validate(read_snapshot("raw_customers", DAY, settings=settings))

@@ -160,7 +160,7 @@ def taken(connection: Any, dialect: Dialect, content: bytes, root: Path) -> list
     (landing / f"{DAY}.csv").write_bytes(content)
     intake = take_in_transactions(connection, dialect.settings(root), DAY, staging)
     assert intake is not None
-    assert intake.refused == 0
+    assert intake.rejected == 0
     rows = pq.read_table(intake.accepted_rows.path).to_pylist()
     return [tuple(row[name] for name in NAMES) for row in rows]  # type: ignore[misc]
 

@@ -73,7 +73,7 @@ def test_bytes_that_cannot_be_decoded_cost_their_line(
     assert taken.raw == [{"line": f"{shown},T2,2025-04-24,1,P1"}]
 
 
-def test_an_odd_byte_at_the_end_of_utf_16_is_refused(landing: Landing) -> None:
+def test_an_odd_byte_at_the_end_of_utf_16_is_rejected(landing: Landing) -> None:
     landing.put(CSV, (HEADER + GOOD).encode("utf-16") + b"a")
     taken = landing.take(encoding="utf-16")
     assert (taken.accepted, taken.raw) == ([GOOD_ROW], [{"line": r"\x61"}])

@@ -83,7 +83,7 @@ def test_a_number_with_decimals_or_an_exponent_is_no_id(landing: Landing, number
         ({"product_id": {}, "amount": -1}, ["amount: negative", "product_id: not text"]),
     ],
 )
-def test_a_bad_value_is_refused(
+def test_a_bad_value_is_rejected(
     landing: Landing, change: dict[str, Any], reasons: list[str]
 ) -> None:
     taken = deliver(landing, GOOD, "", other(**change))
@@ -105,7 +105,7 @@ def test_a_bad_value_is_refused(
         ('{"customer_id": "' + "x" * 3_000_000 + '"}', "longer than 1 MiB"),
     ],
 )
-def test_a_line_that_is_no_object_is_refused(
+def test_a_line_that_is_no_object_is_rejected(
     landing: Landing, line: str | bytes, reason: str
 ) -> None:
     taken = deliver(landing, line, GOOD)

@@ -63,7 +63,7 @@ def test_a_product_is_what_python_makes_of_two_numbers(mark: str, thousands: str
     got = amounts(settings, *([t for t, _ in c] for c in (ones, others)))
     with localcontext(prec=60):
         values = [one * other for (_, one), (_, other) in zip(ones, others, strict=True)]
-        # One that is too large is refused, as is whatever is below zero.
+        # One that is too large is rejected, as is whatever is below zero.
         kept = [v if abs(v) < 10**16 else min(v, Decimal(0)) and -CENT for v in values]
         expected = [
             rounded(v) if v or not one else None for v, one in zip(kept, values, strict=True)

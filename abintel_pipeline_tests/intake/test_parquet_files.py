@@ -55,7 +55,7 @@ def test_doubles_are_taken_by_their_shortest_text(landing: Landing) -> None:
     ]
 
 
-def test_numbers_that_are_none_and_nulls_are_refused_by_row(landing: Landing) -> None:
+def test_numbers_that_are_none_and_nulls_are_rejected_by_row(landing: Landing) -> None:
     values = pa.array([float("nan"), float("inf"), 1e300, None, -0.001])
     five = {name: column[:1] * 5 for name, column in COLUMNS.items() if name != "amount"}
     path = landing.put(NAME)
@@ -122,7 +122,7 @@ def test_ids_of_every_type_are_their_digits_or_their_text(
         (pa.array([None, 1.0]), "missing"),
     ],
 )
-def test_an_id_that_is_none_is_refused_by_its_row(
+def test_an_id_that_is_none_is_rejected_by_its_row(
     landing: Landing, values: pa.Array, reason: str
 ) -> None:
     taken = deliver(landing, customer_id=values).take()
@@ -233,7 +233,7 @@ def test_other_timestamps_need_the_sources_time_zone(landing: Landing) -> None:
     assert [row[2] for row in taken.accepted] == [DAY]
     assert taken.reasons == [["date: a timestamp; set ABINTEL_SOURCE_TIMEZONE to take its day"]]
     zoned = deliver(landing, date=clock.cast(pa.timestamp("ns", "UTC")))
-    assert zoned.take().intake.refused == 2
+    assert zoned.take().intake.rejected == 2
     assert [row[2] for row in zoned.take(source_timezone="America/New_York").accepted] == [
         dt.date(2025, 4, 23)
     ] * 2
@@ -245,7 +245,7 @@ def test_text_columns_go_by_the_rules_of_text(landing: Landing) -> None:
     assert taken.reasons == [["amount: not a number", "date: not an ISO calendar date"]]
 
 
-def test_refused_rows_of_a_large_file_leave_the_others_in_order(landing: Landing) -> None:
+def test_rejected_rows_of_a_large_file_leave_the_others_in_order(landing: Landing) -> None:
     rows = 300_000
     amounts = [str(n % 1000) if n % 1000 else "x" for n in range(rows)]
     pq.write_table(
@@ -265,7 +265,7 @@ def test_refused_rows_of_a_large_file_leave_the_others_in_order(landing: Landing
     assert [row[0] for row in taken.accepted] == [f"{n:06}" for n in range(rows) if n % 1000]
 
 
-def test_most_rows_refused_still_leaves_the_others_in_order(landing: Landing) -> None:
+def test_most_rows_rejected_still_leaves_the_others_in_order(landing: Landing) -> None:
     rows = 150_000
     columns = {name: ["x"] * rows for name in COLUMNS if name not in ("amount", "date")}
     amounts = ["1" if n % 1000 == 0 else "x" for n in range(rows)]

@@ -75,11 +75,11 @@ def written(rows: list[list[str]], end: str, quoting: int) -> str:
     return file.getvalue()
 
 
-Refused = list[tuple[int, bytes]]
+Rejected = list[tuple[int, bytes]]
 
 
-def walked(content: bytes) -> tuple[list[list[str]], Refused]:
-    """The records that are walked over, and the lines refused with their numbers."""
+def walked(content: bytes) -> tuple[list[list[str]], Rejected]:
+    """The records that are walked over, and the lines rejected with their numbers."""
     with tempfile.NamedTemporaryFile(suffix=".csv") as file:
         file.write(content)
         file.flush()
@@ -94,8 +94,8 @@ def walked(content: bytes) -> tuple[list[list[str]], Refused]:
         for record in rules.record.finditer(run.data)
     ]
     assert len(records) == sum(run.records for run in found if isinstance(run, Run))
-    refused = [(one.line, one.data.rstrip(b"\r\n")) for one in found if not isinstance(one, Run)]
-    return records, sorted(refused)
+    rejected = [(one.line, one.data.rstrip(b"\r\n")) for one in found if not isinstance(one, Run)]
+    return records, sorted(rejected)
 
 
 @dataclass
@@ -106,9 +106,9 @@ class SlowReader:
     at: int = 0
     line: int = 1
 
-    def everything(self, fields: int) -> tuple[list[list[str]], Refused]:
+    def everything(self, fields: int) -> tuple[list[list[str]], Rejected]:
         rows: list[list[str]] = []
-        refused: Refused = []
+        rejected: Rejected = []
         while self.at < len(self.text):
             start, line = self.at, self.line
             row, good = self._record()
@@ -119,8 +119,8 @@ class SlowReader:
             if good and len(row) == fields and utf8(text):
                 rows.append([value.encode("latin-1").decode() for value in row])
             else:
-                refused.append((line, text.encode("latin-1").rstrip(b"\r\n")))
-        return rows, refused
+                rejected.append((line, text.encode("latin-1").rstrip(b"\r\n")))
+        return rows, rejected
 
     def _record(self) -> tuple[list[str], bool]:
         row, good = [], True
@@ -248,10 +248,10 @@ def test_a_well_formed_file_is_walked_as_python_reads_it(
 def test_no_row_of_any_file_is_lost(landing_factory: Factory, tail: bytes) -> None:
     landing = landing_factory()
     landing.put("transactions/2025-04-24.csv", HEADER.encode() + tail)
-    records, refused = walked(HEADER.encode() + tail)
+    records, rejected = walked(HEADER.encode() + tail)
     taken = landing.take()
-    assert taken.intake.received == len(records) + len(refused)
-    assert taken.intake.refused == len(taken.refused) >= len(refused)
+    assert taken.intake.received == len(records) + len(rejected)
+    assert taken.intake.rejected == len(taken.rejected) >= len(rejected)
     accepted = {(row[0], row[1], row[4]) for row in taken.accepted}
     assert accepted <= {(row[0], row[1], row[4]) for row in records}
 
@@ -271,7 +271,7 @@ def test_line_ends_inside_quotes_are_taken_in_as_python_reads_them(
     text = written(parted(rows, end, quoting), end, quoting)
     landing.put("transactions/2025-04-24.csv", text)
     taken = landing.take()
-    assert taken.refused == []
+    assert taken.rejected == []
     assert [(row[0], row[4]) for row in taken.accepted] == [
         (row[0].strip(), row[4].strip())  # ids lose their outer white space
         for row in by_python(text)

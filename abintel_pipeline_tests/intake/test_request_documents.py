@@ -88,7 +88,7 @@ def test_reasons_name_the_place_in_the_document(landing: Landing) -> None:
     assert taken.intake.reasons["customers[].transactions[].amount: not a number"] == 1
 
 
-def test_copies_are_refused_by_their_place_where_a_source_never_repeats_a_line(
+def test_copies_are_rejected_by_their_place_where_a_source_never_repeats_a_line(
     landing: Landing,
 ) -> None:
     taken = deliver(landing, customer("001", [ITEM, ITEM])).take(repeated_lines="refuse")
@@ -104,7 +104,7 @@ def test_a_documents_rows_need_no_column_that_only_files_have(landing: Landing) 
     assert taken.intake.left_out == 0
 
 
-def test_transactions_that_are_no_objects_are_refused(landing: Landing) -> None:
+def test_transactions_that_are_no_objects_are_rejected(landing: Landing) -> None:
     document = '{"customers": [{"customer_id": "1", "transactions": [7, {"a": 1, "a": NaN}]}, 8]}'
     landing.put(NAME, document)
     taken = landing.take()
@@ -115,7 +115,7 @@ def test_transactions_that_are_no_objects_are_refused(landing: Landing) -> None:
     assert taken.raw == [7, {"a": "NaN"}]
 
 
-def test_customers_are_refused_with_every_reason(landing: Landing) -> None:
+def test_customers_are_rejected_with_every_reason(landing: Landing) -> None:
     taken = deliver(
         landing,
         customer(loyalty_score=1.5),

@@ -85,7 +85,7 @@ def test_an_id_is_itself_without_what_nobody_sees(
         ("123456789012345678901234567890123456789012.0", "a float of 2**53 or more"),
     ],
 )
-def test_what_can_be_no_id_is_refused(landing: Landing, text: str, reason: str) -> None:
+def test_what_can_be_no_id_is_rejected(landing: Landing, text: str, reason: str) -> None:
     for column, name in ((0, "customer_id"), (1, "transaction_id"), (4, "product_id")):
         values = ["001", "T1", "2025-04-24", "1", "P1"]
         values[column] = f'"{text}"'
@@ -199,13 +199,13 @@ def test_a_number_is_read_with_the_sources_marks(
         ({"decimal_mark": ","}, "12345678901234567,00", "more than 16 digits before the point"),
     ],
 )
-def test_a_number_with_other_marks_is_refused(
+def test_a_number_with_other_marks_is_rejected(
     landing: Landing, marks: dict[str, str], text: str, reason: str
 ) -> None:
     assert of_amount(landing, text, **marks).reasons == [[f"amount: {reason}"]]
 
 
-def test_returns_are_refused_unless_they_are_netted(landing: Landing) -> None:
+def test_returns_are_rejected_unless_they_are_netted(landing: Landing) -> None:
     texts = ("-10.00", "10.00-", "-0.00", "5")
     taken = of_amount(landing, *texts)
     assert [row[3] for row in taken.accepted] == [Decimal("0.00"), Decimal("5.00")]
@@ -259,7 +259,7 @@ def test_an_amount_may_be_an_exact_product_of_two_columns(
         ("-6", "2.55", "negative"),
     ],
 )
-def test_a_product_that_is_no_amount_is_refused_by_the_name_of_its_column(
+def test_a_product_that_is_no_amount_is_rejected_by_the_name_of_its_column(
     landing: Landing, quantity: str, price: str, reason: str
 ) -> None:
     line = f'001,T1,2025-04-24,{quantity},"{price}",P1'
@@ -357,14 +357,14 @@ def test_a_pattern_with_an_offset_is_turned_into_the_sources_zone(landing: Landi
         ({}, "2025-04-25", "after delivered_on"),
     ],
 )
-def test_a_date_that_is_none_is_refused(
+def test_a_date_that_is_none_is_rejected(
     landing: Landing, settings: dict[str, str], text: str, reason: str
 ) -> None:
     assert of_date(landing, text, **settings).reasons == [[f"date: {reason}"]]
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Pacific/Auckland"])
-def test_a_timestamp_of_year_one_is_refused_in_every_zone(landing: Landing, zone: str) -> None:
+def test_a_timestamp_of_year_one_is_rejected_in_every_zone(landing: Landing, zone: str) -> None:
     """West of Greenwich it is a day before year 1: published, no later run could read it."""
     texts = ("0001-01-01T00:00:00Z", "0001-01-01 00:00:00", "9999-12-31T23:59:59-12:00")
     taken = of_date(landing, *texts, source_timezone=zone)
@@ -373,7 +373,7 @@ def test_a_timestamp_of_year_one_is_refused_in_every_zone(landing: Landing, zone
 
 
 @pytest.mark.parametrize("offset", ["+14:01", "-15:00", "+99:99", "+2400", "+12:60"])
-def test_an_offset_that_no_place_has_is_refused(landing: Landing, offset: str) -> None:
+def test_an_offset_that_no_place_has_is_rejected(landing: Landing, offset: str) -> None:
     taken = of_date(landing, f"2025-04-23T12:00:00{offset}", source_timezone="UTC")
     assert taken.reasons == [["date: not an ISO calendar date"]]
 
@@ -438,7 +438,7 @@ def test_whether_a_line_is_cancelled_is_told_by_the_sources_words(
     assert [row["cancelled"] for row in taken.rows] == [expected]
 
 
-def test_a_word_that_has_no_meaning_is_refused(landing: Landing) -> None:
+def test_a_word_that_has_no_meaning_is_rejected(landing: Landing) -> None:
     taken = take(landing, "001,T1,2025-04-24,1,P1,maybe", header=CANCELLED_HEADER)
     assert taken.reasons == [
         ["cancelled: neither true nor false (ABINTEL_CANCELLED_WORDS says what a word means)"]
@@ -473,7 +473,7 @@ def test_a_source_may_have_neither_orders_nor_products(landing: Landing) -> None
         ("CS1", None, None),
         ("CS2", None, None),
     ]
-    assert taken.refused == []
+    assert taken.rejected == []
 
 
 def test_rows_of_other_kinds_are_left_out_and_counted(landing: Landing) -> None:

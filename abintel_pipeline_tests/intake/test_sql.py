@@ -83,9 +83,9 @@ def test_timestamps_are_turned_into_days_of_the_sources_zone(
     landing: Landing, postgres: str
 ) -> None:
     query = LINES.replace("o.order_date AS date", "o.placed_at AS date")
-    refused = take(landing, postgres, query)
-    assert refused.accepted == []
-    assert refused.reasons[0] == ["date: a timestamp; set ABINTEL_SOURCE_TIMEZONE to take its day"]
+    rejected = take(landing, postgres, query)
+    assert rejected.accepted == []
+    assert rejected.reasons[0] == ["date: a timestamp; set ABINTEL_SOURCE_TIMEZONE to take its day"]
     taken = take(landing, postgres, query, source_timezone="Europe/Berlin")
     assert taken.reasons[0] == ["date: after delivered_on"]
     assert take(landing, postgres, query, source_timezone="America/New_York").accepted[0][2] == DAY

@@ -199,7 +199,7 @@ def test_a_customer_lost_or_added_is_named(published: Shop, step: str) -> None:
     )
 
 
-def test_the_same_customers_in_another_order_are_refused(published: Shop) -> None:
+def test_the_same_customers_in_another_order_are_rejected(published: Shop) -> None:
     """Scores stand beside features row by row, so that the same set of customers isn't enough."""
     path = published.store.path(TABLES["customer_features"], day(ON))
     rows = pq.read_table(path)
@@ -394,14 +394,14 @@ def test_rows_that_got_lost_stop_a_delivery(shop: Shop) -> None:
         pq.write_table(pq.read_table(path)[:1], path)
         return intake
 
-    with pytest.raises(VerificationFailed, match="2 rows received, 1 accepted and 0 refused"):
+    with pytest.raises(VerificationFailed, match="2 rows received, 1 accepted and 0 rejected"):
         take_in(shop.step, day(ON), losing)
     assert shop.bytes_of("raw_transactions", ON) == before
     intake = take_in(shop.step, day(ON), take_in_transactions)
     assert intake
     (finding,) = intake.accepted_rows.findings
     assert finding.passed
-    assert finding.numbers == {"received": 2, "accepted": 2, "refused": 0, "left_out": 0}
+    assert finding.numbers == {"received": 2, "accepted": 2, "rejected": 0, "left_out": 0}
 
 
 def test_a_delivery_that_does_not_add_up_holds_up_no_other_day_and_each_failure_is_told(
@@ -423,8 +423,8 @@ def test_a_delivery_that_does_not_add_up_holds_up_no_other_day_and_each_failure_
     with pytest.raises(VerificationFailed) as told:
         list(take_in_days(shop.step, wanted, losing))
     assert shop.store.days(TABLES["raw_transactions"]) == [wanted[1], wanted[3]]
-    refused, unread = str(told.value).splitlines()
-    assert refused.startswith("raw_transactions of 2025-01-01 was not published: received_is_")
+    rejected, unread = str(told.value).splitlines()
+    assert rejected.startswith("raw_transactions of 2025-01-01 was not published: received_is_")
     assert "2025-01-03.csv" in unread
     assert [(one.day, one.passed) for one in told.value.findings] == [(wanted[0], False)]
 
@@ -468,7 +468,7 @@ def test_a_day_that_fails_keeps_its_last_good_snapshot_and_holds_up_no_other(
         (rfm, "rfm_beside_loyalty", rfm_snapshot),
     ],
 )
-def test_scores_that_come_in_another_order_than_the_features_are_refused(
+def test_scores_that_come_in_another_order_than_the_features_are_rejected(
     published: Shop, monkeypatch: pytest.MonkeyPatch, module: Any, formula: str, step: Any
 ) -> None:
     """Their files are written as the rows come, without a sort."""

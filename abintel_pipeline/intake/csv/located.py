@@ -1,4 +1,4 @@
-"""Finds refused records again, by their ordinals: in which line they stand, and what they say."""
+"""Finds rejected records again, by their ordinals: in which line they stand, and what they say."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Reads `.csv` and `.csv.gz`: DuckDB reads slices of the good records, the others are refused.
+"""Reads `.csv` and `.csv.gz`: DuckDB reads slices of the good records, the others are rejected.
 
 It must read as many as were counted.
 """
@@ -9,13 +9,13 @@ from abintel_pipeline.engine.sql import file_literal, quoted
 from abintel_pipeline.intake.csv.grammar import grammar
 from abintel_pipeline.intake.csv.header import Header, read_header
 from abintel_pipeline.intake.csv.located import Located, raw_json
-from abintel_pipeline.intake.csv.records import RefusedLine, Run, walk
+from abintel_pipeline.intake.csv.records import RejectedLine, Run, walk
 from abintel_pipeline.intake.csv.slices import SLICE_BYTES, Slices
 from abintel_pipeline.intake.csv.window import LONGEST
 from abintel_pipeline.intake.errors import IntakeBroken
 from abintel_pipeline.intake.landing.sources import Source
 from abintel_pipeline.intake.reading import (
-    REFUSED_LINES,
+    REJECTED_LINES,
     ParquetRows,
     Part,
     Reading,
@@ -25,7 +25,7 @@ from abintel_pipeline.intake.texts.encodings import as_utf8, shown
 
 BUFFER_BYTES = SLICE_BYTES + 4 * LONGEST
 RAW_LIMIT = 10_000
-"""Characters kept of a refused line."""
+"""Characters kept of a rejected line."""
 
 
 def read_csv(reading: Reading, source: Source) -> Part:
@@ -35,7 +35,7 @@ def read_csv(reading: Reading, source: Source) -> Part:
     rules = grammar(len(header.names), header.delimiter)
     located = Located(reading, path, header, unrepeated(header.names))
     with (
-        closing(ParquetRows(reading.new_path(".parquet"), REFUSED_LINES)) as lines,
+        closing(ParquetRows(reading.new_path(".parquet"), REJECTED_LINES)) as lines,
         closing(Slices(reading, rules.record)) as slices,
     ):
         for found in walk(path, header):
@@ -53,7 +53,7 @@ def read_csv(reading: Reading, source: Source) -> Part:
     return Part(source.name, typed, located, lines.path, lines.rows, even=slices.even)
 
 
-def _raw_line(found: RefusedLine, header: Header) -> str:
+def _raw_line(found: RejectedLine, header: Header) -> str:
     text = shown(found.data.rstrip(b"\r\n"), header.encoding)
     return raw_json({"line": text if len(text) <= RAW_LIMIT else text[:RAW_LIMIT] + "…"})
 
@@ -79,7 +79,7 @@ def _reject_tables(reading: Reading) -> tuple[str, str]:
 
 
 def _rejects(reading: Reading) -> bool:
-    """Whether DuckDB's reader refused a line."""
+    """Whether DuckDB's reader rejected a line."""
     errors, _ = _reject_tables(reading)
     found = reading.duckdb.execute(f"SELECT count(*) FROM {errors}").fetchone()
     return bool(found and found[0])

@@ -1,4 +1,4 @@
-"""The records of a CSV file, one after another: the authority on what is a row and what is refused.
+"""The records of a CSV file, one after another: what is a row, and what is rejected.
 
 DuckDB's reader is several times faster, but on a file with a quote never closed its threads lost
 186,405 of 1,000,000 rows without a word (DuckDB 2.0.0), it takes `a,b,` for two fields, and its
@@ -47,7 +47,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class RefusedLine:
+class RejectedLine:
     """A line, or a record, that is no row: where it begins, why, and its bytes."""
 
     line: int
@@ -55,13 +55,13 @@ class RefusedLine:
     data: bytes
 
 
-Found = Run | RefusedLine
+Found = Run | RejectedLine
 
 
 def walk(path: Path, header: Header, start: Place | None = None) -> Iterator[Found]:
-    """Every good record and refused line behind the header, or from where a run began.
+    """Every good record and rejected line behind the header, or from where a run began.
 
-    In the file's order, but that a block's refused lines come behind its good ones.
+    In the file's order, but that a block's rejected lines come behind its good ones.
     """
     rules = grammar(len(header.names), header.delimiter)
     start = start or Place(header.end, header.lines + 1)
@@ -79,11 +79,11 @@ def _lines(window: Window, rules: Grammar, header: Header) -> list[Found]:
         return []
     place = Place(window.offset, window.line)
     found = sort_lines(_with_lf(window.take(end)), rules)
-    refused = [
-        RefusedLine(place.line + number, _counted(fields, rules, header), line)
-        for number, line, fields in found.refused
+    rejected = [
+        RejectedLine(place.line + number, _counted(fields, rules, header), line)
+        for number, line, fields in found.rejected
     ]
-    return [Run(place, found.data, found.records, found.lines), *refused]
+    return [Run(place, found.data, found.records, found.lines), *rejected]
 
 
 def _quoted(window: Window, rules: Grammar, header: Header) -> Iterator[Found]:
@@ -111,7 +111,7 @@ def _good(window: Window, end: int, rules: Grammar, header: Header) -> Iterator[
             before = data[start : found.start()]
             yield _run(place, before)
             place = _behind(place, before)
-        yield RefusedLine(place.line, _foreign(header), found[0])
+        yield RejectedLine(place.line, _foreign(header), found[0])
         place = _behind(place, found[0])
         start = found.end()
     if start < len(data):
@@ -119,7 +119,7 @@ def _good(window: Window, end: int, rules: Grammar, header: Header) -> Iterator[
 
 
 def _single(window: Window, rules: Grammar, header: Header) -> Iterator[Found]:
-    """One record that is loosely quoted, or refused with all that belongs to it."""
+    """One record that is loosely quoted, or rejected with all that belongs to it."""
     place = Place(window.offset, window.line)
     loose = rules.loose.match(window.data, window.at, window.limit)
     if loose and _escaped(window, rules.escaped) <= loose.end():
@@ -127,22 +127,22 @@ def _single(window: Window, rules: Grammar, header: Header) -> Iterator[Found]:
         if is_utf8(record):
             yield Run(place, rules.join(rules.split(record)), 1)
         else:
-            yield RefusedLine(place.line, _foreign(header), record)
+            yield RejectedLine(place.line, _foreign(header), record)
     elif closed := _closed_out_of_view(window, rules):
         yield from _too_long(window, closed, rules)
     else:
-        yield _refused(window, rules, header)
+        yield _rejected(window, rules, header)
 
 
-def _refused(window: Window, rules: Grammar, header: Header) -> RefusedLine:
+def _rejected(window: Window, rules: Grammar, header: Header) -> RejectedLine:
     line = window.line
     whole = rules.whole.match(window.data, window.at, window.limit)
     escaped = _escaped(window, rules.escaped_whole)
     if end := max(escaped, whole.end() if whole else 0):
         record = window.take(end)
         reason = BACKSLASH if escaped and is_utf8(record) else _reason(record, rules, header)
-        return RefusedLine(line, reason, record)
-    return RefusedLine(line, TOO_LONG, window.take_line()[0])
+        return RejectedLine(line, reason, record)
+    return RejectedLine(line, TOO_LONG, window.take_line()[0])
 
 
 def _closed_out_of_view(window: Window, rules: Grammar) -> int | None:
@@ -156,10 +156,10 @@ def _closed_out_of_view(window: Window, rules: Grammar) -> int | None:
     return window.closing(window.offset + opened + 1, rules.delimiter)
 
 
-def _too_long(window: Window, closed: int, rules: Grammar) -> Iterator[RefusedLine]:
+def _too_long(window: Window, closed: int, rules: Grammar) -> Iterator[RejectedLine]:
     """Every line of a record whose quote is closed so far behind.
 
-    Each counts: as one refused row they would pass unseen, were the quote there by mistake.
+    Each counts: as one rejected row they would pass unseen, were the quote there by mistake.
     """
     while window.fill() and window.offset < closed:
         line, end = window.line, window.index(closed)
@@ -168,7 +168,7 @@ def _too_long(window: Window, closed: int, rules: Grammar) -> Iterator[RefusedLi
             data = window.take(rest.end()) if rest else window.take_line()[0]
         else:
             data = window.take_line()[0]
-        yield RefusedLine(line, f"part of a record {TOO_LONG}", data)
+        yield RejectedLine(line, f"part of a record {TOO_LONG}", data)
 
 
 def _escaped(window: Window, pattern: re.Pattern[bytes]) -> int:
@@ -209,7 +209,7 @@ def _counted(fields: int | None, rules: Grammar, header: Header) -> str:
 
 
 def _reason(record: bytes, rules: Grammar, header: Header) -> str:
-    """Why a record, or a physical line, is refused."""
+    """Why a record, or a physical line, is rejected."""
     if not is_utf8(record):
         return _foreign(header)
     text = record.rstrip(b"\r\n")

@@ -16,14 +16,14 @@ _NOT_ASCII = 0x80
 @dataclass(frozen=True)
 class Sorted:
     """A block's lines, sorted: `data` are its good ones, and `lines` their numbers from 0 (None:
-    all are good). `refused` are (number, line, fields) of the others, without the empty ones;
+    all are good). `rejected` are (number, line, fields) of the others, without the empty ones;
     `fields` is None where a line is not UTF-8.
     """
 
     data: bytes
     records: int
     lines: Numbers | None
-    refused: list[tuple[int, bytes, int | None]]
+    rejected: list[tuple[int, bytes, int | None]]
 
 
 def sort_lines(block: bytes, rules: Grammar) -> Sorted:
@@ -48,12 +48,12 @@ def sort_lines(block: bytes, rules: Grammar) -> Sorted:
     counts |= dict.fromkeys(foreign.tolist())
     for number in empty.tolist():
         counts.pop(number, None)
-    refused = [
+    rejected = [
         (number, block[starts[number] : ends[number] + 1], found)
         for number, found in counts.items()
     ]
     lines = np.flatnonzero(good)
-    return Sorted(_gathered(block, good, starts, ends), len(lines), lines, refused)
+    return Sorted(_gathered(block, good, starts, ends), len(lines), lines, rejected)
 
 
 def _even(marks: Numbers, starts: Numbers, ends: Numbers, fields: int) -> bool:

@@ -6,7 +6,7 @@ from typing import BinaryIO
 from abintel_pipeline.intake.csv.grammar import LINE_END
 
 LONGEST = 1 << 20
-"""Bytes of the longest record that is read as one; a longer one is refused."""
+"""Bytes of the longest record that is read as one; a longer one is rejected."""
 
 _END = re.compile(LINE_END)
 _QUOTES = re.compile(rb'"+')

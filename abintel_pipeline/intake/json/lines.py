@@ -18,7 +18,7 @@ _SHOWN = 10_000
 
 
 def read_json_lines(reading: Reading, source: Source) -> Part:
-    """One JSON-lines file as a part. A line that is no JSON object is a refused row.
+    """One JSON-lines file as a part. A line that is no JSON object is a rejected row.
 
     Raises DeliveryError when it has no line: it may have been cut off, and wipe the day.
     """
@@ -39,7 +39,7 @@ def read_json_lines(reading: Reading, source: Source) -> Part:
 def _add(rows: TextRows, number: int, line: bytes, keys: Keys, encoding: str) -> None:
     text, value, reason = _parsed(line, encoding)
     if reason:
-        rows.refuse(number, f"line: {reason}", {"line": text[:_SHOWN]})
+        rows.reject(number, f"line: {reason}", {"line": text[:_SHOWN]})
     else:
         odd = "NaN" in text or "Infinity" in text
         raw = as_json(value) if odd else text.strip()

@@ -63,7 +63,7 @@ def _add_customers(rows: TextRows, customers: list[Any]) -> None:
     for number, customer in enumerate(customers):
         place = f"customers[{number}]"
         if fault := _fault(customer):
-            rows.refuse(number + 1, f"{place}: {fault}", customer)
+            rows.reject(number + 1, f"{place}: {fault}", customer)
             continue
         raw = as_json({key: value for key, value in customer.items() if key != "transactions"})
         problems = _transactions_problem(customer)
@@ -83,7 +83,7 @@ def _add_transactions(rows: TextRows, customers: list[Any]) -> None:
     for owner, customer_id, place, transaction in _transactions(customers):
         row = rows.received + 1
         if fault := _fault(transaction):
-            rows.refuse(row, f"{place}: {fault}", transaction)
+            rows.reject(row, f"{place}: {fault}", transaction)
             continue
         values = {**transaction, "customer_id": customer_id, **rows.neutral}
         raw = as_json({"customer_id": customer_id, **transaction})

@@ -74,7 +74,7 @@ def id_text(value: Any) -> tuple[str | None, str | None]:
 
 
 def value_text(value: Any) -> str | None:
-    """A date or a number as text; what is neither (`true`, a list) as JSON, which is refused."""
+    """A date or a number as text; what is neither (`true`, a list) as JSON, which is rejected."""
     if value is None:
         return None
     if isinstance(value, str):

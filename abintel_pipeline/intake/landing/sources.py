@@ -74,7 +74,7 @@ def _tables(landing: Path, folder: str, day: date) -> list[Source]:
     endings = ", ".join(f".{ending}" for ending in FORMATS)
     wanted = f"let its name end in one of {endings}"
     sources = [_source(path, landing, _table_format(path), wanted) for path in paths]
-    _refuse_copies(sources)
+    _reject_copies(sources)
     return sources
 
 
@@ -90,7 +90,7 @@ def _requests(landing: Path, day: date) -> list[Source]:
         _source(path, landing, "request" if path.name.lower().endswith(".json") else None, wanted)
         for path in paths
     ]
-    _refuse_copies(sources)
+    _reject_copies(sources)
     return sources
 
 
@@ -109,7 +109,7 @@ def _source(path: Path, landing: Path, kind: Format | None, wanted: str) -> Sour
     return Source(name, kind, path, columns_in(path.relative_to(landing).parts[1:-1]))
 
 
-def _refuse_copies(sources: list[Source]) -> None:
+def _reject_copies(sources: list[Source]) -> None:
     """Raises DeliveryError for two files with the same bytes: their lines would count twice."""
     by_size: dict[int, list[Source]] = {}
     for source in sources:

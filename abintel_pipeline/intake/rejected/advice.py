@@ -1,10 +1,10 @@
-"""What may help when too much of a delivery is refused: which setting reads such rows."""
+"""What may help when too much of a delivery is rejected: which setting reads such rows."""
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from abintel_pipeline.intake.rejected.deliveries import Reason, RefusedDelivery
+from abintel_pipeline.intake.rejected.deliveries import Reason, RejectedDelivery
 
 ADVICE: tuple[tuple[str, str, str], ...] = (
     (
@@ -59,13 +59,13 @@ ADVICE: tuple[tuple[str, str, str], ...] = (
         r"line_id.*: (duplicate|conflict)$",
         "",
         "ABINTEL_REPEATED_LINES=add adds up lines that stand alike in a delivery, if it is set to"
-        " refuse; a line_id must be unique in its order",
+        " reject; a line_id must be unique in its order",
     ),
 )
 """(pattern of a reason, pattern of the rows that have it, which setting helps)."""
 
 
-def advice(delivery: RefusedDelivery, landing: Path) -> list[str]:
+def advice(delivery: RejectedDelivery, landing: Path) -> list[str]:
     """What may help, by the commonest reason first; how to look closer; and the cap at last."""
     told = [found for reason in delivery.reasons for found in settings_for(reason)]
     return [

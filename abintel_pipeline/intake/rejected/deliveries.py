@@ -1,6 +1,6 @@
-"""Deliveries of which too many rows were refused: nothing is published, the refused rows are kept.
+"""Deliveries with too many rejected rows: nothing is published, the rejected rows are kept.
 
-    <store>/.refused/rejected_transactions/delivered_on=YYYY-MM-DD/data.parquet
+    <store>/.rejected/rejected_transactions/delivered_on=YYYY-MM-DD/data.parquet
 
 A file of the rejected table that isn't published. The next attempt replaces it; it goes when
 the day's delivery is taken in.
@@ -21,19 +21,19 @@ from abintel_pipeline.contract.transactions import REJECTED_TRANSACTIONS
 from abintel_pipeline.engine.sql import copy_to_parquet, file_literal
 from abintel_pipeline.store.snapshot_store import SnapshotStore, Staged
 
-FOLDER = ".refused"
+FOLDER = ".rejected"
 REJECTED = (REJECTED_TRANSACTIONS, REJECTED_CUSTOMERS)
 SAMPLES = 20
 """Rows of each reason that are looked at for what may help."""
 MOST_REASONS = 10
 MOST_LETTERS = 2000
 """Of a row that is an example; a line without an end may be megabytes long."""
-_COUNTS = ("abintel_received", "abintel_refused", "abintel_cap")
+_COUNTS = ("abintel_received", "abintel_rejected", "abintel_cap")
 
 
 @dataclass(frozen=True)
 class Example:
-    """A refused row: where it stood, and how it came."""
+    """A rejected row: where it stood, and how it came."""
 
     file: str
     row: int
@@ -42,7 +42,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Reason:
-    """A reason for which rows were refused, how many were, and the first of them."""
+    """A reason for which rows were rejected, how many were, and the first of them."""
 
     name: str
     rows: int
@@ -50,16 +50,16 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class RefusedDelivery:
-    """A delivery that was refused as a whole; `reasons` are the commonest.
+class RejectedDelivery:
+    """A delivery that was rejected as a whole; `reasons` are the commonest.
 
-    `path` holds its refused rows.
+    `path` holds its rejected rows.
     """
 
     table: Table
     day: date
     received: int
-    refused: int
+    rejected: int
     cap: Decimal
     reasons: tuple[Reason, ...]
     path: Path
@@ -71,27 +71,27 @@ class RefusedDelivery:
 
     @property
     def share(self) -> float:
-        return self.refused / self.received
+        return self.rejected / self.received
 
     def __str__(self) -> str:
         return (
-            f"{self.name} of {self.day}: {self.refused:,} of {self.received:,} rows refused"
-            f" ({self.share:.1%}), more than ABINTEL_MAX_REFUSED_SHARE allows ({self.cap:.1%})"
+            f"{self.name} of {self.day}: {self.rejected:,} of {self.received:,} rows rejected"
+            f" ({self.share:.1%}), more than ABINTEL_MAX_REJECTED_SHARE allows ({self.cap:.1%})"
         )
 
     @property
     def sufficient_cap(self) -> str:
-        """The share that would have been allowed, rounded up: `ABINTEL_MAX_REFUSED_SHARE=0.07`."""
-        return f"ABINTEL_MAX_REFUSED_SHARE={rounded_up(self.refused, self.received)}"
+        """The share that would have been allowed, rounded up: `ABINTEL_MAX_REJECTED_SHARE=0.07`."""
+        return f"ABINTEL_MAX_REJECTED_SHARE={rounded_up(self.rejected, self.received)}"
 
 
-def rounded_up(refused: int, received: int) -> str:
+def rounded_up(rejected: int, received: int) -> str:
     """A share of rows, rounded up to hundredths, or to one digit where it is smaller than those.
 
     >>> [rounded_up(*rows) for rows in ((612, 10_000), (23, 10_000), (1, 2), (7, 7))]
     ['0.07', '0.003', '0.5', '1']
     """
-    share = Decimal(refused) / Decimal(received)
+    share = Decimal(rejected) / Decimal(received)
     step = Decimal(1).scaleb(min(-2, share.adjusted()))
     return f"{share.quantize(step, ROUND_CEILING).normalize():f}"
 
@@ -118,31 +118,31 @@ def by_reason(rows: Path) -> str:
 
 
 def write_counts(
-    connection: duckdb.DuckDBPyConnection, delivery: RefusedDelivery, metadata: dict[str, str]
+    connection: duckdb.DuckDBPyConnection, delivery: RejectedDelivery, metadata: dict[str, str]
 ) -> None:
-    """Write the counts into the metadata of a delivery's file of refused rows."""
-    counts = (str(delivery.received), str(delivery.refused), str(delivery.cap))
+    """Write the counts into the metadata of a delivery's file of rejected rows."""
+    counts = (str(delivery.received), str(delivery.rejected), str(delivery.cap))
     counted = delivery.path.with_suffix(".counted")
     query = f"SELECT * FROM read_parquet({file_literal(delivery.path)})"
     copy_to_parquet(connection, query, counted, metadata | dict(zip(_COUNTS, counts, strict=True)))
     counted.replace(delivery.path)
 
 
-def refused_store(store: SnapshotStore) -> SnapshotStore:
-    """Where the refused rows are kept, laid out as what is published."""
+def rejected_store(store: SnapshotStore) -> SnapshotStore:
+    """Where the rejected rows are kept, laid out as what is published."""
     return SnapshotStore(store.root / FOLDER)
 
 
-def keep(store: SnapshotStore, delivery: RefusedDelivery) -> RefusedDelivery:
-    """The delivery, its refused rows moved from the staging folder to where they are kept."""
-    beside = refused_store(store)
-    beside.publish(Staged(delivery.table, delivery.day, delivery.path, delivery.refused))
+def keep(store: SnapshotStore, delivery: RejectedDelivery) -> RejectedDelivery:
+    """The delivery, its rejected rows moved from the staging folder to where they are kept."""
+    beside = rejected_store(store)
+    beside.publish(Staged(delivery.table, delivery.day, delivery.path, delivery.rejected))
     return replace(delivery, path=beside.path(delivery.table, delivery.day))
 
 
 def forget(store: SnapshotStore, rejected: Table, day: date) -> None:
     """Remove what is kept of a delivery that has been taken in."""
-    place = refused_store(store).path(rejected, day)
+    place = rejected_store(store).path(rejected, day)
     place.unlink(missing_ok=True)
     with suppress(OSError):  # there was none, or another run keeps one
         place.parent.rmdir()
@@ -150,23 +150,23 @@ def forget(store: SnapshotStore, rejected: Table, day: date) -> None:
 
 def kept(
     connection: duckdb.DuckDBPyConnection, store: SnapshotStore, day: date
-) -> list[RefusedDelivery]:
-    """The day's deliveries that were refused as a whole since its tables were published."""
+) -> list[RejectedDelivery]:
+    """The day's deliveries that were rejected as a whole since its tables were published."""
     return [
         _read(connection, table, day, place)
         for table in REJECTED
-        if (place := refused_store(store).path(table, day)).is_file()
+        if (place := rejected_store(store).path(table, day)).is_file()
         and _written(place) > _written(store.path(table, day))
     ]
 
 
 def _read(
     connection: duckdb.DuckDBPyConnection, table: Table, day: date, place: Path
-) -> RefusedDelivery:
+) -> RejectedDelivery:
     metadata = pq.read_metadata(place).metadata or {}
-    received, refused, cap = (metadata[name.encode()].decode() for name in _COUNTS)
+    received, rejected, cap = (metadata[name.encode()].decode() for name in _COUNTS)
     reasons = commonest(connection, place)
-    return RefusedDelivery(table, day, int(received), int(refused), Decimal(cap), reasons, place)
+    return RejectedDelivery(table, day, int(received), int(rejected), Decimal(cap), reasons, place)
 
 
 def _written(path: Path) -> int:

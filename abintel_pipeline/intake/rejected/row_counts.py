@@ -21,20 +21,20 @@ REJECTED_OF = {
 
 @dataclass(frozen=True)
 class RowCounts:
-    """Rows of one delivery or of several: accepted, refused, left out by the settings."""
+    """Rows of one delivery or of several: accepted, rejected, left out by the settings."""
 
     accepted: int = 0
-    refused: int = 0
+    rejected: int = 0
     left_out: int = 0
 
     @property
     def received(self) -> int:
-        return self.accepted + self.refused + self.left_out
+        return self.accepted + self.rejected + self.left_out
 
     def __add__(self, other: "RowCounts") -> "RowCounts":
         return RowCounts(
             self.accepted + other.accepted,
-            self.refused + other.refused,
+            self.rejected + other.rejected,
             self.left_out + other.left_out,
         )
 
@@ -44,6 +44,6 @@ def row_counts(store: SnapshotStore, raw: Table, day: date) -> RowCounts | None:
     paths = [store.path(table, day) for table in (raw, REJECTED_OF[raw.name])]
     if not all(path.is_file() for path in paths):
         return None
-    accepted, refused = (pq.read_metadata(path) for path in paths)
-    left_out = (refused.metadata or {}).get(LEFT_OUT_KEY.encode(), b"0")
-    return RowCounts(accepted.num_rows, refused.num_rows, int(left_out))
+    accepted, rejected = (pq.read_metadata(path) for path in paths)
+    left_out = (rejected.metadata or {}).get(LEFT_OUT_KEY.encode(), b"0")
+    return RowCounts(accepted.num_rows, rejected.num_rows, int(left_out))

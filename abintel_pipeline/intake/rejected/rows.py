@@ -1,4 +1,4 @@
-"""What becomes of refused rows: the rejected table, the counts of reasons, and the cap."""
+"""What becomes of rejected rows: the rejected table, the counts of reasons, and the cap."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from abintel_pipeline.engine.sql import Names, copy_to_parquet, file_literal, quoted
-from abintel_pipeline.intake.errors import TooManyRefused
+from abintel_pipeline.intake.errors import TooManyRejected
 from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.rejected.advice import advice
 from abintel_pipeline.intake.rejected.deliveries import (
-    RefusedDelivery,
+    RejectedDelivery,
     by_reason,
     commonest,
     write_counts,
@@ -24,12 +24,12 @@ COMMONEST = 5
 _SHOWN = 300
 
 
-def write_refused(reading: Reading, parts: list[Part], verdicts: Verdicts) -> tuple[Path, int]:
-    """The delivery's refused rows as a file of the rejected table: its path and row count."""
-    selects = [_refused_lines(part) for part in parts if part.refused_rows and part.refused]
+def write_rejected(reading: Reading, parts: list[Part], verdicts: Verdicts) -> tuple[Path, int]:
+    """The delivery's rejected rows as a file of the rejected table: its path and row count."""
+    selects = [_rejected_lines(part) for part in parts if part.rejected_rows and part.rejected]
     for number, part in enumerate(parts):
-        if verdicts.refused(number):
-            selects.append(_refused_rows(reading, part, number, verdicts))
+        if verdicts.rejected(number):
+            selects.append(_rejected_rows(reading, part, number, verdicts))
     nothing = (
         "SELECT NULL::VARCHAR AS file, NULL::BIGINT AS row, NULL::VARCHAR[] AS reasons,"
         " NULL::VARCHAR AS raw WHERE false"
@@ -43,16 +43,16 @@ def write_refused(reading: Reading, parts: list[Part], verdicts: Verdicts) -> tu
     return path, int(pq.read_metadata(path).num_rows)
 
 
-def _refused_lines(part: Part) -> str:
-    assert part.refused is not None
+def _rejected_lines(part: Part) -> str:
+    assert part.rejected is not None
     return (
         f"SELECT {quoted(part.name)} AS file, row, reasons, raw"
-        f" FROM read_parquet({file_literal(part.refused)})"
+        f" FROM read_parquet({file_literal(part.rejected)})"
     )
 
 
-def _refused_rows(reading: Reading, part: Part, number: int, verdicts: Verdicts) -> str:
-    """Rows refused for their values: each verdict, with the cause in place of `missing`.
+def _rejected_rows(reading: Reading, part: Part, number: int, verdicts: Verdicts) -> str:
+    """Rows rejected for their values: each verdict, with the cause in place of `missing`.
 
     Where a text can't become its type the typed value is null and the model says `missing`; what
     the reader or screening says about the same cell is the truth.
@@ -82,37 +82,37 @@ def _refused_rows(reading: Reading, part: Part, number: int, verdicts: Verdicts)
         GROUP BY ordinal"""
 
 
-def count_reasons(reading: Reading, refused: Path) -> dict[str, int]:
+def count_reasons(reading: Reading, rejected: Path) -> dict[str, int]:
     """{reason: rows} of a rejected file, commonest first. Places are counted as one: `[]`."""
     found = reading.duckdb.execute(
-        f"SELECT reason, count(*) FROM ({by_reason(refused)}) GROUP BY 1 ORDER BY 2 DESC, 1"
+        f"SELECT reason, count(*) FROM ({by_reason(rejected)}) GROUP BY 1 ORDER BY 2 DESC, 1"
     ).fetchall()
     return dict(found)
 
 
-def check_share(reading: Reading, received: int, refused: int, rows: Path) -> None:
-    """Raises TooManyRefused when more was refused than `max_refused_share` allows.
+def check_share(reading: Reading, received: int, rejected: int, rows: Path) -> None:
+    """Raises TooManyRejected when more was rejected than `max_rejected_share` allows.
 
     Compared as the decimal that was set: as a binary number 0.29 of 100 rows is less than 29.
     """
-    cap = Decimal(str(reading.settings.max_refused_share))
-    if refused <= cap * received:
+    cap = Decimal(str(reading.settings.max_rejected_share))
+    if rejected <= cap * received:
         return
-    delivery = RefusedDelivery(
+    delivery = RejectedDelivery(
         reading.table.rejected,
         reading.day,
         received,
-        refused,
+        rejected,
         cap,
         commonest(reading.duckdb, rows),
         rows,
     )
     metadata = file_metadata(delivery.table, reading.settings.rules)
     write_counts(reading.duckdb, delivery, metadata)
-    raise TooManyRefused(_told(delivery, reading.settings.landing), delivery)
+    raise TooManyRejected(_told(delivery, reading.settings.landing), delivery)
 
 
-def _told(delivery: RefusedDelivery, landing: Path) -> str:
+def _told(delivery: RejectedDelivery, landing: Path) -> str:
     reasons = [
         f"  {reason.rows:,} times {reason.name}, as {first.file}, row {first.row}:"
         f" {first.raw[:_SHOWN]}"

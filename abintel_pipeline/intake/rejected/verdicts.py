@@ -1,4 +1,4 @@
-"""Which rows of a delivery are refused, and why: kept in the engine, so that it may spill."""
+"""Which rows of a delivery are rejected, and why: kept in the engine, so that it may spill."""
 
 from collections.abc import Iterable
 
@@ -36,19 +36,19 @@ class Verdicts:
             if part.typed.left_out:
                 self._execute(self._acquittal(number, part))
         numbered = self._reading.columns.may_have("line_id")
-        if self._reading.table is CUSTOMERS or self._refuses_repeated or numbered:
+        if self._reading.table is CUSTOMERS or self._rejects_repeated or numbered:
             self._add_repeated(parts)
 
     def of(self, number: int) -> str:
-        """SELECT of a part's refused ordinals."""
+        """SELECT of a part's rejected ordinals."""
         return f"SELECT DISTINCT ordinal FROM {self.table} WHERE part = {number}"
 
-    def refused(self, number: int) -> int:
-        """How many rows of a part are refused."""
+    def rejected(self, number: int) -> int:
+        """How many rows of a part are rejected."""
         return self._count(f"SELECT count(*) FROM ({self.of(number)})")
 
     def ordinals(self, parts: int) -> list[Numbers]:
-        """The refused ordinals of each part, in order."""
+        """The rejected ordinals of each part, in order."""
         found = []
         for number in range(parts):
             query = f"{self.of(number)} ORDER BY ordinal"
@@ -57,7 +57,7 @@ class Verdicts:
         return found
 
     @property
-    def _refuses_repeated(self) -> bool:
+    def _rejects_repeated(self) -> bool:
         return self._reading.settings.repeated_lines == "refuse"
 
     def _acquittal(self, number: int, part: Part) -> str:
@@ -100,7 +100,7 @@ class Verdicts:
         conditions = ["true"]
         if leaves_out(self._reading.columns):
             conditions.append(f"{LEFT_OUT} IS NULL")
-        if self._reading.table is TRANSACTIONS and not self._refuses_repeated:
+        if self._reading.table is TRANSACTIONS and not self._rejects_repeated:
             conditions.append("line_id IS NOT NULL")
         return f"WHERE {' AND '.join(conditions)}"
 

@@ -1,7 +1,7 @@
 """Text files in any encoding, as UTF-8.
 
 What can't be decoded becomes something that is not UTF-8 either: `\\xff81` for the byte 0x81 of a
-cp1252 file. So the readers refuse exactly the line that it stands in.
+cp1252 file. So the readers reject exactly the line that it stands in.
 """
 
 import codecs
@@ -30,7 +30,7 @@ class _Readable(Protocol):
 
 
 def told(encoding: str) -> str:
-    """What an encoding is called where a line is refused for it."""
+    """What an encoding is called where a line is rejected for it."""
     return UTF8 if encoding in ("utf-8", "utf-8-sig") else encoding
 
 
@@ -59,7 +59,7 @@ def as_utf8(reading: Reading, source: Source) -> Path:
 
 
 def shown(data: bytes, encoding: str) -> str:
-    r"""Bytes of a refused line as text, what could not be decoded as `\x81`."""
+    r"""Bytes of a rejected line as text, what could not be decoded as `\x81`."""
     known = data if encoding == UTF8 else _MARK.sub(rb"\\x\1", data)
     return known.decode(errors="backslashreplace")
 

@@ -6,7 +6,7 @@ front of it or, as SAP writes it, behind it, and perhaps an exponent. Spaces aro
 - DuckDB rounds long fractions right but loses digits in front of an exponent
   (`0.00000000000000000001e20` became 0), so exponents are written out first.
 - Amounts are rounded half up, away from zero, as money is. A negative amount that rounds to zero is
-  no zero: it is refused.
+  no zero: it is rejected.
 - A product of two columns is exact before it is rounded.
 """
 
@@ -90,7 +90,7 @@ def product_problem(
 
 
 def number_typed(text: str, settings: Settings) -> str:
-    """SQL of a number as float64; infinity, which the model refuses, where a text is none."""
+    """SQL of a number as float64; infinity, which the model rejects, where a text is none."""
     number = f"TRY_CAST({pointed(text, settings)} AS DOUBLE)"
     given = f"coalesce({number}, 'infinity'::DOUBLE)"
     return f"(CASE WHEN NOT {is_missing(text, settings)} THEN {given} END)"

@@ -21,9 +21,9 @@ Place = tuple[str, str]
 """A table and the name of a check on it."""
 
 DESCRIPTIONS: Mapping[str, str] = {
-    VERIFIED: "Held before the day was published; a day for which it doesn't is refused, and what"
+    VERIFIED: "Held before the day was published; a day for which it doesn't is rejected, and what"
     " was published before stays.",
-    "refused_share": "Few rows of the delivery were refused.",
+    "rejected_share": "Few rows of the delivery were rejected.",
     "delivery_volume": "As many rows as this weekday's recent deliveries usually have.",
     "repeated_lines": "Few lines of the delivery are exact copies of another.",
     "misplaced_files": "Every file in the landing folder belongs to a day. Looked for on the newest"

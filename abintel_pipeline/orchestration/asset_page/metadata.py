@@ -142,7 +142,7 @@ def _cell(value: Any) -> str:
 def intakes_metadata(
     store: SnapshotStore, tables: tuple[Table, Table], taken: Iterable[tuple[date, Intake | None]]
 ) -> Iterator[tuple[date, dict[str, Metadata], tuple[Finding, ...]]]:
-    """(day, {table: metadata}, findings) per day: rows received, accepted, refused, and why.
+    """(day, {table: metadata}, findings) per day: rows received, accepted, rejected, and why.
 
     The tables are the raw and the rejected one. A day without a delivery has `delivery: missing`;
     what was published for it before stays.
@@ -161,15 +161,15 @@ def _intake_metadata(
     windows: dict[date, date],
 ) -> dict[str, Metadata]:
     if intake is None:
-        none = {"delivery": "missing", "received": 0, "accepted": 0, "refused": 0, "left_out": 0}
+        none = {"delivery": "missing", "received": 0, "accepted": 0, "rejected": 0, "left_out": 0}
         return {table.name: dict(none) for table in tables}
     affected = affected_snapshots(store, day, windows)
     counts: Metadata = {
         "delivery": "taken in",
         "received": intake.received,
         "accepted": intake.accepted,
-        "refused": intake.refused,
-        "refused_share": intake.refused / intake.received if intake.received else 0.0,
+        "rejected": intake.rejected,
+        "rejected_share": intake.rejected / intake.received if intake.received else 0.0,
         "left_out": intake.left_out,
         "late": intake.late,
         "ids_changed": intake.ids_changed,
@@ -182,7 +182,7 @@ def _intake_metadata(
     }
     if affected:
         counts["affected"] = f"{affected[0]} to {affected[-1]}"
-    rows = (intake.accepted_rows.rows, intake.refused_rows.rows)
+    rows = (intake.accepted_rows.rows, intake.rejected_rows.rows)
     return {
         table.name: _file_metadata(count, store.path(table, day)) | counts
         for table, count in zip(tables, rows, strict=True)

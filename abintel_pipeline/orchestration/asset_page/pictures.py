@@ -118,8 +118,8 @@ def tiers(context: StepContext, day: date) -> dict[tuple[int, int], dict[str, in
     return found
 
 
-def refused_by_reason(context: StepContext, rejected: Table, day: date) -> bytes | None:
-    """Refused rows by reason, the commonest first; None if none was refused."""
+def rejected_by_reason(context: StepContext, rejected: Table, day: date) -> bytes | None:
+    """Rejected rows by reason, the commonest first; None if none was rejected."""
     counts = reasons(context, rejected, day)
     return reasons_drawn(f"{rejected.name} of {day}", counts) if counts else None
 
@@ -133,7 +133,7 @@ def reasons_drawn(title: str, counts: Sequence[tuple[str, int]]) -> bytes:
 
 
 def reasons(context: StepContext, rejected: Table, day: date) -> list[tuple[str, int]]:
-    """(reason, refused rows with it) of the ten commonest; a row may have several."""
+    """(reason, rejected rows with it) of the ten commonest; a row may have several."""
     if not context.store.path(rejected, day).is_file():
         return []
     return _query(

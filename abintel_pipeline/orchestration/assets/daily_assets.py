@@ -14,7 +14,7 @@ from abintel_pipeline.orchestration.asset_page.checks import Checks
 from abintel_pipeline.orchestration.asset_page.lineage import column_lineage
 from abintel_pipeline.orchestration.asset_page.metadata import Metadata, table_spec
 from abintel_pipeline.orchestration.assets.late_checks import late_evaluations
-from abintel_pipeline.orchestration.assets.refused import refusals_told
+from abintel_pipeline.orchestration.assets.rejected import rejections_told
 from abintel_pipeline.orchestration.assets.step import Published, Step
 from abintel_pipeline.orchestration.automation.retries import transient_faults_retried
 from abintel_pipeline.orchestration.naming import Names
@@ -64,7 +64,7 @@ def assets_of_step(
         with (
             transient_faults_retried(context.retry_number),
             step_context(settings, getattr(context.resources, rules), rules) as opened,
-            refusals_told(context.log),
+            rejections_told(context.log),
         ):
             yield from _StepRun(context, step, checks, opened, progress).events()  # type: ignore[misc]
         yield from (finished_output(key) for key in keys.values())

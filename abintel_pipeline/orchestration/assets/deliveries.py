@@ -17,7 +17,7 @@ from abintel_pipeline.contract import (
 from abintel_pipeline.contract.findings import Finding
 from abintel_pipeline.intake import take_in_customers, take_in_transactions
 from abintel_pipeline.orchestration.asset_page.metadata import Metadata, intakes_metadata, picture
-from abintel_pipeline.orchestration.asset_page.pictures import refused_by_reason
+from abintel_pipeline.orchestration.asset_page.pictures import rejected_by_reason
 from abintel_pipeline.orchestration.assets.step import Published, daily_step
 from abintel_pipeline.quality.blocking import Received, reconciled_again
 from abintel_pipeline.quality.warnings import delivery_warnings
@@ -26,7 +26,7 @@ from abintel_pipeline.snapshots import StepContext, take_in_days
 
 def rejected_pictures(rejected: Table, context: StepContext, day: date) -> dict[str, Metadata]:
     """The rejected rows by reason, if there are any."""
-    drawn = refused_by_reason(context, rejected, day)
+    drawn = rejected_by_reason(context, rejected, day)
     return {rejected.name: {"reasons_drawn": picture(drawn)}} if drawn else {}
 
 
@@ -51,7 +51,7 @@ def reconcile_again(
     warnings=delivery_warnings(RAW_TRANSACTIONS),
     warning_checks={
         RAW_TRANSACTIONS.name: (
-            "refused_share",
+            "rejected_share",
             "delivery_volume",
             "repeated_lines",
             "misplaced_files",
@@ -71,7 +71,7 @@ def raw_transactions(context: StepContext, days: list[date]) -> Iterator[Publish
     tables=(RAW_CUSTOMERS, REJECTED_CUSTOMERS),
     group="deliveries",
     warnings=delivery_warnings(RAW_CUSTOMERS),
-    warning_checks={RAW_CUSTOMERS.name: ("refused_share",)},
+    warning_checks={RAW_CUSTOMERS.name: ("rejected_share",)},
     verify_again=reconcile_again,
     pictures=partial(rejected_pictures, REJECTED_CUSTOMERS),
 )

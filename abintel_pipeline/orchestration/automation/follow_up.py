@@ -1,6 +1,6 @@
 """What became of deliveries whose intake was requested, and which snapshots must follow.
 
-No Dagster here: the days that its history knows to be refused are handed in.
+No Dagster here: the days that its history knows to be rejected are handed in.
 """
 
 from collections.abc import Collection
@@ -49,19 +49,19 @@ class IntakeOutcome:
 
 
 def intake_outcome(
-    settings: Settings, awaited: dict[date, AwaitedDelivery], refused: Collection[date]
+    settings: Settings, awaited: dict[date, AwaitedDelivery], rejected: Collection[date]
 ) -> IntakeOutcome:
     """Which deliveries are done and which are lost, once no run is left that could take them in.
 
-    A delivery is done when all its tables were taken in. One that was `refused` is neither done nor
-    lost: it waits for its files to change.
+    A delivery is done when all its tables were taken in. One that was `rejected` is neither done
+    nor lost: it waits for its files to change.
     """
     store = open_store(settings)
     done = [day for day, one in awaited.items() if _taken_in_whole(store, day, one)]
     lost = [
         day
         for day, one in awaited.items()
-        if day not in done and day not in refused and one.tries < MOST_TRIES
+        if day not in done and day not in rejected and one.tries < MOST_TRIES
     ]
     return IntakeOutcome(sorted(done), sorted(lost))
 

@@ -34,12 +34,12 @@ def utc_now() -> datetime:
 
 
 def expected_day(settings: Settings, now: datetime) -> date:
-    """The newest day whose snapshot is due: from `expected_hour` on, the day before.
+    """The newest day whose snapshot is due: from `snapshot_deadline_hour` on, the day before.
 
     The hour is local time, in the settings' time zone.
     """
     local = now.astimezone(ZoneInfo(settings.timezone))
-    nights = 1 if local.hour >= settings.expected_hour else 2
+    nights = 1 if local.hour >= settings.snapshot_deadline_hour else 2
     return local.date() - timedelta(days=nights)
 
 
@@ -52,8 +52,8 @@ def missed_night_check(
         asset=names.key(CUSTOMER_RFM.name),
         name=CHECK_NAME,
         description=(
-            f"From {settings.expected_hour}:00 {settings.timezone} on, the snapshot of the day"
-            f" before is there, and none of the {settings.late_days} days before it is missing."
+            f"From {settings.snapshot_deadline_hour}:00 {settings.timezone} on, the snapshot of the"
+            f" day before is there, and none of the {settings.late_days} days before it is missing."
         ),
     )
     def newest_expected_snapshot_exists() -> dg.AssetCheckResult:
@@ -108,7 +108,7 @@ def missing_before(settings: Settings, day: date, published: list[date]) -> list
 
 
 def missed_night_schedule(settings: Settings, names: Names, check: Any) -> dg.ScheduleDefinition:
-    """Evaluates the check at `expected_hour`, so that it turns red though nothing runs."""
+    """Evaluates the check at `snapshot_deadline_hour`, so that it turns red though nothing runs."""
     job = dg.define_asset_job(
         names.name(MISSED_NIGHT_JOB),
         selection=dg.AssetSelection.checks(check),
@@ -118,7 +118,7 @@ def missed_night_schedule(settings: Settings, names: Names, check: Any) -> dg.Sc
     return dg.ScheduleDefinition(
         name=names.name("missed_night"),
         job=job,
-        cron_schedule=f"0 {settings.expected_hour} * * *",
+        cron_schedule=f"0 {settings.snapshot_deadline_hour} * * *",
         execution_timezone=settings.timezone,
         description="Every morning: is the snapshot of the day before there?",
         default_status=schedule_status(settings),

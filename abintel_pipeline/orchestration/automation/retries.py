@@ -1,6 +1,6 @@
 """Retries a step after faults that pass by themselves, and after no others.
 
-Refused data, broken rules and failed verifications would fail again: they are `dagster.Failure`
+Rejected data, broken rules and failed verifications would fail again: they are `dagster.Failure`
 with `allow_retries=False`. A retry policy on the assets would retry defects too.
 """
 

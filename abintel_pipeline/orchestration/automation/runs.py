@@ -1,4 +1,4 @@
-"""Looks in Dagster's history for runs that are unfinished, have read a delivery, or refused one."""
+"""Finds runs in Dagster's history: unfinished, with a delivery read, with one rejected."""
 
 from collections.abc import Collection
 from datetime import UTC, date, datetime
@@ -80,12 +80,12 @@ def _makes_the_whole_chain(run: dg.DagsterRun) -> bool:
     return not selected or selected >= CHAIN_ENDS
 
 
-def days_refused(
+def days_rejected(
     instance: dg.DagsterInstance, job: str, keys: Collection[dg.AssetKey], since: float
 ) -> set[date]:
     """The days of runs begun `since` then that failed for good: their data or rules are wrong.
 
-    A run that was lost or cancelled, or whose fault passes by itself, refused nothing.
+    A run that was lost or cancelled, or whose fault passes by itself, rejected nothing.
     """
     failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], created_after=_moment(since))
     found: set[date] = set()

@@ -27,7 +27,7 @@ from abintel_pipeline.orchestration.automation.arrivals import (
 )
 from abintel_pipeline.orchestration.automation.follow_up import intake_outcome, snapshots_to_follow
 from abintel_pipeline.orchestration.automation.runs import (
-    days_refused,
+    days_rejected,
     run_that_read,
     unfinished_run,
 )
@@ -76,8 +76,8 @@ def evaluate(
     since = min((one.asked_at for one in watch.awaited.values()), default=now)
     busy = unfinished_run(context.instance, job, keys, now, since) if watch.awaited else None
     if watch.awaited and not busy:
-        refused = days_refused(context.instance, job, keys, since)
-        follow, watch = _follow(settings, watch, refused, names)
+        rejected = days_rejected(context.instance, job, keys, since)
+        follow, watch = _follow(settings, watch, rejected, names)
         requests += follow
     files = landed_files(settings.landing)
     newest = newest_day(settings, moment(now))
@@ -98,11 +98,11 @@ def evaluate(
 
 
 def _follow(
-    settings: Settings, watch: Watch, refused: set[date], names: Names
+    settings: Settings, watch: Watch, rejected: set[date], names: Names
 ) -> tuple[list[dg.RunRequest], Watch]:
     """The requests once no run is left: the lost intakes again, or else the snapshots."""
     known = watch.awaited
-    found = intake_outcome(settings, known, refused)
+    found = intake_outcome(settings, known, rejected)
     key = sorted((day, one.asked_at, one.tries) for day, one in known.items())
     if found.lost:
         kept = {d: known[d] for d in found.done} | {

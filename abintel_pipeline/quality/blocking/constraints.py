@@ -48,7 +48,7 @@ def constraints(table: Table) -> tuple[Constraint, ...]:
     table (see `results`). Raises UntranslatedCheck for any constraint that would get lost.
     """
     schema = table.model.to_schema()
-    _refuse_untranslated(table, schema)
+    _reject_untranslated(table, schema)
     found = []
     for name, column in schema.columns.items():
         if name == table.partition_column:
@@ -78,7 +78,7 @@ def not_proved(
     return [rule for rule in constraints(table) if not proved(rule)]
 
 
-def _refuse_untranslated(table: Table, schema: pa.DataFrameSchema) -> None:
+def _reject_untranslated(table: Table, schema: pa.DataFrameSchema) -> None:
     whole = {
         "a check of the whole frame": schema.checks,
         "parsers": schema.parsers,

@@ -12,7 +12,7 @@ from abintel_pipeline.intake import Intake
 from abintel_pipeline.store.snapshot_store import SnapshotStore
 
 NOTHING = "nothing was delivered: nothing was published, and nothing that was is lost"
-CHECK = "received_is_accepted_and_refused"
+CHECK = "received_is_accepted_and_rejected"
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,16 @@ class Received:
 
 
 def reconciled(intake: Intake) -> Intake:
-    """The intake with its finding: received = accepted + refused + left out, counted in the files.
+    """The intake with its finding: received = accepted + rejected + left out, counted in the files.
 
     Raises VerificationFailed if it isn't so: a defect of intake, and nothing may be published.
     """
-    accepted, refused = (
+    accepted, rejected = (
         int(pq.read_metadata(staged.path).num_rows)
-        for staged in (intake.accepted_rows, intake.refused_rows)
+        for staged in (intake.accepted_rows, intake.rejected_rows)
     )
     counts = Received(intake.received, intake.left_out)
-    finding = _adds_up(intake.accepted_rows.table, intake.day, counts, accepted, refused)
+    finding = _adds_up(intake.accepted_rows.table, intake.day, counts, accepted, rejected)
     if not finding.passed:
         raise VerificationFailed([finding])
     return replace(intake, accepted_rows=replace(intake.accepted_rows, findings=(finding,)))
@@ -55,18 +55,19 @@ def reconciled_again(
     return found
 
 
-def _adds_up(table: Table, day: date, received: Received, accepted: int, refused: int) -> Finding:
+def _adds_up(table: Table, day: date, received: Received, accepted: int, rejected: int) -> Finding:
     left_out = f", {received.left_out:,} left out" if received.left_out else ""
     return Finding(
         table.name,
         day,
         CHECK,
-        received.rows == accepted + refused + received.left_out,
-        f"{received.rows:,} rows received, {accepted:,} accepted and {refused:,} refused{left_out}",
+        received.rows == accepted + rejected + received.left_out,
+        f"{received.rows:,} rows received, {accepted:,} accepted and {rejected:,} rejected"
+        + left_out,
         {
             "received": received.rows,
             "accepted": accepted,
-            "refused": refused,
+            "rejected": rejected,
             "left_out": received.left_out,
         },
     )
@@ -74,5 +75,5 @@ def _adds_up(table: Table, day: date, received: Received, accepted: int, refused
 
 def nothing_delivered(table: Table, day: date) -> Finding:
     """The same of a day without a delivery."""
-    numbers = {"received": 0, "accepted": 0, "refused": 0, "left_out": 0}
+    numbers = {"received": 0, "accepted": 0, "rejected": 0, "left_out": 0}
     return Finding(table.name, day, CHECK, True, NOTHING, numbers)

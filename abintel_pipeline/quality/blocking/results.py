@@ -43,16 +43,16 @@ def verified(connection: Backend, store: SnapshotStore, made: Iterable[Day]) -> 
 
     Raises VerificationFailed, at the end, telling of those that didn't: they stay unpublished.
     """
-    refused: list[Finding] = []
+    rejected: list[Finding] = []
     for batch, findings, figures in _looked_at(connection, store, made):
         for day in batch:
             own = [one for one in findings if one.day == day[0].day]
             if all(one.passed for one in own):
                 yield tuple(_with(staged, own, figures) for staged in day)
             else:
-                refused += own
-    if refused:
-        raise VerificationFailed(refused)
+                rejected += own
+    if rejected:
+        raise VerificationFailed(rejected)
 
 
 def verified_again(

@@ -1,4 +1,4 @@
-"""Warnings about deliveries: refused rows, volume, and days that are missing."""
+"""Warnings about deliveries: rejected rows, volume, and days that are missing."""
 
 from collections.abc import Callable, Iterable
 from datetime import date, timedelta
@@ -24,14 +24,14 @@ Warn = Callable[[StepContext, list[date], date | None], list[Finding]]
 
 
 def delivery_warnings(table: Table) -> Warn:
-    """`refused_share` of a raw table's deliveries.
+    """`rejected_share` of a raw table's deliveries.
 
     Of transactions `delivery_volume`, `repeated_lines` and `misplaced_files` too.
     """
 
     def warn(context: StepContext, days: list[date], newest: date | None = None) -> list[Finding]:
         counts = Counts(context.store, table)
-        found = [_refused_share(context, table, day, counts) for day in days]
+        found = [_rejected_share(context, table, day, counts) for day in days]
         if table is RAW_TRANSACTIONS:
             found += [_delivery_volume(context, day, counts) for day in days]
             found += repeated_lines(context, days)
@@ -55,27 +55,27 @@ class Counts:
         return self._known[day]
 
 
-def _refused_share(context: StepContext, table: Table, day: date, counts: Counts) -> Finding:
+def _rejected_share(context: StepContext, table: Table, day: date, counts: Counts) -> Finding:
     """Of all rows received, those that the settings leave out included, as for the cap."""
-    limit, rows = context.settings.warn_refused_share, counts.of(day)
-    share = rows.refused / rows.received if rows and rows.received else 0.0
-    sentence = _refused_sentence(rows, share, limit) if rows else "nothing was delivered"
+    limit, rows = context.settings.warn_rejected_share, counts.of(day)
+    share = rows.rejected / rows.received if rows and rows.received else 0.0
+    sentence = _rejected_sentence(rows, share, limit) if rows else "nothing was delivered"
     numbers = {"share": share, "limit": limit}
     if rows and rows.left_out:
         numbers["left_out"] = rows.left_out
-    return warning(table.name, day, "refused_share", share <= limit, sentence, **numbers)
+    return warning(table.name, day, "rejected_share", share <= limit, sentence, **numbers)
 
 
-def _refused_sentence(rows: RowCounts, share: float, limit: float) -> str:
+def _rejected_sentence(rows: RowCounts, share: float, limit: float) -> str:
     left_out = f", {rows.left_out:,} left out by the settings" if rows.left_out else ""
     return (
-        f"{rows.refused:,} of {rows.received:,} rows refused, {share:.2%}{left_out}; up to"
+        f"{rows.rejected:,} of {rows.received:,} rows rejected, {share:.2%}{left_out}; up to"
         f" {limit:.2%} is usual"
     )
 
 
 def _delivery_volume(context: StepContext, day: date, counts: Counts) -> Finding:
-    """Of rows received, whether accepted, refused or left out."""
+    """Of rows received, whether accepted, rejected or left out."""
     limit = context.settings.warn_volume_change
     received = (counts.of(day) or RowCounts()).received
     earlier = (counts.of(day - timedelta(weeks=n)) for n in range(1, RECENT_WEEKS + 1))

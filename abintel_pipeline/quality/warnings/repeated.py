@@ -37,7 +37,7 @@ def _repeated_lines(context: StepContext, day: date, repeated: int) -> Finding:
     if share > limit:
         sentence += (
             ". It looks like an export written twice: deliver it again, or let"
-            " ABINTEL_REPEATED_LINES=refuse keep the first of each"
+            " ABINTEL_REPEATED_LINES=reject keep the first of each"
         )
     numbers = {"copies": repeated, "share": share, "limit": limit}
     return warning(name, day, "repeated_lines", share <= limit, sentence, **numbers)
@@ -69,7 +69,7 @@ def copies(context: StepContext, days: list[date]) -> dict[date, int]:
 def _may_repeat(path: Path) -> bool:
     """Whether a file can hold a line twice: not where every line has a number of its own.
 
-    Nor where lines had no place for one: such files are of a time when copies were refused.
+    Nor where lines had no place for one: such files are of a time when copies were rejected.
     """
     if not path.is_file():
         return False

@@ -1,4 +1,4 @@
-"""Deliveries that are refused as a whole: their rows are kept, and what may help is told."""
+"""Deliveries that are rejected as a whole: their rows are kept, and what may help is told."""
 
 import os
 from decimal import Decimal
@@ -9,14 +9,14 @@ import pytest
 
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.engine.connection import native
-from abintel_pipeline.intake import DeliveriesFailed, TooManyRefused, take_in_transactions
+from abintel_pipeline.intake import DeliveriesFailed, TooManyRejected, take_in_transactions
 from abintel_pipeline.intake.rejected.advice import advice, settings_for
 from abintel_pipeline.intake.rejected.deliveries import (
     Example,
     Reason,
-    RefusedDelivery,
+    RejectedDelivery,
     kept,
-    refused_store,
+    rejected_store,
 )
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import StepContext, take_in_days
@@ -30,18 +30,18 @@ def good(count: int, on: str = ON) -> list[str]:
     return [f"{n},T{n},{on},1.00,P1" for n in range(count)]
 
 
-def attempt(shop: Shop, *lines: str) -> RefusedDelivery:
-    """What is kept of a delivery of these lines, which is refused as a whole."""
+def attempt(shop: Shop, *lines: str) -> RejectedDelivery:
+    """What is kept of a delivery of these lines, which is rejected as a whole."""
     shop.deliver(ON, *lines)
-    with pytest.raises(TooManyRefused):
+    with pytest.raises(TooManyRejected):
         shop.take_in(ON)
     (found,) = kept(native(shop.step.connection), shop.store, day(ON))
     return found
 
 
-def test_the_refused_rows_are_kept_with_their_counts_and_nothing_is_published(shop: Shop):
+def test_the_rejected_rows_are_kept_with_their_counts_and_nothing_is_published(shop: Shop):
     found = attempt(shop, *good(3), f"9,T9,{ON},abc,P1")
-    assert (found.received, found.refused, found.cap) == (4, 1, Decimal("0.05"))
+    assert (found.received, found.rejected, found.cap) == (4, 1, Decimal("0.05"))
     rows = pq.read_table(found.path, partitioning=None).to_pylist()
     assert [(row["file"], row["row"], row["reasons"]) for row in rows] == [
         (f"transactions/{ON}.csv", 5, ["amount: not a number"])
@@ -85,36 +85,36 @@ def test_those_older_than_what_is_published_are_not_told(shop: Shop):
 def test_each_table_has_its_own(shop: Shop):
     shop.deliver(ON, *good(1))
     shop.deliver_customers(ON, "001,1.4")
-    with pytest.raises(TooManyRefused):
+    with pytest.raises(TooManyRejected):
         shop.take_in(ON)
     (found,) = kept(native(shop.step.connection), shop.store, day(ON))
     assert (found.name, found.table) == ("customers", CUSTOMERS)
     assert shop.store.days(TRANSACTIONS) == [day(ON)]
 
 
-def test_in_a_range_the_refused_days_are_kept_and_the_others_taken_in(shop: Shop):
+def test_in_a_range_the_rejected_days_are_kept_and_the_others_taken_in(shop: Shop):
     for on in ("2025-01-01", "2025-01-03"):
         shop.deliver(on, *good(1, on))
     shop.deliver("2025-01-02", "9,T9,2025-01-02,abc,P1")
     shop.deliver("2025-01-04", header="oops")
     with pytest.raises(DeliveriesFailed) as failed:
         list(take_in_days(shop.step, days("2025-01-01", "2025-01-04"), take_in_transactions))
-    assert [one.day for one in failed.value.refused] == [day("2025-01-02")]
+    assert [one.day for one in failed.value.rejected] == [day("2025-01-02")]
     assert len(failed.value.failed) == 2
     assert shop.store.days(TRANSACTIONS) == [day("2025-01-01"), day("2025-01-03")]
-    assert refused_store(shop.store).days(TRANSACTIONS) == [day("2025-01-02")]
+    assert rejected_store(shop.store).days(TRANSACTIONS) == [day("2025-01-02")]
 
 
-@pytest.mark.parametrize(("refused", "cap"), [(1, "0.01"), (7, "0.07"), (61, "0.61"), (100, "1")])
-def test_the_cap_that_would_do_takes_the_delivery_in(shop: Shop, refused: int, cap: str):
-    strict = shop.settings.model_copy(update={"max_refused_share": 0.0})
+@pytest.mark.parametrize(("rejected", "cap"), [(1, "0.01"), (7, "0.07"), (61, "0.61"), (100, "1")])
+def test_the_cap_that_would_do_takes_the_delivery_in(shop: Shop, rejected: int, cap: str):
+    strict = shop.settings.model_copy(update={"max_rejected_share": 0.0})
     again = Shop(StepContext(shop.step.connection, strict, shop.step.rules))
-    bad = [f"x{n},T,{ON},abc,P1" for n in range(refused)]
-    found = attempt(again, *good(100 - refused), *bad)
-    assert found.sufficient_cap == f"ABINTEL_MAX_REFUSED_SHARE={cap}"
-    enough = Settings(**{**shop.settings.model_dump(), "max_refused_share": cap}, _env_file=None)
+    bad = [f"x{n},T,{ON},abc,P1" for n in range(rejected)]
+    found = attempt(again, *good(100 - rejected), *bad)
+    assert found.sufficient_cap == f"ABINTEL_MAX_REJECTED_SHARE={cap}"
+    enough = Settings(**{**shop.settings.model_dump(), "max_rejected_share": cap}, _env_file=None)
     Shop(StepContext(shop.step.connection, enough, shop.step.rules)).take_in(ON)
-    assert shop.store.rows(TRANSACTIONS, day(ON)) == refused
+    assert shop.store.rows(TRANSACTIONS, day(ON)) == rejected
 
 
 HELP = {
@@ -152,13 +152,13 @@ def test_text_of_windows_is_told_by_its_bytes(shop: Shop):
     (shop.settings.landing / "transactions" / f"{ON}.csv").write_bytes(
         f"{HEADER}\nMüller,T,{ON},1.00,P1\n".encode("cp1252")
     )
-    with pytest.raises(TooManyRefused, match="ABINTEL_ENCODING=cp1252"):
+    with pytest.raises(TooManyRejected, match="ABINTEL_ENCODING=cp1252"):
         shop.take_in(ON)
 
 
 def test_a_number_that_no_setting_reads_gets_no_setting(shop: Shop):
     told = advice(attempt(shop, f"1,T,{ON},abc,P1"), Path("landing"))
-    assert [one.split()[0] for one in told] == ["abintel", "ABINTEL_MAX_REFUSED_SHARE=1"]
+    assert [one.split()[0] for one in told] == ["abintel", "ABINTEL_MAX_REJECTED_SHARE=1"]
 
 
 @pytest.mark.parametrize(("commas", "told"), [(2, 1), (1, 0)])
