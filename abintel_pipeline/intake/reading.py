@@ -8,6 +8,8 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from duckdb import DuckDBPyConnection
@@ -26,6 +28,9 @@ from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.snapshot_store import file_metadata
 
 BATCH_ROWS = 20_000
+
+Numbers = npt.NDArray[np.int64]
+"""Such as the ordinals of rows."""
 
 
 @dataclass(frozen=True)

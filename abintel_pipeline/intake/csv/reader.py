@@ -21,7 +21,7 @@ from abintel_pipeline.intake.reading import (
     Reading,
     Typed,
 )
-from abintel_pipeline.intake.texts.encodings import as_utf8, shown
+from abintel_pipeline.intake.text_files import as_utf8, shown
 
 BUFFER_BYTES = SLICE_BYTES + 4 * LONGEST
 RAW_LIMIT = 10_000

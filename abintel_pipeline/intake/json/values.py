@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any
 
+from abintel_pipeline.intake.text_files import is_utf8
+
 
 class Number(str):
     """A JSON number, as its text."""
@@ -80,12 +82,3 @@ def value_text(value: Any) -> str | None:
     if isinstance(value, str):
         return str(value) if is_utf8(value) else value.encode(errors="backslashreplace").decode()
     return as_json(value)
-
-
-def is_utf8(text: str) -> bool:
-    r"""False for text with half a character in it, as JSON's `\ud800` makes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
