@@ -18,7 +18,7 @@ from abintel_pipeline.intake.csv.reader import read_csv
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.json.lines import read_json_lines
 from abintel_pipeline.intake.json.request_documents import read_request
-from abintel_pipeline.intake.landing.sources import Source, day_sources
+from abintel_pipeline.intake.landing import Source, day_sources
 from abintel_pipeline.intake.parquet.reader import read_parquet
 from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.rejected.rows import check_share, count_reasons, write_refused

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from abintel_pipeline.intake.errors import DeliveryError
-from abintel_pipeline.intake.landing.sources import Source
+from abintel_pipeline.intake.landing import Source
 from abintel_pipeline.intake.reading import Reading
 
 UTF8 = "UTF-8"

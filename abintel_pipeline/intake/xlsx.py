@@ -19,7 +19,7 @@ import python_calamine
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.faults import passes
 from abintel_pipeline.intake.json.values import Number, as_json
-from abintel_pipeline.intake.landing.sources import Source
+from abintel_pipeline.intake.landing import Source
 from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.source_columns import SourceColumns
 from abintel_pipeline.intake.text_files import other_format

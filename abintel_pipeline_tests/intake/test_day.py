@@ -27,7 +27,7 @@ from abintel_pipeline.intake import (
 from abintel_pipeline.intake.csv import reader as csv_files
 from abintel_pipeline.intake.csv.header import Header
 from abintel_pipeline.intake.csv.reader import Slices
-from abintel_pipeline.intake.landing.landed_files import misplaced_files, told
+from abintel_pipeline.intake.landing import misplaced_files, told
 from abintel_pipeline.intake.reading import Reading
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
 from abintel_pipeline.reading import read_snapshot

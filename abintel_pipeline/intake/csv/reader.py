@@ -18,7 +18,7 @@ from abintel_pipeline.intake.csv.located import Located, raw_json
 from abintel_pipeline.intake.csv.records import RefusedLine, Run, walk
 from abintel_pipeline.intake.csv.window import LONGEST
 from abintel_pipeline.intake.errors import IntakeBroken
-from abintel_pipeline.intake.landing.sources import Source
+from abintel_pipeline.intake.landing import Source
 from abintel_pipeline.intake.reading import (
     REFUSED_LINES,
     ParquetRows,
