@@ -19,8 +19,7 @@ from abintel_pipeline.engine.connection import native, reopen_if_broken
 from abintel_pipeline.engine.parquet import copy_to_parquet
 from abintel_pipeline.engine.sql_text import file_literal
 from abintel_pipeline.intake.errors import IntakeBroken
-from abintel_pipeline.intake.request_tables import RequestTable
-from abintel_pipeline.intake.source_columns import SourceColumns
+from abintel_pipeline.intake.request_tables import RequestTable, SourceColumns
 from abintel_pipeline.intake.texts.ids import CHANGED
 from abintel_pipeline.intake.texts.numbers import offer_products
 from abintel_pipeline.intake.texts.screening import LEFT_OUT, leaves_out, screened

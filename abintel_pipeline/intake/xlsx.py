@@ -21,7 +21,7 @@ from abintel_pipeline.intake.faults import passes
 from abintel_pipeline.intake.json.values import Number, as_json
 from abintel_pipeline.intake.landing import Source
 from abintel_pipeline.intake.reading import Part, Reading
-from abintel_pipeline.intake.source_columns import SourceColumns
+from abintel_pipeline.intake.request_tables import SourceColumns
 from abintel_pipeline.intake.text_files import other_format
 from abintel_pipeline.intake.text_rows import TextRows
 
