@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from abintel_pipeline.engine.ahead import ahead
 from abintel_pipeline.engine.parquet import ROW_GROUP_SIZE
-from abintel_pipeline.intake.reading import Numbers, Part, Reading
+from abintel_pipeline.intake.staging import Numbers, Part, Reading
 from abintel_pipeline.intake.texts.screening import LEFT_OUT, leaves_out
 from abintel_pipeline.store.snapshot_store import file_metadata
 

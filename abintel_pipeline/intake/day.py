@@ -20,11 +20,11 @@ from abintel_pipeline.intake.json.lines import read_json_lines
 from abintel_pipeline.intake.json.request_documents import read_request
 from abintel_pipeline.intake.landing import Source, day_sources
 from abintel_pipeline.intake.parquet.reader import read_parquet
-from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.rejected.rows import check_share, count_reasons, write_refused
 from abintel_pipeline.intake.rejected.verdicts import Verdicts, typed_rows
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
 from abintel_pipeline.intake.sql import read_sql
+from abintel_pipeline.intake.staging import Part, Reading
 from abintel_pipeline.intake.texts.screening import LEFT_OUT
 from abintel_pipeline.intake.xlsx import read_xlsx
 from abintel_pipeline.settings import Settings

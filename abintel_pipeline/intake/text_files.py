@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.landing import Source
-from abintel_pipeline.intake.reading import Reading
+from abintel_pipeline.intake.staging import Reading
 
 UTF8 = "UTF-8"
 BOM = b"\xef\xbb\xbf"

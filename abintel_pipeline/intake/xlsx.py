@@ -20,8 +20,8 @@ from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.faults import passes
 from abintel_pipeline.intake.json.values import Number, as_json
 from abintel_pipeline.intake.landing import Source
-from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.request_tables import SourceColumns
+from abintel_pipeline.intake.staging import Part, Reading
 from abintel_pipeline.intake.text_files import other_format
 from abintel_pipeline.intake.text_rows import TextRows
 

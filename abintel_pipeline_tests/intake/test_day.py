@@ -28,8 +28,8 @@ from abintel_pipeline.intake.csv import reader as csv_files
 from abintel_pipeline.intake.csv.header import Header
 from abintel_pipeline.intake.csv.reader import Slices
 from abintel_pipeline.intake.landing import misplaced_files, told
-from abintel_pipeline.intake.reading import Reading
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
+from abintel_pipeline.intake.staging import Reading
 from abintel_pipeline.reading import read_snapshot
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.settings.source import CUSTOMER_COLUMNS, TRANSACTION_COLUMNS

@@ -19,7 +19,7 @@ from abintel_pipeline.intake.csv.records import RefusedLine, Run, walk
 from abintel_pipeline.intake.csv.window import LONGEST
 from abintel_pipeline.intake.errors import IntakeBroken
 from abintel_pipeline.intake.landing import Source
-from abintel_pipeline.intake.reading import (
+from abintel_pipeline.intake.staging import (
     REFUSED_LINES,
     ParquetRows,
     Part,

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from abintel_pipeline.intake.csv.grammar import Grammar, grammar
 from abintel_pipeline.intake.csv.header import Header
 from abintel_pipeline.intake.csv.window import LONGEST, Window, line_ends
-from abintel_pipeline.intake.reading import Numbers
+from abintel_pipeline.intake.staging import Numbers
 from abintel_pipeline.intake.text_files import is_utf8
 
 TOO_LONG = f"longer than {LONGEST >> 20} MiB"

@@ -9,8 +9,8 @@ from abintel_pipeline.intake.csv.window import LONGEST
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.json.values import Repeated, as_json, parse
 from abintel_pipeline.intake.landing import Source
-from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.request_tables import Keys
+from abintel_pipeline.intake.staging import Part, Reading
 from abintel_pipeline.intake.text_files import BOM, UTF16_MARKS, as_utf8, shown, told
 from abintel_pipeline.intake.text_rows import TextRows
 

@@ -14,8 +14,8 @@ from typing import Any
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.json.values import Repeated, as_json, parse
 from abintel_pipeline.intake.landing import Source
-from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.request_tables import TRANSACTIONS
+from abintel_pipeline.intake.staging import Part, Reading
 from abintel_pipeline.intake.text_rows import TextRows
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from abintel_pipeline.intake.errors import IntakeBroken
-from abintel_pipeline.intake.reading import Part, Reading
+from abintel_pipeline.intake.staging import Part, Reading
 from abintel_pipeline.intake.texts.screening import LEFT_OUT
 
 GROUPS_AT_ONCE = 4

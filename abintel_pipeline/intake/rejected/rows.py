@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 from abintel_pipeline.engine.parquet import copy_to_parquet
 from abintel_pipeline.engine.sql_text import Names, file_literal, quoted
 from abintel_pipeline.intake.errors import TooManyRefused
-from abintel_pipeline.intake.reading import Part, Reading
 from abintel_pipeline.intake.rejected.advice import advice
 from abintel_pipeline.intake.rejected.deliveries import (
     RefusedDelivery,
@@ -18,6 +17,7 @@ from abintel_pipeline.intake.rejected.deliveries import (
 )
 from abintel_pipeline.intake.rejected.row_counts import LEFT_OUT_KEY
 from abintel_pipeline.intake.rejected.verdicts import WHOLE_ROW, Verdicts
+from abintel_pipeline.intake.staging import Part, Reading
 from abintel_pipeline.intake.texts.screening import problem
 from abintel_pipeline.store.snapshot_store import file_metadata
 

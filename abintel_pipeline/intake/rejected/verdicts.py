@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 from abintel_pipeline.engine.sql_text import file_literal, identifier, quoted
-from abintel_pipeline.intake.reading import Numbers, Part, Reading
 from abintel_pipeline.intake.rejected.enforcement import breaches
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
+from abintel_pipeline.intake.staging import Numbers, Part, Reading
 from abintel_pipeline.intake.texts.screening import LEFT_OUT, leaves_out
 
 WHOLE_ROW = ""

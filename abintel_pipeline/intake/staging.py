@@ -1,4 +1,7 @@
-"""What the readers of all formats share: a reader turns one source into one part of a delivery."""
+"""Staging of a delivery: what the readers of all formats share.
+
+A reader turns one source into one part of the delivery, as Parquet files in a private folder.
+"""
 
 import itertools
 import uuid
