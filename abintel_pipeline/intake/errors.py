@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from abintel_pipeline.intake.rejected.deliveries import RefusedDelivery
+    from abintel_pipeline.intake.rejected.files import RefusedDelivery
 
 
 class DeliveryError(Exception):
