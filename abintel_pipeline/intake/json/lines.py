@@ -76,5 +76,5 @@ def _parsed(line: bytes, encoding: str) -> tuple[str, Any, str | None]:
     except RecursionError:
         return text, None, "not a JSON object (nested too deep)"
     if isinstance(value, Repeated):
-        return text, None, f"key {value.key!r} stands twice"
+        return text, None, value.fault
     return text, value, None if isinstance(value, dict) else "not a JSON object"

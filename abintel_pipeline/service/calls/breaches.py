@@ -5,8 +5,8 @@ value.
 """
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
@@ -50,13 +50,19 @@ def in_rows(rows: np.ndarray[Any, np.dtype[np.intp]], column: str, wanted: str) 
     return Breaches([Breach(row, column, wanted) for row in rows[:LISTED].tolist()], len(rows))
 
 
-def against(
-    model: pandera.DataFrameSchema, rows: pa.Table, wanted: Callable[[str], str]
-) -> Breaches:
-    """What breaks one of the models below; `wanted` says what a rule wants, from its name."""
+def against(model: pandera.DataFrameSchema, rows: pa.Table, today: date) -> Breaches:
+    """What breaks one of the models below, and what it wants instead; `today` is delivered_on."""
     told, total = first_held(model, frame(rows))
+    said = {check.error: _wanted(check, today) for check in _checks(model)}
     first = [Breach(*one.values()) for one in told.to_pylist()]
-    return Breaches([one._replace(wanted=wanted(one.wanted)) for one in first], total)
+    return Breaches([one._replace(wanted=said.get(one.wanted, one.wanted)) for one in first], total)
+
+
+def _wanted(check: pandera.Check, today: date) -> str:
+    """What a rule wants, by the model's own words, or by its bound."""
+    if check.description:
+        return str(check.description).replace("delivered_on", str(today))
+    return f"a number >= {check.statistics['min_value']}"
 
 
 def first_held(schema: pandera.DataFrameSchema, frame: pd.DataFrame) -> tuple[pa.Table, int]:
@@ -111,7 +117,11 @@ def _of_request(
 ) -> pandera.DataFrameSchema:
     """A model that tells of each check the first LISTED rows at most."""
     limited = copy.deepcopy(model.remove_columns([n for n in model.columns if n not in columns]))
-    of_columns = [check for column in limited.columns.values() for check in column.checks]
-    for check in [*limited.checks, *of_columns]:
+    for check in _checks(limited):
         check.n_failure_cases = LISTED
     return limited
+
+
+def _checks(model: pandera.DataFrameSchema) -> list[pandera.Check]:
+    of_columns = (check for column in model.columns.values() for check in column.checks)
+    return [*model.checks, *of_columns]
