@@ -17,7 +17,7 @@ import pytest
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.definitions import build_defs
 from abintel_pipeline.intake import DeliveryError
-from abintel_pipeline.intake.landing.landed_files import landed_files
+from abintel_pipeline.intake.landing import landed_files
 from abintel_pipeline.orchestration.automation.arrivals import Watch, new_arrivals
 from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
 from abintel_pipeline.orchestration.automation.sensors import (

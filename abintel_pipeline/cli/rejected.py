@@ -16,7 +16,7 @@ from abintel_pipeline.cli.showing import (
 )
 from abintel_pipeline.engine.connection import engine
 from abintel_pipeline.intake.rejected.advice import advice
-from abintel_pipeline.intake.rejected.deliveries import RejectedDelivery
+from abintel_pipeline.intake.rejected.files import RejectedDelivery
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.snapshot_store import open_store
 

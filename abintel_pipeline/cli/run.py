@@ -8,7 +8,7 @@ import typer
 from abintel_pipeline.cli.console import bar, out, parse_day, some, told_settings
 from abintel_pipeline.cli.showing import REQUEST_TABLES, rows_taken_in
 from abintel_pipeline.contract import RAW_TRANSACTIONS
-from abintel_pipeline.intake.landing.landed_files import misplaced_files
+from abintel_pipeline.intake.landing import misplaced_files
 from abintel_pipeline.orchestration.partitions import days_between, newest_day
 from abintel_pipeline.orchestration.running import GROUPS, Selection, run_days
 from abintel_pipeline.settings import ENV_PREFIX, Settings

@@ -16,13 +16,14 @@ from abintel_pipeline.contract import (
 )
 from abintel_pipeline.contract.rfm import TIERS
 from abintel_pipeline.engine.connection import Backend, native
-from abintel_pipeline.intake.rejected.deliveries import (
+from abintel_pipeline.intake.rejected.files import (
     REJECTED,
     RejectedDelivery,
+    RowCounts,
     kept,
     rejected_store,
+    row_counts,
 )
-from abintel_pipeline.intake.rejected.row_counts import RowCounts, row_counts
 from abintel_pipeline.store.snapshot_store import SnapshotStore, stored_rules
 from abintel_pipeline.store.windows import Window, trailing_window
 

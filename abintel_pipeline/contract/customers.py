@@ -4,7 +4,7 @@ from typing import Any
 
 import pandera.pandas as pa
 
-from abintel_pipeline.contract.columns import Day, Float, Table, Text, not_blank
+from abintel_pipeline.contract.columns import NOT_BLANK, Day, Float, Table, Text, not_blank
 from abintel_pipeline.contract.transactions import RejectedTransactions
 
 CUSTOMER_IDENTITY = ("customer_id",)
@@ -19,12 +19,12 @@ class RawCustomers(pa.DataFrameModel):
     )
     delivered_on: Day = pa.Field(description="Day whose delivery brought the row.")
 
-    @pa.check("customer_id", name="blank", error="blank")
+    @pa.check("customer_id", **NOT_BLANK)
     @classmethod
     def _not_blank(cls, texts: Any) -> Any:
         return not_blank(texts)
 
-    @pa.check("loyalty_score", name="range", error="not in 0..1")
+    @pa.check("loyalty_score", name="range", error="not in 0..1", description="a number in 0..1")
     @classmethod
     def _share(cls, scores: Any) -> Any:
         return (scores >= 0) & (scores <= 1)

@@ -9,6 +9,7 @@ import pyarrow
 
 from abintel_pipeline.contract.columns import (
     MONEY_DIGITS,
+    NOT_BLANK,
     Day,
     Flag,
     Money,
@@ -53,17 +54,19 @@ class RawTransactions(pa.DataFrameModel):
     )
     delivered_on: Day = pa.Field(description="Day whose delivery brought the line.")
 
-    @pa.check("customer_id", "transaction_id", "product_id", "line_id", name="blank", error="blank")
+    @pa.check("customer_id", "transaction_id", "product_id", "line_id", **NOT_BLANK)
     @classmethod
     def _not_blank(cls, texts: Any) -> Any:
         return not_blank(texts)
 
-    @pa.check("amount", name="negative", error="negative")
+    @pa.check("amount", name="negative", error="negative", description="a number >= 0")
     @classmethod
     def _not_negative(cls, amounts: Any) -> Any:
         return amounts >= 0
 
-    @pa.dataframe_check(name="date", error="after delivered_on")
+    @pa.dataframe_check(
+        name="date", error="after delivered_on", description="a date not after delivered_on"
+    )
     @classmethod
     def _not_after_delivery(cls, lines: Any) -> Any:
         missing = lines["date"].isna()  # is another check's

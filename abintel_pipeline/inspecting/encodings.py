@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from abintel_pipeline.intake.text_files import is_utf8
+
 LONGEST_LINE = 1 << 24
 Progress = Callable[[str, int, int], None]
 """Is told a step's name, how much of it is done, and how much there is."""
@@ -56,7 +58,7 @@ def encoding_of(path: Path, progress: Progress) -> Encoding:
             lines += 1
             done += len(line)
             if not line.isascii():
-                good = _is_utf8(line)
+                good = is_utf8(line)
                 utf8 += good
                 not_utf8 += not good
                 if not good:
@@ -66,14 +68,6 @@ def encoding_of(path: Path, progress: Progress) -> Encoding:
                 progress("letters", done, max(size, done))
     name = "utf-8" if utf8 >= not_utf8 else _one_byte_each(seen)
     return Encoding(name, start.startswith(_UTF8_MARK), lines, not_utf8, utf8, first)
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _two_bytes_each(start: bytes) -> str | None:

@@ -3,8 +3,7 @@
 from abintel_pipeline.engine.sql import Names
 from abintel_pipeline.inspecting.dates import read_dates
 from abintel_pipeline.inspecting.text_rows import TextRows
-from abintel_pipeline.intake.request_tables import TRANSACTIONS
-from abintel_pipeline.intake.source_columns import SourceColumns
+from abintel_pipeline.intake.request_tables import TRANSACTIONS, SourceColumns
 from abintel_pipeline.intake.texts.ids import CHANGED, id_typed
 from abintel_pipeline.intake.texts.numbers import amount_typed, offer_products
 from abintel_pipeline.settings import Settings

@@ -10,8 +10,7 @@ import pyarrow.parquet as pq
 
 from abintel_pipeline.engine.parallel import parallel_map
 from abintel_pipeline.engine.sql import ROW_GROUP_SIZE
-from abintel_pipeline.intake.csv.scan import Numbers
-from abintel_pipeline.intake.reading import Part, Reading
+from abintel_pipeline.intake.staging import Numbers, Part, Reading
 from abintel_pipeline.intake.texts.screening import LEFT_OUT, leaves_out
 from abintel_pipeline.store.snapshot_store import file_metadata
 
@@ -24,10 +23,11 @@ def write_accepted(
 ) -> tuple[Path, int]:
     """A delivery's rows but those rejected, and those left out: the file's path and row count.
 
-    `rejected` are the ordinals of each part's rejected rows, in order. Where nothing is to change
-    the staged file itself is taken. Else its row groups are copied one after the other: DuckDB
-    would have to sort all rows, because its copy keeps neither an order behind a join nor the
-    places where a row group ends; for 10 M rows that took twice the CPU and 700 MB more.
+    `rejected` are the ordinals of each part's rejected rows, in order. Where nothing is to
+    change the staged file itself is taken. Else its row groups are copied one after the other:
+    DuckDB would have to sort all rows, because its copy keeps neither an order behind a join
+    nor the places where a row group ends; for 10 M rows that took twice the CPU and 700 MB
+    more.
     """
     path = reading.folder / f"{reading.table.raw.name}-{reading.day}.parquet"
     leaving = leaves_out(reading.columns)

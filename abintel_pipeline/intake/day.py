@@ -15,16 +15,17 @@ from abintel_pipeline.engine.connection import BROKEN, reopen_if_broken
 from abintel_pipeline.engine.sql import file_literal
 from abintel_pipeline.intake.accepted import write_accepted
 from abintel_pipeline.intake.csv.reader import read_csv
-from abintel_pipeline.intake.errors import DeliveryError
+from abintel_pipeline.intake.errors import DeliveryError, TooManyRejected
 from abintel_pipeline.intake.json.lines import read_json_lines
 from abintel_pipeline.intake.json.request_documents import read_request
-from abintel_pipeline.intake.landing.sources import Source, day_sources
+from abintel_pipeline.intake.landing import Source, day_sources
 from abintel_pipeline.intake.parquet.reader import read_parquet
-from abintel_pipeline.intake.reading import Part, Reading
-from abintel_pipeline.intake.rejected.rows import check_share, count_reasons, write_rejected
+from abintel_pipeline.intake.rejected import advice
+from abintel_pipeline.intake.rejected.files import count_reasons, over_cap, write_rejected
 from abintel_pipeline.intake.rejected.verdicts import Verdicts, typed_rows
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
 from abintel_pipeline.intake.sql import read_sql
+from abintel_pipeline.intake.staging import Part, Reading
 from abintel_pipeline.intake.texts.screening import LEFT_OUT
 from abintel_pipeline.intake.xlsx import read_xlsx
 from abintel_pipeline.settings import Settings
@@ -136,7 +137,8 @@ def _screen(reading: Reading, parts: list[Part]) -> Intake:
         rejected_path, rejected = write_rejected(reading, parts, verdicts)
         accepted_path, accepted = writing.result()
     received = sum(part.received for part in parts)
-    check_share(reading, received, rejected, rejected_path)
+    if over := over_cap(reading, received, rejected, rejected_path):
+        raise TooManyRejected(advice.told(over, reading.settings.landing), over)
     returns, returned = _returns(reading, accepted_path)
 
     def staged(table: Table, path: Path, rows: int) -> Staged:

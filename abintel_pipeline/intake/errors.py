@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from abintel_pipeline.intake.rejected.deliveries import RejectedDelivery
+    from abintel_pipeline.intake.rejected.files import RejectedDelivery
 
 
 class DeliveryError(Exception):

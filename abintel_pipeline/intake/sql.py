@@ -15,9 +15,9 @@ from pydantic import SecretStr
 from abintel_pipeline.intake.errors import DeliveryError, SourceUnavailable
 from abintel_pipeline.intake.faults import database_passes
 from abintel_pipeline.intake.json.values import Number, as_json
-from abintel_pipeline.intake.landing.sources import SQL
-from abintel_pipeline.intake.reading import Part, Reading
-from abintel_pipeline.intake.source_columns import Place
+from abintel_pipeline.intake.landing import SQL
+from abintel_pipeline.intake.request_tables import Place
+from abintel_pipeline.intake.staging import Part, Reading
 from abintel_pipeline.intake.text_rows import TextRows
 
 ROWS_AT_ONCE = 10_000

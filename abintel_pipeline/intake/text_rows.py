@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from abintel_pipeline.engine.sql import file_literal
 from abintel_pipeline.intake.json.values import Number, as_json, id_text, value_text
-from abintel_pipeline.intake.reading import REJECTED_LINES, ParquetRows, Part, Reading
-from abintel_pipeline.intake.source_columns import SourceColumns
+from abintel_pipeline.intake.request_tables import SourceColumns
+from abintel_pipeline.intake.staging import REJECTED_LINES, ParquetRows, Part, Reading
 
 _PLACE = ("ordinal", "row", "raw", "owner", "place", "problems")
 

@@ -19,10 +19,10 @@ import python_calamine
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.faults import passes
 from abintel_pipeline.intake.json.values import Number, as_json
-from abintel_pipeline.intake.landing.other_formats import other_format
-from abintel_pipeline.intake.landing.sources import Source
-from abintel_pipeline.intake.reading import Part, Reading
-from abintel_pipeline.intake.source_columns import SourceColumns
+from abintel_pipeline.intake.landing import Source
+from abintel_pipeline.intake.request_tables import SourceColumns
+from abintel_pipeline.intake.staging import Part, Reading
+from abintel_pipeline.intake.text_files import other_format
 from abintel_pipeline.intake.text_rows import TextRows
 
 MOST_UNPACKED = 1 << 30

@@ -14,8 +14,8 @@ from abintel_pipeline.intake import (
     take_in_customers,
     take_in_transactions,
 )
-from abintel_pipeline.intake.landing.landed_files import LandedFile, landed_files
-from abintel_pipeline.intake.rejected.deliveries import forget, keep
+from abintel_pipeline.intake.landing import LandedFile, landed_files
+from abintel_pipeline.intake.rejected.files import forget, keep
 from abintel_pipeline.quality.blocking import reconciled
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.locks import taking_in

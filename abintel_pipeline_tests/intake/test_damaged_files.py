@@ -16,8 +16,8 @@ from abintel_pipeline.contract import TABLES
 from abintel_pipeline.engine.connection import engine, native, reopen_if_broken
 from abintel_pipeline.intake import DeliveryError, take_in_transactions
 from abintel_pipeline.intake.day import READERS
-from abintel_pipeline.intake.landing.sources import Source
-from abintel_pipeline.intake.reading import Part, Reading
+from abintel_pipeline.intake.landing import Source
+from abintel_pipeline.intake.staging import Part, Reading
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import StepContext, take_in_days
 from abintel_pipeline_tests.intake.conftest import HEADER

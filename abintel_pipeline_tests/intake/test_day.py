@@ -25,12 +25,11 @@ from abintel_pipeline.intake import (
     take_in_transactions,
 )
 from abintel_pipeline.intake.csv import reader as csv_files
-from abintel_pipeline.intake.csv import slices as csv_slices
 from abintel_pipeline.intake.csv.header import Header
-from abintel_pipeline.intake.csv.slices import Slices
-from abintel_pipeline.intake.landing.landed_files import misplaced_files, told
-from abintel_pipeline.intake.reading import Reading
+from abintel_pipeline.intake.csv.reader import Slices
+from abintel_pipeline.intake.landing import misplaced_files, told
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
+from abintel_pipeline.intake.staging import Reading
 from abintel_pipeline.reading import read_snapshot
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.settings.source import CUSTOMER_COLUMNS, TRANSACTION_COLUMNS
@@ -522,7 +521,7 @@ def test_a_large_file_is_cut_into_even_row_groups(landing: Landing, quote: str) 
 def test_a_file_of_long_rows_is_read_in_slices_of_bounded_size(
     landing: Landing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_slices, "SLICE_BYTES", 1_000_000)
+    monkeypatch.setattr(csv_files, "SLICE_BYTES", 1_000_000)
     lines = [f"{n:06},T,2025-04-24,1,{'P' * 1000}\n" for n in range(5000)]
     landing.put("transactions/2025-04-24.csv", HEADER + "".join(lines))
     assert [row[0] for row in landing.take().accepted] == [f"{n:06}" for n in range(5000)]

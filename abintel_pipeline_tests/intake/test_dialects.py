@@ -23,11 +23,10 @@ from abintel_pipeline.intake import take_in_transactions
 from abintel_pipeline.intake.csv.grammar import grammar
 from abintel_pipeline.intake.csv.header import read_header
 from abintel_pipeline.intake.csv.records import Run, walk
-from abintel_pipeline.intake.landing.sources import Source
-from abintel_pipeline.intake.reading import Reading
-from abintel_pipeline.intake.request_tables import TRANSACTIONS
-from abintel_pipeline.intake.source_columns import SourceColumns
-from abintel_pipeline.intake.texts.encodings import as_utf8
+from abintel_pipeline.intake.landing import Source
+from abintel_pipeline.intake.request_tables import TRANSACTIONS, SourceColumns
+from abintel_pipeline.intake.staging import Reading
+from abintel_pipeline.intake.text_files import as_utf8
 from abintel_pipeline.intake.texts.ids import CHANGED
 from abintel_pipeline.intake.texts.numbers import offer_products
 from abintel_pipeline.intake.texts.screening import screened

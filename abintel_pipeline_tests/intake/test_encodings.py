@@ -11,7 +11,7 @@ from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from abintel_pipeline.intake import DeliveryError
-from abintel_pipeline.intake.texts import encodings
+from abintel_pipeline.intake import text_files as encodings
 from abintel_pipeline_tests.intake.conftest import DAY, GOOD, HEADER, Landing
 
 CSV = "transactions/2025-04-24.csv"

@@ -16,9 +16,8 @@ from abintel_pipeline.intake.csv import records as csv_records
 from abintel_pipeline.intake.csv.grammar import grammar
 from abintel_pipeline.intake.csv.header import read_header
 from abintel_pipeline.intake.csv.records import Run, walk
-from abintel_pipeline.intake.landing.sources import Source
-from abintel_pipeline.intake.request_tables import TRANSACTIONS
-from abintel_pipeline.intake.source_columns import SourceColumns
+from abintel_pipeline.intake.landing import Source
+from abintel_pipeline.intake.request_tables import TRANSACTIONS, SourceColumns
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.intake.conftest import HEADER, Landing
 from abintel_pipeline_tests.metrics.running import reproducible

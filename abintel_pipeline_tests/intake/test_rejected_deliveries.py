@@ -11,7 +11,7 @@ from abintel_pipeline.contract import TABLES
 from abintel_pipeline.engine.connection import native
 from abintel_pipeline.intake import DeliveriesFailed, TooManyRejected, take_in_transactions
 from abintel_pipeline.intake.rejected.advice import advice, settings_for
-from abintel_pipeline.intake.rejected.deliveries import (
+from abintel_pipeline.intake.rejected.files import (
     Example,
     Reason,
     RejectedDelivery,

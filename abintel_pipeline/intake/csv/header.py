@@ -10,10 +10,9 @@ from pathlib import Path
 
 from abintel_pipeline.intake.csv.window import LONGEST, line_ends
 from abintel_pipeline.intake.errors import DeliveryError
-from abintel_pipeline.intake.landing.other_formats import other_format
-from abintel_pipeline.intake.landing.sources import Source
-from abintel_pipeline.intake.source_columns import Place, SourceColumns
-from abintel_pipeline.intake.texts.encodings import BOM, UTF16_MARKS, fitting, told
+from abintel_pipeline.intake.landing import Source
+from abintel_pipeline.intake.request_tables import Place, SourceColumns
+from abintel_pipeline.intake.text_files import BOM, UTF16_MARKS, fitting, other_format, told
 
 MARKS = (",", ";", "|", "\t")
 """The delimiters that a header is tried with."""

@@ -14,9 +14,8 @@ from abintel_pipeline.engine.sql import file_literal
 from abintel_pipeline.intake.csv.grammar import grammar
 from abintel_pipeline.intake.csv.header import Header
 from abintel_pipeline.intake.csv.records import Place, Run, walk
-from abintel_pipeline.intake.csv.scan import Numbers
 from abintel_pipeline.intake.csv.window import LONGEST, line_ends
-from abintel_pipeline.intake.reading import ParquetRows, Reading
+from abintel_pipeline.intake.staging import Numbers, ParquetRows, Reading
 from abintel_pipeline.intake.text_rows import text_schema
 
 _LF = 0x0A

@@ -10,10 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from abintel_pipeline.intake.csv.grammar import Grammar, grammar
 from abintel_pipeline.intake.csv.header import Header
-from abintel_pipeline.intake.csv.scan import Numbers, is_utf8, sort_lines
 from abintel_pipeline.intake.csv.window import LONGEST, Window, line_ends
+from abintel_pipeline.intake.staging import Numbers
+from abintel_pipeline.intake.text_files import is_utf8
 
 TOO_LONG = f"longer than {LONGEST >> 20} MiB"
 BACKSLASH = r"a quote is written \", in CSV it is doubled"
@@ -22,6 +26,8 @@ _SHORT = 1 << 14
 """Bytes without a quote for which sorting lines by blocks isn't worth while."""
 
 _BACKSLASH = b'\\"'
+_LF = 0x0A
+_NOT_ASCII = 0x80
 _CLOSED = re.compile(rb'[ \t]*+"[^"]*+(?>(?:""[^"]*+)*)"')
 
 
@@ -224,3 +230,87 @@ def _reason(record: bytes, rules: Grammar, header: Header) -> str:
             break
         at = max(found.end(), at + 1)
     return _counted(fields, rules, header)
+
+
+# ── lines without a quote, a block of them at once ───────────────────────────
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """A block's lines, sorted: `data` are its good ones, and `lines` their numbers from 0 (None:
+    all are good). `rejected` are (number, line, fields) of the others, without the empty ones;
+    `fields` is None where a line is not UTF-8.
+    """
+
+    data: bytes
+    records: int
+    lines: Numbers | None
+    rejected: list[tuple[int, bytes, int | None]]
+
+
+def sort_lines(block: bytes, rules: Grammar) -> Sorted:
+    """Sorts a block of lines, each ended by LF, none of which holds a quote or CR.
+
+    Proving that all are good takes 1 ms a MiB, sorting out the others 2 to 3 ms.
+    """
+    values = np.frombuffer(block, np.uint8)
+    ends = np.flatnonzero(values == _LF)
+    marks = np.flatnonzero(values == rules.delimiter[0])
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    utf8 = is_utf8(block)
+    empty = _empty(block, values, starts, ends, rules)
+    if utf8 and not len(empty) and _even(marks, starts, ends, rules.fields):
+        return Sorted(block, len(ends), None, [])
+    fields = np.diff(np.searchsorted(marks, ends), prepend=0) + 1
+    good = fields == rules.fields
+    good[empty] = False
+    foreign = np.zeros(0, np.int64) if utf8 else _not_utf8(block, values, starts, ends)
+    good[foreign] = False
+    counts: dict[int, int | None] = {n: int(fields[n]) for n in np.flatnonzero(~good).tolist()}
+    counts |= dict.fromkeys(foreign.tolist())
+    for number in empty.tolist():
+        counts.pop(number, None)
+    rejected = [
+        (number, block[starts[number] : ends[number] + 1], found)
+        for number, found in counts.items()
+    ]
+    lines = np.flatnonzero(good)
+    return Sorted(_gathered(block, good, starts, ends), len(lines), lines, rejected)
+
+
+def _even(marks: Numbers, starts: Numbers, ends: Numbers, fields: int) -> bool:
+    """Whether each line has as many delimiters as the header."""
+    if len(marks) != len(ends) * (fields - 1):
+        return False
+    if fields == 1:
+        return True
+    each = marks.reshape(len(ends), -1)
+    return bool(np.all(each[:, 0] >= starts) and np.all(each[:, -1] < ends))
+
+
+def _empty(
+    block: bytes, values: npt.NDArray[np.uint8], starts: Numbers, ends: Numbers, rules: Grammar
+) -> Numbers:
+    """Lines without a value: they begin with a delimiter, a blank or their end."""
+    first = values[starts]
+    suspects = np.flatnonzero((first == rules.delimiter[0]) | (first <= ord(" ")))
+    nothing = b" \t\n" + rules.delimiter
+    found = [n for n in suspects.tolist() if not block[starts[n] : ends[n]].strip(nothing)]
+    return np.array(found, np.int64)
+
+
+def _not_utf8(
+    block: bytes, values: npt.NDArray[np.uint8], starts: Numbers, ends: Numbers
+) -> Numbers:
+    """Lines that are not UTF-8."""
+    high = np.unique(np.searchsorted(ends, np.flatnonzero(values >= _NOT_ASCII)))
+    found = [n for n in high.tolist() if not is_utf8(block[starts[n] : ends[n]])]
+    return np.array(found, np.int64)
+
+
+def _gathered(block: bytes, good: npt.NDArray[np.bool_], starts: Numbers, ends: Numbers) -> bytes:
+    """The good lines, copied by stretches of them."""
+    turns = np.flatnonzero(np.diff(good, prepend=False, append=False))
+    return b"".join(
+        block[starts[first] : ends[last - 1] + 1] for first, last in turns.reshape(-1, 2).tolist()
+    )

@@ -8,11 +8,11 @@ from typing import Any
 from abintel_pipeline.intake.csv.window import LONGEST
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.json.values import Repeated, as_json, parse
-from abintel_pipeline.intake.landing.sources import Source
-from abintel_pipeline.intake.reading import Part, Reading
-from abintel_pipeline.intake.source_columns import Keys
+from abintel_pipeline.intake.landing import Source
+from abintel_pipeline.intake.request_tables import Keys
+from abintel_pipeline.intake.staging import Part, Reading
+from abintel_pipeline.intake.text_files import BOM, UTF16_MARKS, as_utf8, shown, told
 from abintel_pipeline.intake.text_rows import TextRows
-from abintel_pipeline.intake.texts.encodings import BOM, UTF16_MARKS, as_utf8, shown, told
 
 _SHOWN = 10_000
 
@@ -76,5 +76,5 @@ def _parsed(line: bytes, encoding: str) -> tuple[str, Any, str | None]:
     except RecursionError:
         return text, None, "not a JSON object (nested too deep)"
     if isinstance(value, Repeated):
-        return text, None, f"key {value.key!r} stands twice"
+        return text, None, value.fault
     return text, value, None if isinstance(value, dict) else "not a JSON object"

@@ -13,9 +13,9 @@ from typing import Any
 
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.json.values import Repeated, as_json, parse
-from abintel_pipeline.intake.landing.sources import Source
-from abintel_pipeline.intake.reading import Part, Reading
+from abintel_pipeline.intake.landing import Source
 from abintel_pipeline.intake.request_tables import TRANSACTIONS
+from abintel_pipeline.intake.staging import Part, Reading
 from abintel_pipeline.intake.text_rows import TextRows
 
 
@@ -50,7 +50,7 @@ def _customers(source: Source, day: date) -> list[Any]:
     if not isinstance(document, dict) or not isinstance(document.get("customers"), list):
         raise DeliveryError(f"{name}: is not a request: it has no array `customers`")
     if isinstance(document, Repeated):
-        raise DeliveryError(f"{name}: key {document.key!r} stands twice")
+        raise DeliveryError(f"{name}: {document.fault}")
     today = document.get("today")
     if today is not None and today != day.isoformat():
         raise DeliveryError(
@@ -102,5 +102,5 @@ def _transactions(customers: list[Any]) -> Iterator[tuple[str, Any, str, Any]]:
 
 def _fault(value: Any) -> str | None:
     if isinstance(value, Repeated):
-        return f"key {value.key!r} stands twice"
+        return value.fault
     return None if isinstance(value, dict) else "not an object"

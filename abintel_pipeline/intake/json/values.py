@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any
 
+from abintel_pipeline.intake.text_files import is_utf8
+
 
 class Number(str):
     """A JSON number, as its text."""
@@ -14,9 +16,23 @@ class Constant(str):
 
 
 class Repeated(dict[str, Any]):
-    """A JSON object in which a key stands more than once."""
+    """A JSON object in which a key stands more than once; `fault` says which."""
 
-    key: str
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.fault = f"key {repeated_key(pairs)!r} stands twice"
+
+
+def repeated_key(pairs: list[tuple[str, Any]]) -> str | None:
+    """The first key of an object that stood in it before; None: each stands once."""
+    if len(dict(pairs)) == len(pairs):
+        return None
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            return key
+        seen.add(key)
+    return None
 
 
 def parse(text: str) -> Any:
@@ -32,12 +48,7 @@ def parse(text: str) -> Any:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
-    repeated = Repeated(found)
-    names = [name for name, _ in pairs]
-    repeated.key = next(name for name in names if names.count(name) > 1)
-    return repeated
+    return found if len(found) == len(pairs) else Repeated(pairs)
 
 
 _WHOLE = re.compile(r"-?\d+(\.0+)?")
@@ -80,12 +91,3 @@ def value_text(value: Any) -> str | None:
     if isinstance(value, str):
         return str(value) if is_utf8(value) else value.encode(errors="backslashreplace").decode()
     return as_json(value)
-
-
-def is_utf8(text: str) -> bool:
-    r"""False for text with half a character in it, as JSON's `\ud800` makes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -10,10 +10,10 @@ from abintel_pipeline.engine.sql import file_literal, quoted
 from abintel_pipeline.intake.csv.reader import unrepeated
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.faults import passes
-from abintel_pipeline.intake.landing.sources import Source
+from abintel_pipeline.intake.landing import Source
 from abintel_pipeline.intake.parquet.texts import Column, check_kind, id_problem, text_of
-from abintel_pipeline.intake.reading import Part, Reading
-from abintel_pipeline.intake.source_columns import Place
+from abintel_pipeline.intake.request_tables import Place
+from abintel_pipeline.intake.staging import Part, Reading
 from abintel_pipeline.settings.source import BASIC_DATES
 
 BATCH_ROWS = 100_000

@@ -1,10 +1,13 @@
-"""What may help when too much of a delivery is rejected: which setting reads such rows."""
+"""What is said when too much of a delivery is rejected: why, and which setting reads such rows."""
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from abintel_pipeline.intake.rejected.deliveries import Reason, RejectedDelivery
+from abintel_pipeline.intake.rejected.files import Reason, RejectedDelivery
+
+COMMONEST = 5
+_SHOWN = 300
 
 ADVICE: tuple[tuple[str, str, str], ...] = (
     (
@@ -65,11 +68,29 @@ ADVICE: tuple[tuple[str, str, str], ...] = (
 """(pattern of a reason, pattern of the rows that have it, which setting helps)."""
 
 
+def told(delivery: RejectedDelivery, landing: Path) -> str:
+    """The commonest reasons, each with an example, and what may help."""
+    reasons = [
+        f"  {reason.rows:,} times {reason.name}, as {first.file}, row {first.row}:"
+        f" {first.raw[:_SHOWN]}"
+        for reason in delivery.reasons[:COMMONEST]
+        for first in reason.examples[:1]
+    ]
+    return "\n".join(
+        [
+            f"{delivery}. Nothing was published. The commonest reasons:",
+            *reasons,
+            f"All of them: abintel rejected {delivery.day}. What may help:",
+            *(f"  {one}" for one in advice(delivery, landing)),
+        ]
+    )
+
+
 def advice(delivery: RejectedDelivery, landing: Path) -> list[str]:
     """What may help, by the commonest reason first; how to look closer; and the cap at last."""
-    told = [found for reason in delivery.reasons for found in settings_for(reason)]
+    found = (setting for reason in delivery.reasons for setting in settings_for(reason))
     return [
-        *dict.fromkeys(told),
+        *dict.fromkeys(found),
         *_inspect(delivery.reasons, landing),
         f"{delivery.sufficient_cap} drops these rows and takes in the others",
     ]

@@ -7,7 +7,7 @@ rule on typed values is the Pandera model's.
 import pyarrow as pa
 
 from abintel_pipeline.engine.sql import Names, identifier, quoted
-from abintel_pipeline.intake.source_columns import FACTOR, SourceColumns
+from abintel_pipeline.intake.request_tables import FACTOR, SourceColumns
 from abintel_pipeline.intake.texts import dates, ids, numbers
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.settings.source import ANY_WORD

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from abintel_pipeline.intake import DeliveriesFailed
-from abintel_pipeline.intake.rejected.deliveries import RejectedDelivery
+from abintel_pipeline.intake.rejected.files import RejectedDelivery
 from abintel_pipeline.orchestration.asset_page.metadata import Metadata, markdown_table, picture
 from abintel_pipeline.orchestration.asset_page.pictures import reasons_drawn
 

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from pydantic import BaseModel
 
 from abintel_pipeline.contract import CUSTOMER_RFM, RAW_CUSTOMERS, RAW_TRANSACTIONS, TABLES
-from abintel_pipeline.intake.landing.landed_files import LandedFile
+from abintel_pipeline.intake.landing import LandedFile
 from abintel_pipeline.orchestration.automation.follow_up import AwaitedDelivery, gaps, within_reach
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.snapshot_store import SnapshotStore, open_store

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from abintel_pipeline.contract import TABLES
-from abintel_pipeline.intake.landing.landed_files import landed_files
+from abintel_pipeline.intake.landing import landed_files
 from abintel_pipeline.intake.request_tables import TRANSACTIONS
 from abintel_pipeline.metrics.in_force import window_start
 from abintel_pipeline.orchestration.automation.retries import NO_RETRY_OF_FAILED_STEPS

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from abintel_pipeline.contract import RAW_CUSTOMERS, RAW_TRANSACTIONS, TABLES
-from abintel_pipeline.intake.landing.landed_files import (
+from abintel_pipeline.intake.landing import (
     LandedFile,
     landed_files,
     misplaced_files,

@@ -6,7 +6,7 @@ from statistics import median
 
 from abintel_pipeline.contract import CUSTOMER_FEATURES, RAW_TRANSACTIONS, Table
 from abintel_pipeline.contract.findings import Finding, warning
-from abintel_pipeline.intake.rejected.row_counts import RowCounts, row_counts
+from abintel_pipeline.intake.rejected.files import RowCounts, row_counts
 from abintel_pipeline.quality.warnings.customers import customer_share
 from abintel_pipeline.quality.warnings.misplaced import misplaced
 from abintel_pipeline.quality.warnings.repeated import repeated_lines

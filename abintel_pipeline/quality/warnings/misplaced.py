@@ -5,7 +5,7 @@ from datetime import date
 from abintel_pipeline.contract import RAW_TRANSACTIONS
 from abintel_pipeline.contract.findings import Finding, warning
 from abintel_pipeline.intake import DeliveryError
-from abintel_pipeline.intake.landing.landed_files import misplaced_files
+from abintel_pipeline.intake.landing import misplaced_files
 from abintel_pipeline.store.step_context import StepContext
 
 NAMED = 5

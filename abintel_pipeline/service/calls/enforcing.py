@@ -76,7 +76,7 @@ class Enforcement:
         model = breaches.lines_model(self._decimals, tuple(rows.column_names))
         today = pa.repeat(pa.scalar(self.today, pa.date32()), rows.num_rows)
         broken = breaches.in_rows(lines.too_large, "amount", _digits(self._decimals))
-        broken += breaches.against(model, rows.append_column("delivered_on", today), self._wanted)
+        broken += breaches.against(model, rows.append_column("delivered_on", today), self.today)
         found = self._located(chunk, broken, _of_transaction)
         return found + self._in_customers(chunk, ())
 
@@ -101,7 +101,7 @@ class Enforcement:
             broken += breaches.in_rows(wrong, name, wanted)
         rows = pa.table(columns)
         model = breaches.features_model(tuple(columns))
-        broken += breaches.against(model, rows, self._wanted)
+        broken += breaches.against(model, rows, self.today)
         found = self._located(chunk, broken, _of_features)
         self.tell(found + self._in_customers(chunk, ("features",)))
         return rows
@@ -113,7 +113,7 @@ class Enforcement:
         if scores.null_count < len(scores):  # optional: without any there is nothing to hold
             columns["loyalty_score"] = scores
         model = breaches.customers_model(tuple(columns))
-        broken = breaches.against(model, pa.table(columns), self._wanted)
+        broken = breaches.against(model, pa.table(columns), self.today)
         broken += self._repeated_ids(chunk.customer_ids)
 
         def path_of(chunk: Chunk, number: int, column: str) -> Path:
@@ -133,18 +133,6 @@ class Enforcement:
         self._seen.update(ids)
         rows = np.array(again, dtype=np.intp)
         return breaches.in_rows(rows, "customer_id", "an id once, it stands twice")
-
-    def _wanted(self, reason: str) -> str:
-        """What a model's rule wants, from what it calls a breach of it."""
-        check, _, bound = reason.rstrip(")").partition("(")
-        said = {
-            "blank": "a text that isn't blank",
-            "negative": "a number >= 0",
-            "not in 0..1": "a number in 0..1",
-            "after delivered_on": f"a date not after {self.today}",
-            "greater_than_or_equal_to": f"a number >= {bound}",
-        }
-        return said.get(check, reason)
 
     def _located(self, chunk: Chunk, broken: Breaches, path_of: PathOf) -> list[Located]:
         """Count breaches; the first of them with their places."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from abintel_pipeline.intake.json.values import repeated_key
 from abintel_pipeline.service.calls.documents import Fault
 from abintel_pipeline.service.calls.faults import Faulty, Path, place_of
 
@@ -68,11 +69,9 @@ class _Offence:
 
 def _offence(pairs: list[tuple[str, Any]]) -> _Offence | None:
     """The first offence in an object, whose inner objects have been looked at."""
-    seen = set()
+    if (repeated := repeated_key(pairs)) is not None:
+        return _Offence("a key once, it stands twice", (repeated,))
     for key, value in pairs:
-        if key in seen:
-            return _Offence("a key once, it stands twice", (key,))
-        seen.add(key)
         if "\0" in key or (isinstance(value, str) and "\0" in value):
             return _Offence("a text without NUL characters", (key,))
         if isinstance(value, _Offence):

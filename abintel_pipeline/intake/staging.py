@@ -1,4 +1,7 @@
-"""What the readers of all formats share: a reader turns one source into one part of a delivery."""
+"""Staging of a delivery: what the readers of all formats share.
+
+A reader turns one source into one part of the delivery, as Parquet files in a private folder.
+"""
 
 import itertools
 import uuid
@@ -8,6 +11,8 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from duckdb import DuckDBPyConnection
@@ -16,8 +21,7 @@ from ibis.backends.duckdb import Backend
 from abintel_pipeline.engine.connection import native, reopen_if_broken
 from abintel_pipeline.engine.sql import copy_to_parquet, file_literal
 from abintel_pipeline.intake.errors import IntakeBroken
-from abintel_pipeline.intake.request_tables import RequestTable
-from abintel_pipeline.intake.source_columns import SourceColumns
+from abintel_pipeline.intake.request_tables import RequestTable, SourceColumns
 from abintel_pipeline.intake.texts.ids import CHANGED
 from abintel_pipeline.intake.texts.numbers import offer_products
 from abintel_pipeline.intake.texts.screening import LEFT_OUT, leaves_out, screened
@@ -25,6 +29,9 @@ from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.snapshot_store import file_metadata
 
 BATCH_ROWS = 20_000
+
+Numbers = npt.NDArray[np.int64]
+"""Such as the ordinals of rows."""
 
 
 @dataclass(frozen=True)

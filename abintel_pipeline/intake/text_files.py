@@ -1,4 +1,4 @@
-"""Text files in any encoding, as UTF-8.
+"""Text files in any encoding, as UTF-8; and files that are no text at all.
 
 What can't be decoded becomes something that is not UTF-8 either: `\\xff81` for the byte 0x81 of a
 cp1252 file. So the readers reject exactly the line that it stands in.
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from abintel_pipeline.intake.errors import DeliveryError
-from abintel_pipeline.intake.landing.sources import Source
-from abintel_pipeline.intake.reading import Reading
+from abintel_pipeline.intake.landing import Source
+from abintel_pipeline.intake.staging import Reading
 
 UTF8 = "UTF-8"
 BOM = b"\xef\xbb\xbf"
@@ -23,6 +23,15 @@ _BLOCK = 1 << 20
 _MARKED = "abintel_marked"
 _MARK = re.compile(rb"\xff([0-9a-f]{2})")
 _ASCII = bytes(range(128))
+_ZIP = b"PK\x03\x04"
+_HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|table|\?xml)", re.IGNORECASE)
+_BEGINNINGS = {
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "is an old Excel file, or one with a password: save it as"
+    " .xlsx without a password, or export it as CSV",
+    b"\x1f\x8b": "is gzipped: let its name end in .csv.gz",
+    b"PAR1": "is a Parquet file: let its name end in .parquet",
+    b"%PDF": "is a PDF: export the table as CSV",
+}
 
 
 class _Readable(Protocol):
@@ -32,6 +41,21 @@ class _Readable(Protocol):
 def told(encoding: str) -> str:
     """What an encoding is called where a line is rejected for it."""
     return UTF8 if encoding in ("utf-8", "utf-8-sig") else encoding
+
+
+def is_utf8(text: str | bytes) -> bool:
+    r"""Whether bytes are UTF-8, or a text can be: half a character, as JSON's `\ud800`, can't.
+
+    >>> is_utf8("\u00e9".encode("latin-1")), is_utf8("\ud800"), is_utf8("\u00e9")
+    (False, False, True)
+    """
+    if text.isascii():
+        return True
+    try:
+        text.decode() if isinstance(text, bytes) else text.encode()
+    except UnicodeError:
+        return False
+    return True
 
 
 def as_utf8(reading: Reading, source: Source) -> Path:
@@ -75,6 +99,20 @@ def fitting(data: bytes) -> str:
     except UnicodeDecodeError:
         return "latin-1"
     return "cp1252"
+
+
+def other_format(start: bytes) -> str | None:
+    """What a file is and what to do, told by how it begins; None: it may well be text.
+
+    A name that ends in .csv makes no CSV.
+    """
+    if start.startswith(_ZIP):
+        if b"[Content_Types].xml" in start or b"xl/" in start:
+            return "is an Excel file: let its name end in .xlsx, or export it as CSV"
+        return "is a zip file: unpack it, and deliver what is in it"
+    if _HTML.match(start):
+        return "is a web page or XML (an error page of the export?): export the table as CSV"
+    return next((says for magic, says in _BEGINNINGS.items() if start.startswith(magic)), None)
 
 
 def _decoded(file: _Readable, name: str, encoding: str) -> Iterator[bytes]:

@@ -1,1 +1,0 @@
-"""The landing folder: which file belongs to which day."""
