@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from abintel_pipeline.service.calls import breaches, decoding
+from abintel_pipeline.service.calls import decoding, enforcing
 from abintel_pipeline.service.calls.calls import Calls
 from abintel_pipeline.service.calls.documents import Problem
 from abintel_pipeline.service.calls.faults import LISTED, Faulty
@@ -28,14 +28,14 @@ def test_no_more_cases_become_objects_than_are_listed_of_each_rule(
     calls: Calls, monkeypatch: pytest.MonkeyPatch
 ):
     told = []
-    first_held = breaches.first_held
+    first_held = enforcing.first_held
 
     def spy(*of: Any) -> Any:
         found, total = first_held(*of)
         told.append((found.num_rows, total))
         return found, total
 
-    monkeypatch.setattr(breaches, "first_held", spy)
+    monkeypatch.setattr(enforcing, "first_held", spy)
     faulty = problem(calls.customer_rfm, orders(1000, 3, date="2025-04-25", amount=-1))
     assert told == [(2 * LISTED, 6000), (0, 0)]
     assert faulty.total_faults == 6000

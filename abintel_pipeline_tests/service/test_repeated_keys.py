@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abintel_pipeline.service.calls.faults import Faulty
-from abintel_pipeline.service.calls.strictness import check_every_key, may_hide
+from abintel_pipeline.service.calls.repeated_keys import check_every_key, may_hide
 from abintel_pipeline_tests.metrics.running import reproducible
 
 texts = st.text(alphabet=':"\\\0aé{},u3', max_size=6)
