@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-import pandera.errors
 import pandera.pandas as pandera
 import pyarrow as pa
+from pandera.errors import SchemaError, SchemaErrors
 
 from abintel_pipeline.contract.customers import RawCustomers
 from abintel_pipeline.contract.features import CustomerFeatures
@@ -62,7 +62,7 @@ def _wanted(check: pandera.Check, today: date) -> str:
     """What a rule wants, by the model's own words, or by its bound."""
     if check.description:
         return str(check.description).replace("delivered_on", str(today))
-    return f"a number >= {check.statistics['min_value']}"
+    return f"a number >= {(check.statistics or {})['min_value']}"
 
 
 def first_held(schema: pandera.DataFrameSchema, frame: pd.DataFrame) -> tuple[pa.Table, int]:
@@ -73,13 +73,13 @@ def first_held(schema: pandera.DataFrameSchema, frame: pd.DataFrame) -> tuple[pa
     """
     try:
         schema.validate(frame, lazy=True, inplace=True)  # no model changes a frame: no copy
-    except pandera.errors.SchemaErrors as error:
+    except SchemaErrors as error:
         told = breaches_of(schema, error.failure_cases, 0)
         return told, sum(map(_failing, error.schema_errors))
     return BREACHES.empty_table(), 0
 
 
-def _failing(error: pandera.errors.SchemaError) -> int:
+def _failing(error: SchemaError) -> int:
     """Rows that a check failed."""
     passed: pd.Series = error.check_output
     return len(passed) - int(passed.sum())
