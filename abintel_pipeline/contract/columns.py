@@ -6,6 +6,7 @@ the column schema shown in the Dagster UI in `metadata`, and neither is written 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any
 
 import pandas as pd
@@ -49,7 +50,7 @@ class Table:
     added: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Columns that files of earlier versions don't have, and the value of all of their rows."""
 
-    @property
+    @cached_property
     def schema(self) -> pyarrow.Schema:
         """Arrow schema of the table's rows, partition column included, in the model's order."""
         return arrow_schema(self.model.to_schema())
