@@ -29,8 +29,8 @@ LARGEST_SUM = 1e38
 """No sum of amounts is larger, as a sum has 38 digits; no number at all, such as NaN, is within."""
 
 
-NOT_BLANK = {"name": "blank", "error": "blank", "description": "a text that isn't blank"}
-"""What a check of texts by `not_blank` says: how a breach is called, and what is wanted instead."""
+NOT_BLANK = "a text that isn't blank"
+"""What `not_blank` wants. `error` of a check says what is wrong, `description` what is wanted."""
 
 
 def not_blank(texts: Any) -> Any:

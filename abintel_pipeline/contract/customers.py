@@ -19,7 +19,7 @@ class RawCustomers(pa.DataFrameModel):
     )
     delivered_on: Day = pa.Field(description="Day whose delivery brought the row.")
 
-    @pa.check("customer_id", **NOT_BLANK)
+    @pa.check("customer_id", name="blank", error="blank", description=NOT_BLANK)
     @classmethod
     def _not_blank(cls, texts: Any) -> Any:
         return not_blank(texts)

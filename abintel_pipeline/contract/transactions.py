@@ -54,7 +54,15 @@ class RawTransactions(pa.DataFrameModel):
     )
     delivered_on: Day = pa.Field(description="Day whose delivery brought the line.")
 
-    @pa.check("customer_id", "transaction_id", "product_id", "line_id", **NOT_BLANK)
+    @pa.check(
+        "customer_id",
+        "transaction_id",
+        "product_id",
+        "line_id",
+        name="blank",
+        error="blank",
+        description=NOT_BLANK,
+    )
     @classmethod
     def _not_blank(cls, texts: Any) -> Any:
         return not_blank(texts)

@@ -1,5 +1,6 @@
 """DuckDB's SQL: strings, names, and a query's rows as one Parquet file."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,17 @@ ROW_GROUP_SIZE = 122_880
 def quoted(text: str) -> str:
     """A SQL string."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def quoted_list(texts: Iterable[str]) -> str:
+    """SQL strings, parted by commas."""
+    return ", ".join(map(quoted, texts))
+
+
+def first_case(cases: Iterable[tuple[str, str]]) -> str:
+    """SQL of what is told of the first of some conditions that holds; null where none does."""
+    whens = " ".join(f"WHEN {condition} THEN {quoted(told)}" for condition, told in cases)
+    return f"(CASE {whens} END)"
 
 
 def literal(value: Any) -> str:

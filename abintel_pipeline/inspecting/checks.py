@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from abintel_pipeline.engine.sql import quoted
+from abintel_pipeline.engine.sql import quoted_list
 from abintel_pipeline.inspecting.synonyms import GUESTS
 from abintel_pipeline.inspecting.text_rows import TextRows
 from abintel_pipeline.inspecting.typed_table import TYPED
@@ -115,7 +115,7 @@ def _alike(rows: TextRows) -> tuple[int, tuple[Alike, ...]]:
 
 def _guests(rows: TextRows) -> dict[str, Rows]:
     """Rows of ids that many systems give to all who have none."""
-    words = ", ".join(map(quoted, GUESTS))
+    words = quoted_list(GUESTS)
     found = rows.ask(
         f"SELECT customer, count(*), coalesce(sum(amount), 0) FROM {TYPED}"
         f" WHERE lower(customer) IN ({words}) GROUP BY 1 ORDER BY 2 DESC, 1"

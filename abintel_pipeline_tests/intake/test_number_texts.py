@@ -8,6 +8,7 @@ import pytest
 
 from abintel_pipeline.engine.sql import Names
 from abintel_pipeline.intake.texts.numbers import amount_typed, offer_products
+from abintel_pipeline.service.calls.exact_numbers import minor_units
 from abintel_pipeline.settings import Settings
 
 MARKS = [(".", None), (",", None), (".", ","), (",", "'"), (",", " "), (".", "'")]
@@ -54,6 +55,14 @@ def test_an_amount_is_what_python_makes_of_its_digits(mark: str, thousands: str 
     cases = texts(1, mark, settings.thousands, 3_000)
     got = amounts(settings, [text for text, _ in cases])
     assert got == [rounded(value) for _, value in cases]
+
+
+@pytest.mark.parametrize("decimals", [0, 2, 4])
+def test_a_call_rounds_an_amount_as_a_delivery_does(decimals: int) -> None:
+    cases = texts(4, ".", "", 3_000)
+    got = amounts(Settings(_env_file=None, currency_decimals=decimals), [text for text, _ in cases])
+    units = [minor_units(value, decimals) for _, value in cases]
+    assert got == [None if n is None else Decimal(n).scaleb(-decimals) for n in units]
 
 
 @pytest.mark.parametrize(("mark", "thousands"), MARKS)

@@ -63,11 +63,11 @@ class Located:
         found = self._reading.duckdb.execute(f"{wanted} ORDER BY ordinal").fetchnumpy()
         ordinals = np.asarray(found["ordinal"], np.int64)
         path = self._reading.new_path(".parquet")
+        places = list(self._header.placed.values())
         with closing(ParquetRows(path, text_schema(self._columns))) as rows:
             for ordinal, line, fields in self._records(ordinals):
-                texts = self._columns.values(self._header.placed, fields)
-                raw = self._raw(fields)
-                rows.add(ordinal, line, raw, None, None, None, *(t or None for t in texts.values()))
+                texts = [(fields[p] if isinstance(p, int) else p) or None for p in places]
+                rows.add(ordinal, line, self._raw(fields), None, None, None, *texts)
         return f"SELECT * FROM read_parquet({file_literal(path)})"
 
     def _records(self, ordinals: Numbers) -> Iterator[tuple[int, int, list[str]]]:
@@ -109,10 +109,13 @@ class Located:
         if b'"' in run.data:
             yield from self._quoted(run, set(wanted))
             return
-        ends = [-1, *np.flatnonzero(np.frombuffer(run.data, np.uint8) == _LF).tolist()]
-        for number in wanted:
-            line = number if run.lines is None else int(run.lines[number])
-            yield number, run.place.line + line, run.data[ends[number] + 1 : ends[number + 1] + 1]
+        ends = np.flatnonzero(np.frombuffer(run.data, np.uint8) == _LF) + 1
+        numbers = np.array(wanted)
+        starts = np.where(numbers > 0, ends[numbers - 1], 0)
+        lines = numbers if run.lines is None else run.lines[numbers]
+        places = zip(lines.tolist(), starts.tolist(), ends[numbers].tolist(), strict=True)
+        for number, (line, start, end) in zip(wanted, places, strict=True):
+            yield number, run.place.line + line, run.data[start:end]
 
     def _quoted(self, run: Run, wanted: set[int]) -> Iterator[tuple[int, int, bytes]]:
         line = run.place.line

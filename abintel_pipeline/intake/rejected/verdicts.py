@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
-import pandera.errors
 import pandera.pandas as pandera
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pandera.errors import SchemaErrors
 
 from abintel_pipeline.engine.sql import file_literal, identifier, quoted
 from abintel_pipeline.intake.errors import IntakeBroken
@@ -198,7 +198,7 @@ def _judge(
         frame = frame[frame.pop(LEFT_OUT).isna()]
     try:
         schema.validate(frame, lazy=True, inplace=True)  # no model changes a frame: no copy
-    except pandera.errors.SchemaErrors as error:
+    except SchemaErrors as error:
         return breaches_of(schema, error.failure_cases, start)
     return BREACHES.empty_table()
 

@@ -11,8 +11,8 @@ r"""Dates: the day of a date, or of a timestamp in the source's time zone.
 import re
 from datetime import date, timedelta
 
-from abintel_pipeline.engine.sql import quoted
-from abintel_pipeline.intake.texts.ids import is_missing, trimmed
+from abintel_pipeline.engine.sql import first_case, quoted
+from abintel_pipeline.intake.texts.ids import missing_cases
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.settings.source import BASIC_DATES, DIRECTIVES, ISO_DATES
 
@@ -32,19 +32,14 @@ def date_typed(text: str, settings: Settings) -> str:
 
 def date_problem(text: str, settings: Settings) -> str:
     """SQL of why a text is no day; null where it is one."""
-    cases = [
-        (f"{text} IS NULL", "missing"),
-        (f"{trimmed(text)} = ''", "blank"),
-        (is_missing(text, settings), "missing"),
-    ]
+    cases = missing_cases(text, settings)
     if settings.source_timezone is None:
         timestamp = f"{_is(text, _LOCAL)} OR {_is(text, _ZONED)}"
         cases.append((timestamp, "a timestamp; set ABINTEL_SOURCE_TIMEZONE to take its day"))
     day, earliest = _day(text, settings), settings.earliest_date
     told = f"before {earliest}, the first plausible day (ABINTEL_EARLIEST_DATE)"
     cases += [(f"{day} IS NULL", _not_a_date(settings)), (f"{day} < DATE '{earliest}'", told)]
-    whens = " ".join(f"WHEN {condition} THEN {quoted(told)}" for condition, told in cases)
-    return f"(CASE {whens} END)"
+    return first_case(cases)
 
 
 def format_pattern(date_format: str) -> str:

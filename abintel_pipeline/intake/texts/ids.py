@@ -7,7 +7,7 @@ changed: `001` stays `001`. What can't be an id is null, and `id_problem` says w
 
 import string
 
-from abintel_pipeline.engine.sql import Names, quoted
+from abintel_pipeline.engine.sql import Names, first_case, quoted_list
 from abintel_pipeline.settings import Settings
 
 CHANGED = "ids_changed"
@@ -58,12 +58,19 @@ def id_typed(text: str, settings: Settings, names: Names) -> str:
 def id_problem(text: str, settings: Settings) -> str:
     """SQL of why a text is no id; null where it is one."""
     found = trimmed(text)
-    return (
-        f"(CASE WHEN {text} IS NULL THEN NULL WHEN {found} = '' THEN 'blank'"
-        f" WHEN {_is_word(found, settings)} THEN 'missing'"
-        f" WHEN regexp_full_match({found}, '{_SCIENTIFIC}') THEN {quoted(SCIENTIFIC)}"
-        f" WHEN {_too_large(found)} THEN {quoted(TOO_LARGE)} END)"
-    )
+    scientific = f"regexp_full_match({found}, '{_SCIENTIFIC}')"
+    cases = [(scientific, SCIENTIFIC), (_too_large(found), TOO_LARGE)]
+    return first_case([*missing_cases(text, settings), *cases])
+
+
+def missing_cases(text: str, settings: Settings) -> list[tuple[str, str]]:
+    """Conditions under which a text brings no value, and what is told of each."""
+    found = trimmed(text)
+    return [
+        (f"{text} IS NULL", "missing"),
+        (f"{found} = ''", "blank"),
+        (_is_word(found, settings), "missing"),
+    ]
 
 
 def trimmed(text: str) -> str:
@@ -102,5 +109,5 @@ def _too_large(text: str) -> str:
 def _is_word(text: str, settings: Settings) -> str:
     """By position: DuckDB makes a join of a long `IN (…)`, which trimmed every text in advance,
     also those that are plain, and cost as much as the rest of the screening."""
-    words = ", ".join(quoted(word.strip()) for word in settings.missing_words if word.strip())
+    words = quoted_list([word.strip() for word in settings.missing_words if word.strip()])
     return f"(list_position([{words}], {text}) IS NOT NULL)" if words else "false"

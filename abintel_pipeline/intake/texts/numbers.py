@@ -15,8 +15,8 @@ import decimal
 import duckdb
 
 from abintel_pipeline.contract.columns import MONEY_DIGITS
-from abintel_pipeline.engine.sql import Names, quoted
-from abintel_pipeline.intake.texts.ids import is_missing, trimmed
+from abintel_pipeline.engine.sql import Names, first_case, quoted
+from abintel_pipeline.intake.texts.ids import is_missing, missing_cases
 from abintel_pipeline.settings import Settings
 
 PRODUCT = "abintel_product"
@@ -68,13 +68,11 @@ def amount_problem(text: str, settings: Settings, names: Names) -> str:
     """SQL of why a text is no amount; null where it is one."""
     number = names(pointed(text, settings))
     cases = [
-        (f"{text} IS NULL", "missing"),
-        (f"{trimmed(text)} = ''", "blank"),
-        (is_missing(text, settings), "missing"),
+        *missing_cases(text, settings),
         (f"{number} IS NULL", not_a_number(settings)),
         *_unusable(names(_decimal(number, settings)), settings),
     ]
-    return _first_case(cases)
+    return first_case(cases)
 
 
 def product_problem(
@@ -86,7 +84,7 @@ def product_problem(
     for name, text, number in zip(columns, texts, (one, other), strict=True):
         cases.append((is_missing(text, settings), f"{name} is missing"))
         cases.append((f"{number} IS NULL", f"{name} is {not_a_number(settings)}"))
-    return _first_case([*cases, *_unusable(names(_product(one, other, settings)), settings)])
+    return first_case([*cases, *_unusable(names(_product(one, other, settings)), settings)])
 
 
 def number_typed(text: str, settings: Settings) -> str:
@@ -99,7 +97,7 @@ def number_typed(text: str, settings: Settings) -> str:
 def number_problem(text: str, settings: Settings) -> str:
     """SQL of why a text is no number; null where it is one, or where none is there."""
     other = f"NOT {is_missing(text, settings)} AND {pointed(text, settings)} IS NULL"
-    return _first_case([(other, not_a_number(settings))])
+    return first_case([(other, not_a_number(settings))])
 
 
 def not_a_number(settings: Settings) -> str:
@@ -227,11 +225,6 @@ def _sign_in_front(number: str) -> str:
 
 def _plain_marks(settings: Settings) -> bool:
     return settings.decimal_mark == "." and not settings.thousands
-
-
-def _first_case(cases: list[tuple[str, str]]) -> str:
-    whens = " ".join(f"WHEN {condition} THEN {quoted(told)}" for condition, told in cases)
-    return f"(CASE {whens} END)"
 
 
 def _is(text: str, pattern: str) -> str:

@@ -6,7 +6,7 @@ rule on typed values is the Pandera model's.
 
 import pyarrow as pa
 
-from abintel_pipeline.engine.sql import Names, identifier, quoted
+from abintel_pipeline.engine.sql import Names, identifier, quoted, quoted_list
 from abintel_pipeline.intake.request_tables import FACTOR, SourceColumns
 from abintel_pipeline.intake.texts import dates, ids, numbers
 from abintel_pipeline.settings import Settings
@@ -96,7 +96,7 @@ def _left_out(columns: SourceColumns, names: Names) -> str:
     ]
     for name, source in columns.kept.items():
         value = ids.trimmed(f"coalesce({identifier(name)}, '')")
-        kept = ", ".join(quoted(one.strip()) for one in columns.settings.keep_rows[source])
+        kept = quoted_list([one.strip() for one in columns.settings.keep_rows[source]])
         told = f"{quoted(source + ': ')} || {_shown(name)}"
         whens.append(f"WHEN {value} NOT IN ({kept or 'NULL'}) THEN {told}")
     return f"(CASE {' '.join(whens)} END)"
@@ -104,11 +104,11 @@ def _left_out(columns: SourceColumns, names: Names) -> str:
 
 def _nobody(settings: Settings, names: Names) -> str:
     text = identifier("customer_id")
-    nobody = [quoted(one.strip()) for one in settings.nobody_ids if one.strip()]
+    nobody = quoted_list([one.strip() for one in settings.nobody_ids if one.strip()])
     tests = ["false"]
     if nobody:
         known = ids.id_normal(text, settings, names)
-        tests.append(f"coalesce({known}, {ids.trimmed(text)}) IN ({', '.join(nobody)})")
+        tests.append(f"coalesce({known}, {ids.trimmed(text)}) IN ({nobody})")
     if any(not one.strip() for one in settings.nobody_ids):
         tests.append(ids.is_missing(text, settings))
     return f"({' OR '.join(tests)})"
