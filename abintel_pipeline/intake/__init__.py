@@ -5,12 +5,8 @@ Pandera models decide what is accepted. Rejected rows are kept with every reason
 """
 
 from abintel_pipeline.intake.day import Intake, take_in_customers, take_in_transactions
-from abintel_pipeline.intake.errors import (
-    DeliveriesFailed,
-    DeliveryError,
-    IntakeBroken,
-    TooManyRejected,
-)
+from abintel_pipeline.intake.errors import DeliveryError, IntakeBroken
+from abintel_pipeline.intake.rejected.files import DeliveriesFailed, TooManyRejected
 
 __all__ = [
     "DeliveriesFailed",

@@ -15,13 +15,18 @@ from abintel_pipeline.engine.connection import BROKEN, reopen_if_broken
 from abintel_pipeline.engine.sql import file_literal
 from abintel_pipeline.intake.accepted import write_accepted
 from abintel_pipeline.intake.csv.reader import read_csv
-from abintel_pipeline.intake.errors import DeliveryError, TooManyRejected
+from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.json.lines import read_json_lines
 from abintel_pipeline.intake.json.request_documents import read_request
 from abintel_pipeline.intake.landing import Source, day_sources
 from abintel_pipeline.intake.parquet.reader import read_parquet
 from abintel_pipeline.intake.rejected import advice
-from abintel_pipeline.intake.rejected.files import count_reasons, over_cap, write_rejected
+from abintel_pipeline.intake.rejected.files import (
+    TooManyRejected,
+    count_reasons,
+    over_cap,
+    write_rejected,
+)
 from abintel_pipeline.intake.rejected.verdicts import Verdicts, typed_rows
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
 from abintel_pipeline.intake.sql import read_sql

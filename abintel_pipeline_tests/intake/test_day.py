@@ -473,15 +473,15 @@ def test_above_the_cap_the_five_commonest_reasons_are_told_with_an_example(
         " The commonest reasons:"
     )
     assert told[1] == (
-        "  3 times amount: not a number, as transactions/2025-04-24.csv, row 95:"
+        "  3 rows: amount: not a number, as transactions/2025-04-24.csv, row 95:"
         ' {"customer_id": "001", "transaction_id": "T1", "date": "2025-04-24",'
         ' "amount": "abc", "product_id": "P1"}'
     )
     assert [text.split(",")[0] for text in told[2:6]] == [
-        "  2 times amount: negative",
-        "  1 times customer_id: missing",
-        "  1 times line: 1 field",
-        "  1 times transaction_id: missing",
+        "  2 rows: amount: negative",
+        "  1 row: customer_id: missing",
+        "  1 row: line: 1 field",
+        "  1 row: transaction_id: missing",
     ]
     assert list(landing.staging.glob(".*")) == []
     assert landing.take(max_rejected_share=0.07).intake.rejected == 7

@@ -62,7 +62,7 @@ ADVICE: tuple[tuple[str, str, str], ...] = (
         r"line_id.*: (duplicate|conflict)$",
         "",
         "ABINTEL_REPEATED_LINES=add adds up lines that stand alike in a delivery, if it is set to"
-        " reject; a line_id must be unique in its order",
+        " refuse; a line_id must be unique in its order",
     ),
 )
 """(pattern of a reason, pattern of the rows that have it, which setting helps)."""
@@ -71,7 +71,8 @@ ADVICE: tuple[tuple[str, str, str], ...] = (
 def told(delivery: RejectedDelivery, landing: Path) -> str:
     """The commonest reasons, each with an example, and what may help."""
     reasons = [
-        f"  {reason.rows:,} times {reason.name}, as {first.file}, row {first.row}:"
+        f"  {reason.rows:,} {'row' if reason.rows == 1 else 'rows'}: {reason.name}, as"
+        f" {first.file}, row {first.row}:"
         f" {first.raw[:_SHOWN]}"
         for reason in delivery.reasons[:COMMONEST]
         for first in reason.examples[:1]

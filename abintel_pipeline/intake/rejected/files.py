@@ -7,6 +7,7 @@ Where too many rows are rejected nothing is published, and the file is kept besi
 The next attempt replaces it; it goes when the day's delivery is taken in.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
@@ -20,6 +21,7 @@ from abintel_pipeline.contract import Table
 from abintel_pipeline.contract.customers import RAW_CUSTOMERS, REJECTED_CUSTOMERS
 from abintel_pipeline.contract.transactions import RAW_TRANSACTIONS, REJECTED_TRANSACTIONS
 from abintel_pipeline.engine.sql import Names, copy_to_parquet, file_literal, quoted
+from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.rejected.verdicts import WHOLE_ROW, Verdicts
 from abintel_pipeline.intake.staging import Part, Reading
 from abintel_pipeline.intake.texts.screening import problem
@@ -187,6 +189,27 @@ class RejectedDelivery:
     def sufficient_cap(self) -> str:
         """The share that would have been allowed, rounded up: `ABINTEL_MAX_REJECTED_SHARE=0.07`."""
         return f"ABINTEL_MAX_REJECTED_SHARE={_rounded_up(self.rejected, self.received)}"
+
+
+class TooManyRejected(DeliveryError):
+    """More of a delivery was rejected than `max_rejected_share` allows; `delivery` tells of it."""
+
+    def __init__(self, told: str, delivery: RejectedDelivery) -> None:
+        self.delivery = delivery
+        super().__init__(told)
+
+
+class DeliveriesFailed(DeliveryError):
+    """Some deliveries of a range couldn't be taken in; `failed` holds what each says."""
+
+    def __init__(self, failed: Sequence[DeliveryError]) -> None:
+        self.failed = tuple(failed)
+        super().__init__("\n".join(map(str, failed)))
+
+    @property
+    def rejected(self) -> list[RejectedDelivery]:
+        """Those that were read, and of which too many rows were rejected."""
+        return [one.delivery for one in self.failed if isinstance(one, TooManyRejected)]
 
 
 def _rounded_up(rejected: int, received: int) -> str:
