@@ -196,6 +196,8 @@ def in_rows(rows: np.ndarray[Any, np.dtype[np.intp]], column: str, wanted: str) 
 def against(model: pandera.DataFrameSchema, rows: pa.Table, today: date) -> Breaches:
     """What breaks one of the models below, and what it wants instead; `today` is delivered_on."""
     told, total = first_held(model, frame(rows))
+    if not total:
+        return Breaches([], 0)
     said = {check.error: _wanted(check, today) for check in _checks(model)}
     first = [Breach(*one.values()) for one in told.to_pylist()]
     return Breaches([one._replace(wanted=said.get(one.wanted, one.wanted)) for one in first], total)
@@ -205,7 +207,8 @@ def _wanted(check: pandera.Check, today: date) -> str:
     """What a rule wants, by the model's own words, or by its bound."""
     if check.description:
         return str(check.description).replace("delivered_on", str(today))
-    return f"a number >= {(check.statistics or {})['min_value']}"
+    least = (check.statistics or {}).get("min_value")
+    return str(check.error) if least is None else f"a number >= {least}"
 
 
 def first_held(schema: pandera.DataFrameSchema, frame: pd.DataFrame) -> tuple[pa.Table, int]:
