@@ -1,4 +1,4 @@
-# make demo | make test | make test-live | make test-spark | make test-slow | make ui | make bench
+# make demo | make test | make coverage | make test-live | make test-spark | make test-slow | make ui | make bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ PORT ?= 3000
 # One more than there are cores: some tests wait for servers.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: demo test test-live test-spark test-slow ui bench screenshots clean
+.PHONY: demo check test coverage test-live test-spark test-slow ui bench screenshots clean
 
 demo: $(VENV)/installed
 	@$(BIN)/abintel demo
@@ -14,12 +14,21 @@ demo: $(VENV)/installed
 ui: $(VENV)/installed
 	@$(BIN)/abintel ui --port $(PORT)
 
-test: $(VENV)/installed
+# What a commit is checked by too: .pre-commit-config.yaml.
+check: $(VENV)/installed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --no-cache
-	@PYTEST_XDIST_AUTO_NUM_WORKERS=$(WORKERS) $(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term --durations=20
+
+EVERYDAY = PYTEST_XDIST_AUTO_NUM_WORKERS=$(WORKERS) $(BIN)/python -m pytest -n auto --dist worksteal --durations=20
+
+test: check
+	@$(EVERYDAY)
+
+# The same, and how much of the package it runs. To trace every line takes half as long again.
+coverage: check
+	@$(EVERYDAY) --cov --cov-report=term
 
 # The demo, and what starts webservers, daemons and services and watches them from outside.
 test-live: $(VENV)/installed
