@@ -9,7 +9,7 @@ import pytest
 
 from abintel_pipeline.settings import ENV_PREFIX, Settings
 from abintel_pipeline_tests.metrics.running import THOROUGH
-from abintel_pipeline_tests.shop import Shop
+from abintel_pipeline_tests.shop import Shop, shop_settings
 
 hypothesis.settings.register_profile(THOROUGH)
 
@@ -35,7 +35,7 @@ def nothing_set_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path / "data", first_day="2025-01-01", memory_limit="1GB")
+    return shop_settings(tmp_path / "data")
 
 
 @pytest.fixture

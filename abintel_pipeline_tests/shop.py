@@ -1,9 +1,11 @@
 """A shop for tests: write deliveries, make snapshots, read them back."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 
 import pandas as pd
 
@@ -33,6 +35,11 @@ def days(start: str, end: str) -> list[date]:
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
+def shop_settings(data_dir: Path) -> Settings:
+    """The settings of a small shop."""
+    return Settings(_env_file=None, data_dir=data_dir, first_day="2025-01-01", memory_limit="1GB")
+
+
 @dataclass
 class Shop:
     """A StepContext with the handful of things that tests do with it."""
@@ -44,6 +51,11 @@ class Shop:
     def open(cls, settings: Settings, rules: Rules | None = None) -> Iterator["Shop"]:
         with engine(settings) as connection:
             yield cls(StepContext(connection, settings, rules or settings.rules))
+
+    def begin_with(self, data_dir: Path) -> "Shop":
+        """This shop, with a copy of what lies in the data folder of another."""
+        shutil.copytree(data_dir, self.settings.data_dir, dirs_exist_ok=True)
+        return self
 
     @property
     def settings(self) -> Settings:

@@ -51,18 +51,26 @@ class Watched:
     ahead: float = 0.0
     skipped: str | None = None
     asked: list[dg.RunRequest] = field(default_factory=list)
+    _built: tuple[Settings, dg.Definitions] | None = None
+
+    @property
+    def defs(self) -> dg.Definitions:
+        """Built once for the settings in force: that takes longer than a look at the folder."""
+        settings = self.shop.settings
+        if self._built is None or self._built[0] is not settings:
+            self._built = settings, build_defs(settings)
+        return self._built[1]
 
     def tick(self) -> list[tuple[str, str, set[str]]]:
         """One evaluation; the runs asked for, as first day, last day and tables."""
-        defs = build_defs(self.shop.settings)
         sensor = landing_sensor(
             self.shop.settings,
-            defs.resolve_job_def(JOB_NAME),
+            self.defs.resolve_job_def(JOB_NAME),
             Names(),
             lambda: time.time() + self.ahead,
         )
         context = dg.build_sensor_context(
-            self.instance, cursor=self.cursor, repository_def=defs.get_repository_def()
+            self.instance, cursor=self.cursor, repository_def=self.defs.get_repository_def()
         )
         found = sensor.evaluate_tick(context)
         self.cursor, self.skipped = found.cursor, found.skip_message
@@ -76,7 +84,7 @@ class Watched:
 
     def run(self) -> list[bool]:
         """Run what the last tick asked for; whether each run succeeded."""
-        job = build_defs(self.shop.settings).resolve_job_def(JOB_NAME)
+        job = self.defs.resolve_job_def(JOB_NAME)
         results = [
             job.execute_in_process(
                 instance=self.instance,
@@ -231,7 +239,7 @@ def test_snapshots_wait_for_runs_that_are_not_over(watched: Watched, how: str):
     watched.put("transactions/2025-01-01/late.csv", line("2025-01-01", "003"))
     watched.tick()
     watched.make()
-    job = build_defs(watched.shop.settings).resolve_job_def(JOB_NAME)
+    job = watched.defs.resolve_job_def(JOB_NAME)
     other = watched.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
     follow = f"the snapshots of 2025-01-01 follow when run {other.run_id} is over"
     assert watched.tick() == []
@@ -329,7 +337,7 @@ def test_a_night_that_read_the_files_already_is_not_repeated(watched: Watched):
     yesterday = datetime.fromtimestamp(time.time() - 86_400, UTC).date().isoformat()
     watched.tick()
     watched.put(f"transactions/{yesterday}.csv", line(yesterday))
-    job = build_defs(watched.shop.settings).resolve_job_def(JOB_NAME)
+    job = watched.defs.resolve_job_def(JOB_NAME)
     job.execute_in_process(instance=watched.instance, partition_key=yesterday, run_config=QUIET)
     assert watched.tick() == []
     watched.put(f"transactions/{yesterday}.csv", line(yesterday, amount="7.00"))

@@ -26,7 +26,7 @@ from abintel_pipeline.store import locks
 from abintel_pipeline.store.locks import FOLDER, publishing
 from abintel_pipeline.store.snapshot_store import Outdated, SnapshotStore
 from abintel_pipeline_tests.servers import eventually
-from abintel_pipeline_tests.shop import Shop, day, days
+from abintel_pipeline_tests.shop import Shop, day, days, shop_settings
 
 WEEK = days("2025-01-01", "2025-01-07")
 RESULTS = [t for t in TABLES if not t.startswith(("raw", "rejected"))]
@@ -68,11 +68,18 @@ def expected(tmp_path: Path) -> Iterator[Shop]:
         yield shop
 
 
+@pytest.fixture(scope="module")
+def made_week(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with Shop.open(shop_settings(tmp_path_factory.mktemp("made_week"))) as shop:
+        deliver_week(shop)
+        make(shop)
+        return shop.settings.data_dir
+
+
 @pytest.fixture
-def week(shop: Shop) -> Shop:
-    deliver_week(shop)
-    make(shop)
-    return shop
+def week(shop: Shop, made_week: Path) -> Shop:
+    """A week that is delivered and published."""
+    return shop.begin_with(made_week)
 
 
 def correct_the_second_day(shop: Shop) -> None:
