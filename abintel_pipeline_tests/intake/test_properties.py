@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.intake import DeliveryError
 from abintel_pipeline.intake.csv import records as csv_records
@@ -27,16 +28,17 @@ from abintel_pipeline_tests.metrics.running import reproducible
 class Factory:
     """Landing folders, one for each example."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, shared: Backend) -> None:
         self.root = root
+        self.shared = shared
 
     def __call__(self) -> Landing:
-        return Landing(Path(tempfile.mkdtemp(dir=self.root)))
+        return Landing(Path(tempfile.mkdtemp(dir=self.root)), self.shared)
 
 
 @pytest.fixture
-def landing_factory(tmp_path: Path) -> Factory:
-    return Factory(tmp_path)
+def landing_factory(tmp_path: Path, shared: Backend) -> Factory:
+    return Factory(tmp_path, shared)
 
 
 SMALL = settings(
