@@ -41,7 +41,7 @@ test-spark: $(VENV)/installed
 	  { echo "Spark could not be installed: is there a network to a package registry?" >&2; exit 1; }
 	@$(BIN)/python -m pytest -m spark abintel_pipeline_tests/test_docs.py
 
-# What takes minutes: a year backfilled from the UI, on a machine for itself; six times as many
+# What takes minutes: a year backfilled from the UI, on a machine for itself; ten times as many
 # examples of what must always hold.
 test-slow: $(VENV)/installed
 	@$(BIN)/python -m pytest -m slow -s

@@ -34,6 +34,15 @@ def nothing_set_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 
 @pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are begun and left empty: to draw them takes a quarter of a run.
+
+    For runs that are about something else; `test_pictures.py` and `test_metadata.py` look at them.
+    """
+    monkeypatch.setattr("abintel_pipeline.orchestration.asset_page.drawing._png", lambda _: b"")
+
+
+@pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return shop_settings(tmp_path / "data")
 

@@ -13,6 +13,8 @@ from abintel_pipeline.settings import Settings
 from abintel_pipeline.settings.groups import GROUPS
 from abintel_pipeline_tests.shop import Shop
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture
 def shop_env(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:

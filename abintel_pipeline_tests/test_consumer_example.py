@@ -24,6 +24,8 @@ from abintel_pipeline.orchestration.running import prepare_history, run_days
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import HEADER, Shop
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "consumer"
 BIN = Path(sys.executable).parent

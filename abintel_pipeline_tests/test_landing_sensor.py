@@ -5,10 +5,12 @@ real, in this process. One test has a daemon.
 """
 
 import os
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
@@ -29,16 +31,40 @@ from abintel_pipeline.orchestration.automation.sensors import (
 from abintel_pipeline.orchestration.naming import Names
 from abintel_pipeline.orchestration.running import QUIET
 from abintel_pipeline.settings import Settings
-from abintel_pipeline_tests.shop import HEADER, Shop, day, days
+from abintel_pipeline_tests.shop import HEADER, Shop, day, days, shop_settings
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 RAW = {"raw_transactions", "rejected_transactions", "raw_customers", "rejected_customers"}
 SNAPSHOTS = set(TABLES) - RAW
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 HOUR = 3600.0
+StoreOf = Callable[[tuple[str, ...]], Path]
 
 
 def line(on: str, customer: str = "001", amount: str = "1.00") -> str:
     return f"{customer},T{on},{on},{amount},P1"
+
+
+def deliver(shop: Shop, on: Iterable[str]) -> None:
+    for one in on:
+        shop.deliver(one, line(one), line(one, "002", "2.00"))
+
+
+@pytest.fixture(scope="module")
+def store_of(tmp_path_factory: pytest.TempPathFactory) -> StoreOf:
+    """Stores in which some days are published; each is made once."""
+
+    @cache
+    def made(published: tuple[str, ...]) -> Path:
+        with Shop.open(shop_settings(tmp_path_factory.mktemp("published"))) as shop:
+            deliver(shop, published)
+            shop.take_in(*published)
+            for on in published:
+                shop.snapshot(on)
+            return shop.settings.store
+
+    return made
 
 
 @dataclass
@@ -47,6 +73,7 @@ class Watched:
 
     shop: Shop
     instance: dg.DagsterInstance
+    store_of: StoreOf
     cursor: str | None = None
     ahead: float = 0.0
     skipped: str | None = None
@@ -115,10 +142,10 @@ class Watched:
 
     def publish(self, *published: str) -> None:
         """Deliver and publish days, and let the sensor see that there is nothing to do."""
-        for on in published:
-            self.shop.deliver(on, line(on), line(on, "002", "2.00"))
-            self.shop.take_in(on)
-            self.shop.snapshot(on)
+        deliver(self.shop, published)
+        # Written after the deliveries, as an intake does, which copied times wouldn't tell.
+        made = self.store_of(published)
+        shutil.copytree(made, self.shop.settings.store, copy_function=shutil.copyfile)
         assert self.tick() == []
 
     def put(self, name: str, *lines: str) -> Path:
@@ -129,13 +156,11 @@ class Watched:
 
 
 @pytest.fixture
-def watched(settings: Settings, tmp_path: Path) -> Iterator[Watched]:
+def watched(settings: Settings, store_of: StoreOf) -> Iterator[Watched]:
     """Deliveries need no time to settle here."""
-    home = tmp_path / "home"
-    home.mkdir()
     at_once = settings.model_copy(update={"settle_seconds": 0})
-    with Shop.open(at_once) as shop, dg.DagsterInstance.local_temp(str(home)) as instance:
-        yield Watched(shop, instance)
+    with Shop.open(at_once) as shop, dg.DagsterInstance.ephemeral() as instance:
+        yield Watched(shop, instance, store_of)
 
 
 def test_a_new_delivery_starts_its_chain_at_once_and_once(watched: Watched):

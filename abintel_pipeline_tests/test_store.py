@@ -149,6 +149,7 @@ KILLED = textwrap.dedent("""
 """)
 
 
+@pytest.mark.live
 def test_a_writer_killed_at_any_moment_leaves_whole_files(tmp_path: Path):
     settings = Settings(data_dir=tmp_path / "data")
     with Shop.open(settings) as shop:

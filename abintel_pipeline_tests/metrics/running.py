@@ -48,13 +48,13 @@ THOROUGH = "thorough"
 def reproducible(max_examples: int) -> settings:
     """Hypothesis settings of a test that runs an engine: the same examples in every run.
 
-    Compiling a formula takes most of an example's time, so the everyday suite tries a sixth of
+    Compiling a formula takes most of an example's time, so the everyday suite tries a tenth of
     them.
     """
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
     thorough = settings.get_current_profile_name() == THOROUGH
     return settings(
-        max_examples=max_examples if thorough else -(-max_examples // 6),
+        max_examples=max_examples if thorough else -(-max_examples // 10),
         deadline=None,
         derandomize=True,
         database=None,
