@@ -16,9 +16,9 @@ from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import (
     StepContext,
     customers_intake,
-    features_snapshot,
-    loyalty_snapshot,
-    rfm_snapshot,
+    features_snapshots,
+    loyalty_snapshots,
+    rfm_snapshots,
     transactions_intake,
 )
 from abintel_pipeline.store.snapshot_store import SnapshotStore
@@ -81,10 +81,11 @@ class Shop:
             transactions_intake(self.step, day(one))
             customers_intake(self.step, day(one))
 
-    def snapshot(self, on: str) -> None:
-        features_snapshot(self.step, day(on))
-        loyalty_snapshot(self.step, day(on))
-        rfm_snapshot(self.step, day(on))
+    def snapshot(self, *on: str) -> None:
+        """The snapshots of these days: of several, as a range, which costs hardly more than one."""
+        for snapshots_of in (features_snapshots, loyalty_snapshots, rfm_snapshots):
+            for _ in snapshots_of(self.step, map(day, on)):
+                pass
 
     def read(self, table: str, on: str) -> pd.DataFrame:
         return read_snapshot(table, on, settings=self.settings)

@@ -60,8 +60,7 @@ def store_of(tmp_path_factory: pytest.TempPathFactory) -> StoreOf:
         with Shop.open(shop_settings(tmp_path_factory.mktemp("published"))) as shop:
             deliver(shop, published)
             shop.take_in(*published)
-            for on in published:
-                shop.snapshot(on)
+            shop.snapshot(*published)
             return shop.settings.store
 
     return made
@@ -129,11 +128,11 @@ class Watched:
         """What the last tick asked for, made without Dagster: for tests of what comes after."""
         for request in self.asked:
             first, last, tables = self._told(request)
-            for on in map(str, days(first, last)):
-                if tables >= RAW:
-                    self.shop.take_in(on)
-                if tables >= SNAPSHOTS:
-                    self.shop.snapshot(on)
+            made = [str(on) for on in days(first, last)]
+            if tables >= RAW:
+                self.shop.take_in(*made)
+            if tables >= SNAPSHOTS:
+                self.shop.snapshot(*made)
 
     @property
     def why(self) -> list[tuple[str, str, str]]:
