@@ -9,7 +9,7 @@ import pytest
 
 from abintel_pipeline.settings import ENV_PREFIX, Settings
 from abintel_pipeline_tests.metrics.running import THOROUGH
-from abintel_pipeline_tests.shop import Shop
+from abintel_pipeline_tests.shop import Shop, shop_settings
 
 hypothesis.settings.register_profile(THOROUGH)
 
@@ -34,8 +34,17 @@ def nothing_set_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 
 @pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are begun and left empty: to draw them takes a quarter of a run.
+
+    For runs that are about something else; `test_pictures.py` and `test_metadata.py` look at them.
+    """
+    monkeypatch.setattr("abintel_pipeline.orchestration.asset_page.drawing._png", lambda _: b"")
+
+
+@pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path / "data", first_day="2025-01-01", memory_limit="1GB")
+    return shop_settings(tmp_path / "data")
 
 
 @pytest.fixture

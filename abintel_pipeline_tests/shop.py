@@ -1,9 +1,11 @@
 """A shop for tests: write deliveries, make snapshots, read them back."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 
 import pandas as pd
 
@@ -14,9 +16,9 @@ from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import (
     StepContext,
     customers_intake,
-    features_snapshot,
-    loyalty_snapshot,
-    rfm_snapshot,
+    features_snapshots,
+    loyalty_snapshots,
+    rfm_snapshots,
     transactions_intake,
 )
 from abintel_pipeline.store.snapshot_store import SnapshotStore
@@ -33,6 +35,11 @@ def days(start: str, end: str) -> list[date]:
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
+def shop_settings(data_dir: Path) -> Settings:
+    """The settings of a small shop."""
+    return Settings(_env_file=None, data_dir=data_dir, first_day="2025-01-01", memory_limit="1GB")
+
+
 @dataclass
 class Shop:
     """A StepContext with the handful of things that tests do with it."""
@@ -44,6 +51,11 @@ class Shop:
     def open(cls, settings: Settings, rules: Rules | None = None) -> Iterator["Shop"]:
         with engine(settings) as connection:
             yield cls(StepContext(connection, settings, rules or settings.rules))
+
+    def begin_with(self, data_dir: Path) -> "Shop":
+        """This shop, with a copy of what lies in the data folder of another."""
+        shutil.copytree(data_dir, self.settings.data_dir, dirs_exist_ok=True)
+        return self
 
     @property
     def settings(self) -> Settings:
@@ -69,10 +81,11 @@ class Shop:
             transactions_intake(self.step, day(one))
             customers_intake(self.step, day(one))
 
-    def snapshot(self, on: str) -> None:
-        features_snapshot(self.step, day(on))
-        loyalty_snapshot(self.step, day(on))
-        rfm_snapshot(self.step, day(on))
+    def snapshot(self, *on: str) -> None:
+        """The snapshots of these days: of several, as a range, which costs hardly more than one."""
+        for snapshots_of in (features_snapshots, loyalty_snapshots, rfm_snapshots):
+            for _ in snapshots_of(self.step, map(day, on)):
+                pass
 
     def read(self, table: str, on: str) -> pd.DataFrame:
         return read_snapshot(table, on, settings=self.settings)

@@ -273,6 +273,7 @@ def test_the_service_is_asked_and_the_report_tells_of_it(tiny: Plan):
     assert "last quarter against second | ≤ 1.05 × | 1.07 × | **no** |" in page
 
 
+@pytest.mark.live
 def test_a_large_request_is_measured_against_the_parser_alone(tmp_path: Path):
     job = ServiceJob(tmp_path, date(2025, 4, 24), "1GB")
     bench_service.write_request(job.request, 200)

@@ -17,6 +17,8 @@ from abintel_pipeline.orchestration.running import QUIET
 from abintel_pipeline.snapshots import loyalty
 from abintel_pipeline_tests.shop import Shop, day, days
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 CHECKS = {(table, name) for step in STEPS for table, names in step.checks.items() for name in names}
 DAYS = [str(one) for one in days("2025-01-01", "2025-01-03")]
 

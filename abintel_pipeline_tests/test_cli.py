@@ -13,6 +13,8 @@ from abintel_pipeline.settings import Settings
 from abintel_pipeline.settings.groups import GROUPS
 from abintel_pipeline_tests.shop import Shop
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture
 def shop_env(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
@@ -23,6 +25,11 @@ def shop_env(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
 
 def abintel(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
+
+
+def take_in(on: str) -> Result:
+    """The deliveries of a day, by a run of their own."""
+    return abintel("run", on, "--only", "deliveries")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +62,7 @@ def test_rejected_rows_are_shown_with_their_place_and_reason(
     monkeypatch.setenv("ABINTEL_MAX_REJECTED_SHARE", "0.5")
     good = [f"{n},T{n},2025-01-01,1.00,P1" for n in range(3)]
     shop_env.deliver("2025-01-01", *good, '003,T3,2025-01-01,"12,50",P1')
-    assert abintel("run", "2025-01-01").exit_code == 0
+    assert take_in("2025-01-01").exit_code == 0
     shown = abintel("rejected", "2025-01-01")
     assert "transactions/2025-01-01.csv, row 5: amount: " in shown.stdout
     assert "1 row rejected on 2025-01-01" in shown.stdout
@@ -64,7 +71,8 @@ def test_rejected_rows_are_shown_with_their_place_and_reason(
 def test_the_snapshots_that_a_late_delivery_affects_are_named(shop_env: Shop):
     for on in ("2025-01-01", "2025-01-02", "2025-01-04"):
         shop_env.deliver(on, f"001,T{on},{on},10.00,P1")
-        assert abintel("run", on).exit_code == 0
+        shop_env.take_in(on)
+        shop_env.snapshot(on)
     shown = abintel("affected", "2025-01-02")
     assert "2 published snapshots affected by the delivery of 2025-01-02" in shown.stdout
     assert "abintel run 2025-01-02 2025-01-02 --only snapshots" in shown.stdout
@@ -87,7 +95,7 @@ GERMAN = [f'00{n},T{n},2025-01-01,"{n},50",P1' for n in range(1, 4)]
 
 def test_the_rejected_rows_of_a_delivery_that_was_rejected_as_a_whole_are_shown(shop_env: Shop):
     shop_env.deliver("2025-01-01", "001,T1,2025-01-01,9.00,P1", *GERMAN)
-    assert abintel("run", "2025-01-01").exit_code == 1
+    assert take_in("2025-01-01").exit_code == 1
     shown = abintel("rejected", "2025-01-01")
     assert shown.exit_code == 0
     lines = shown.stdout.splitlines()
@@ -108,16 +116,16 @@ def test_what_is_published_of_an_earlier_delivery_is_shown_after_a_rejected_one(
     shop_env: Shop, monkeypatch: pytest.MonkeyPatch
 ):
     shop_env.deliver("2025-01-01", *(f"{n},T{n},2025-01-01,1,P1" for n in range(39)), "9,T,x,1,P")
-    assert abintel("run", "2025-01-01").exit_code == 0
+    assert take_in("2025-01-01").exit_code == 0
     shop_env.deliver("2025-01-01", *GERMAN)
-    assert abintel("run", "2025-01-01").exit_code == 1
+    assert take_in("2025-01-01").exit_code == 1
     shown = abintel("rejected", "2025-01-01", "--limit", "1")
     assert "… and 2 more (--limit)" in shown.stdout
     earlier = shown.stdout.partition("Published of 2025-01-01 is an earlier delivery\n")[2]
     assert earlier.startswith("transactions/2025-01-01.csv, row 41: date: ")
     assert "1 row rejected on 2025-01-01" in earlier
     monkeypatch.setenv("ABINTEL_DECIMAL_MARK", ",")
-    assert abintel("run", "2025-01-01").exit_code == 0
+    assert take_in("2025-01-01").exit_code == 0
     taken_in = abintel("rejected", "2025-01-01")
     assert taken_in.stdout == "0 rows rejected on 2025-01-01\n"
 
@@ -126,14 +134,14 @@ def test_the_setting_that_helps_takes_the_delivery_in(
     shop_env: Shop, monkeypatch: pytest.MonkeyPatch
 ):
     shop_env.deliver("2025-01-01", *GERMAN)
-    failed = abintel("run", "2025-01-01")
+    failed = take_in("2025-01-01")
     assert "ABINTEL_DECIMAL_MARK=','" in failed.stderr
     assert f"abintel inspect {shop_env.settings.landing}/transactions/2025-01-01.csv" in (
         failed.stderr
     )
     assert "All of them: abintel rejected 2025-01-01" in failed.stderr
     monkeypatch.setenv("ABINTEL_DECIMAL_MARK", ",")
-    assert abintel("run", "2025-01-01").exit_code == 0
+    assert take_in("2025-01-01").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -199,13 +207,14 @@ def test_a_run_tells_what_became_of_the_rows_where_not_all_were_accepted(
     lines = [f"{n},T{n},2025-01-01,1.00,P1" for n in (0, 1, 2)]
     shop_env.deliver("2025-01-01", *lines, "3,T3,2025-01-01,abc,P1")
     shop_env.deliver("2025-01-02", "1,T5,2025-01-02,1.00,P1")
-    first = abintel("run", "2025-01-01", "2025-01-02")
+    days = ("2025-01-01", "2025-01-02")
+    first = abintel("run", *days, "--only", "deliveries")
     assert (
         "raw_transactions: 5 rows received, 3 accepted, 1 rejected (abintel rejected 2025-01-01),"
         " 1 left out"
     ) in first.stdout.splitlines()
-    assert "rows received" not in abintel("run", "2025-01-02").stdout
-    assert "rows received" not in abintel("run", "2025-01-01", "--only", "snapshots").stdout
+    assert "rows received" not in take_in("2025-01-02").stdout
+    assert "rows received" not in abintel("run", *days, "--only", "snapshots").stdout
     assert "Rejected rows: 1 of 5, 1 left out" in abintel("show", "2025-01-02").stdout
 
 

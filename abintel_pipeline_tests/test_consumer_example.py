@@ -24,6 +24,8 @@ from abintel_pipeline.orchestration.running import prepare_history, run_days
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import HEADER, Shop
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "consumer"
 BIN = Path(sys.executable).parent
@@ -76,8 +78,14 @@ def two_weeks(tmp_path: Path) -> tuple[Settings, date, date]:
         rest = [f"{c},O{c},{old},{n}.00,P{n}" for n, c in enumerate("BCDE", start=1)]
         best = [f"A,O{n},{week_before},100.00,P{n}" for n in range(3)]
         shop.deliver(week_before.isoformat(), *best, *rest)
-    run_days(settings, week_before, week_before)
+    publish(settings, week_before)
     return settings, week_before, yesterday
+
+
+def publish(settings: Settings, *on: date) -> None:
+    with Shop.open(settings) as shop:
+        shop.take_in(*map(str, on))
+        shop.snapshot(*map(str, on))
 
 
 def deliver(settings: Settings, yesterday: date) -> None:
@@ -106,7 +114,7 @@ def test_the_day_is_compared_with_the_one_of_the_week_before_and_with_no_other(
 ):
     settings, _, yesterday = two_weeks
     deliver(settings, yesterday)
-    run_days(settings, yesterday - timedelta(days=1), yesterday)
+    publish(settings, yesterday - timedelta(days=1), yesterday)
     for day in (settings.first_day, yesterday - timedelta(days=1), yesterday):
         dg.materialize(
             example.consumer_assets(settings),
@@ -184,7 +192,8 @@ def daemon(
     two_weeks: tuple[Settings, date, date], tmp_path: Path
 ) -> Iterator[tuple[Path, dg.DagsterInstance]]:
     """A daemon over both code locations that finds two new days; its log and its instance."""
-    settings, _, yesterday = two_weeks
+    settings, week_before, yesterday = two_weeks
+    run_days(settings, week_before, week_before)  # for Dagster to know of it
     deliver(settings, yesterday)
     home, log = prepare_history(settings), tmp_path / "daemon.log"
     environment = os.environ | {

@@ -272,8 +272,10 @@ def test_a_commit_is_checked_by_what_make_test_runs_before_the_tests():
     (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     hooks = [hook["entry"].replace(".venv/bin", "$(BIN)") for hook in local["hooks"]]
     makefile = (ROOT / "Makefile").read_text()
-    recipe = makefile.split("\ntest: ")[1].split("\n\n")[0].splitlines()[1:]
-    assert hooks == [line.strip().removeprefix("@") for line in recipe if "pytest" not in line]
+    recipe = makefile.split("\ncheck: ")[1].split("\n\n")[0].splitlines()[1:]
+    assert hooks == [line.strip().removeprefix("@") for line in recipe]
+    for target in ("test", "coverage"):
+        assert f"\n{target}: check\n" in makefile
 
 
 def test_the_recipe_that_records_versions_adds_what_is_missing_and_changes_nothing_else(

@@ -38,6 +38,7 @@ def every_event(writers: list[str]) -> set[str]:
     return {f"{writer}-{number}" for writer in writers for number in range(EVENTS)}
 
 
+@pytest.mark.live
 def test_processes_and_threads_write_at_once_and_dagsters_own_class_reads_it(settings: Settings):
     with instance(settings) as opened:
         assert isinstance(opened.event_log_storage, KeptSqliteEventLog)
@@ -82,6 +83,7 @@ def test_a_home_that_names_the_event_log_by_its_former_place_is_brought_up_to_da
     assert config.read_text() == now
 
 
+@pytest.mark.live
 def test_a_process_that_is_killed_loses_no_event(settings: Settings):
     with instance(settings):
         pass
@@ -92,6 +94,7 @@ def test_a_process_that_is_killed_loses_no_event(settings: Settings):
         assert opened.get_materialized_partitions(KEY) == every_event(["w"])
 
 
+@pytest.mark.live
 def test_postgresql_may_be_restarted_under_a_connection_that_was_kept(
     tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ):

@@ -5,10 +5,12 @@ real, in this process. One test has a daemon.
 """
 
 import os
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
@@ -29,16 +31,39 @@ from abintel_pipeline.orchestration.automation.sensors import (
 from abintel_pipeline.orchestration.naming import Names
 from abintel_pipeline.orchestration.running import QUIET
 from abintel_pipeline.settings import Settings
-from abintel_pipeline_tests.shop import HEADER, Shop, day, days
+from abintel_pipeline_tests.shop import HEADER, Shop, day, days, shop_settings
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 RAW = {"raw_transactions", "rejected_transactions", "raw_customers", "rejected_customers"}
 SNAPSHOTS = set(TABLES) - RAW
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 HOUR = 3600.0
+StoreOf = Callable[[tuple[str, ...]], Path]
 
 
 def line(on: str, customer: str = "001", amount: str = "1.00") -> str:
     return f"{customer},T{on},{on},{amount},P1"
+
+
+def deliver(shop: Shop, on: Iterable[str]) -> None:
+    for one in on:
+        shop.deliver(one, line(one), line(one, "002", "2.00"))
+
+
+@pytest.fixture(scope="module")
+def store_of(tmp_path_factory: pytest.TempPathFactory) -> StoreOf:
+    """Stores in which some days are published; each is made once."""
+
+    @cache
+    def made(published: tuple[str, ...]) -> Path:
+        with Shop.open(shop_settings(tmp_path_factory.mktemp("published"))) as shop:
+            deliver(shop, published)
+            shop.take_in(*published)
+            shop.snapshot(*published)
+            return shop.settings.store
+
+    return made
 
 
 @dataclass
@@ -47,22 +72,31 @@ class Watched:
 
     shop: Shop
     instance: dg.DagsterInstance
+    store_of: StoreOf
     cursor: str | None = None
     ahead: float = 0.0
     skipped: str | None = None
     asked: list[dg.RunRequest] = field(default_factory=list)
+    _built: tuple[Settings, dg.Definitions] | None = None
+
+    @property
+    def defs(self) -> dg.Definitions:
+        """Built once for the settings in force: that takes longer than a look at the folder."""
+        settings = self.shop.settings
+        if self._built is None or self._built[0] is not settings:
+            self._built = settings, build_defs(settings)
+        return self._built[1]
 
     def tick(self) -> list[tuple[str, str, set[str]]]:
         """One evaluation; the runs asked for, as first day, last day and tables."""
-        defs = build_defs(self.shop.settings)
         sensor = landing_sensor(
             self.shop.settings,
-            defs.resolve_job_def(JOB_NAME),
+            self.defs.resolve_job_def(JOB_NAME),
             Names(),
             lambda: time.time() + self.ahead,
         )
         context = dg.build_sensor_context(
-            self.instance, cursor=self.cursor, repository_def=defs.get_repository_def()
+            self.instance, cursor=self.cursor, repository_def=self.defs.get_repository_def()
         )
         found = sensor.evaluate_tick(context)
         self.cursor, self.skipped = found.cursor, found.skip_message
@@ -76,7 +110,7 @@ class Watched:
 
     def run(self) -> list[bool]:
         """Run what the last tick asked for; whether each run succeeded."""
-        job = build_defs(self.shop.settings).resolve_job_def(JOB_NAME)
+        job = self.defs.resolve_job_def(JOB_NAME)
         results = [
             job.execute_in_process(
                 instance=self.instance,
@@ -94,11 +128,11 @@ class Watched:
         """What the last tick asked for, made without Dagster: for tests of what comes after."""
         for request in self.asked:
             first, last, tables = self._told(request)
-            for on in map(str, days(first, last)):
-                if tables >= RAW:
-                    self.shop.take_in(on)
-                if tables >= SNAPSHOTS:
-                    self.shop.snapshot(on)
+            made = [str(on) for on in days(first, last)]
+            if tables >= RAW:
+                self.shop.take_in(*made)
+            if tables >= SNAPSHOTS:
+                self.shop.snapshot(*made)
 
     @property
     def why(self) -> list[tuple[str, str, str]]:
@@ -107,10 +141,10 @@ class Watched:
 
     def publish(self, *published: str) -> None:
         """Deliver and publish days, and let the sensor see that there is nothing to do."""
-        for on in published:
-            self.shop.deliver(on, line(on), line(on, "002", "2.00"))
-            self.shop.take_in(on)
-            self.shop.snapshot(on)
+        deliver(self.shop, published)
+        # Written after the deliveries, as an intake does, which copied times wouldn't tell.
+        made = self.store_of(published)
+        shutil.copytree(made, self.shop.settings.store, copy_function=shutil.copyfile)
         assert self.tick() == []
 
     def put(self, name: str, *lines: str) -> Path:
@@ -121,13 +155,11 @@ class Watched:
 
 
 @pytest.fixture
-def watched(settings: Settings, tmp_path: Path) -> Iterator[Watched]:
+def watched(settings: Settings, store_of: StoreOf) -> Iterator[Watched]:
     """Deliveries need no time to settle here."""
-    home = tmp_path / "home"
-    home.mkdir()
     at_once = settings.model_copy(update={"settle_seconds": 0})
-    with Shop.open(at_once) as shop, dg.DagsterInstance.local_temp(str(home)) as instance:
-        yield Watched(shop, instance)
+    with Shop.open(at_once) as shop, dg.DagsterInstance.ephemeral() as instance:
+        yield Watched(shop, instance, store_of)
 
 
 def test_a_new_delivery_starts_its_chain_at_once_and_once(watched: Watched):
@@ -231,7 +263,7 @@ def test_snapshots_wait_for_runs_that_are_not_over(watched: Watched, how: str):
     watched.put("transactions/2025-01-01/late.csv", line("2025-01-01", "003"))
     watched.tick()
     watched.make()
-    job = build_defs(watched.shop.settings).resolve_job_def(JOB_NAME)
+    job = watched.defs.resolve_job_def(JOB_NAME)
     other = watched.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
     follow = f"the snapshots of 2025-01-01 follow when run {other.run_id} is over"
     assert watched.tick() == []
@@ -329,7 +361,7 @@ def test_a_night_that_read_the_files_already_is_not_repeated(watched: Watched):
     yesterday = datetime.fromtimestamp(time.time() - 86_400, UTC).date().isoformat()
     watched.tick()
     watched.put(f"transactions/{yesterday}.csv", line(yesterday))
-    job = build_defs(watched.shop.settings).resolve_job_def(JOB_NAME)
+    job = watched.defs.resolve_job_def(JOB_NAME)
     job.execute_in_process(instance=watched.instance, partition_key=yesterday, run_config=QUIET)
     assert watched.tick() == []
     watched.put(f"transactions/{yesterday}.csv", line(yesterday, amount="7.00"))

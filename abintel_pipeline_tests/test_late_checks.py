@@ -24,6 +24,8 @@ from abintel_pipeline_tests.servers import postgres_server
 from abintel_pipeline_tests.shop import Shop, day, days
 from abintel_pipeline_tests.test_checks import CHECKS, events, run, statuses
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 DAYS = [str(one) for one in days("2025-01-01", "2025-01-06")]
 Told = dict[tuple[str, str, str], tuple[bool, str, dict[str, Any]]]
 

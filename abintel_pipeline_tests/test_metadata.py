@@ -18,7 +18,7 @@ from abintel_pipeline.orchestration.partitions import range_tags
 from abintel_pipeline.orchestration.running import QUIET
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import StepContext
-from abintel_pipeline_tests.shop import Shop, day
+from abintel_pipeline_tests.shop import Shop, day, shop_settings
 from abintel_pipeline_tests.test_assets import metadata_of
 
 DAYS = ["2025-01-01", "2025-01-02"]
@@ -30,13 +30,15 @@ PICTURES = {
 Told = dict[str, dict[str, dict[str, Any]]]
 
 
-@pytest.fixture
-def told(shop: Shop) -> Told:
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     """{table: {partition: metadata}} of a range of two days, on each a rejected row in five."""
-    cap = shop.settings.model_copy(update={"max_rejected_share": 1.0})
-    for on in DAYS:
-        spends = (1, 2, 3, 4, "abc")
-        shop.deliver(on, *(f"{n},T{on},{on},{s},P1" for n, s in enumerate(spends)))
+    settings = shop_settings(tmp_path_factory.mktemp("told"))
+    cap = settings.model_copy(update={"max_rejected_share": 1.0})
+    with Shop.open(cap) as shop:
+        for on in DAYS:
+            spends = (1, 2, 3, 4, "abc")
+            shop.deliver(on, *(f"{n},T{on},{on},{s},P1" for n, s in enumerate(spends)))
     job = build_defs(cap).resolve_job_def(JOB_NAME)
     with dg.DagsterInstance.ephemeral() as instance:
         tags = range_tags(day(DAYS[0]), day(DAYS[1]))

@@ -1,6 +1,7 @@
 """What the pictures show, worked by hand, and that a small PNG of it is drawn."""
 
 import io
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -19,8 +20,8 @@ from abintel_pipeline.orchestration.asset_page.pictures import (
     tiers,
 )
 from abintel_pipeline.rules import Rules
-from abintel_pipeline.snapshots import StepContext
-from abintel_pipeline_tests.shop import Shop, day
+from abintel_pipeline.snapshots import StepContext, rfm_snapshot
+from abintel_pipeline_tests.shop import Shop, day, shop_settings
 
 ON = "2025-01-01"
 REJECTED = TABLES["rejected_transactions"]
@@ -28,15 +29,18 @@ MOST_BYTES = 40_000
 BLUE = (0x4C, 0x78, 0xA8)
 
 
-@pytest.fixture
-def five(shop: Shop) -> Shop:
-    """Spends of 0, 100, 600, 850 and 1000: by spend alone scores of 0, 0.1, 0.6, 0.85 and 1."""
+@pytest.fixture(scope="module")
+def five(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Spends of 0, 100, 600, 850 and 1000: by spend alone scores of 0, 0.1, 0.6, 0.85 and 1.
+
+    Nothing here writes into it.
+    """
     rules = Rules(weights={"purchase_total": 1})
-    again = Shop(StepContext(shop.step.connection, shop.settings, rules))
-    again.deliver(ON, *(f"{n},T{n},{ON},{n}.00,P1" for n in (0, 100, 600, 850, 1000)))
-    again.take_in(ON)
-    again.snapshot(ON)
-    return again
+    with Shop.open(shop_settings(tmp_path_factory.mktemp("five")), rules) as shop:
+        shop.deliver(ON, *(f"{n},T{n},{ON},{n}.00,P1" for n in (0, 100, 600, 850, 1000)))
+        shop.take_in(ON)
+        shop.snapshot(ON)
+        yield shop
 
 
 def opened(png: bytes) -> Image.Image:
@@ -79,9 +83,10 @@ def test_customers_are_counted_by_recency_and_frequency(five: Shop) -> None:
 
 
 @pytest.mark.parametrize("bins", [2, 10])
-def test_any_number_of_bins_can_be_drawn(five: Shop, bins: int) -> None:
-    again = Shop(StepContext(five.step.connection, five.settings, Rules(bins=bins)))
-    again.snapshot(ON)
+def test_any_number_of_bins_can_be_drawn(shop: Shop, five: Shop, bins: int) -> None:
+    shop.begin_with(five.settings.data_dir)
+    again = Shop(StepContext(shop.step.connection, shop.settings, Rules(bins=bins)))
+    rfm_snapshot(again.step, day(ON))
     opened(customers_by_score(again.step, day(ON)))
 
 

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -26,7 +27,7 @@ from abintel_pipeline.store.snapshot_store import SnapshotMissing
 from abintel_pipeline.store.windows import NothingDelivered, Window, affected_snapshots, spans
 from abintel_pipeline_tests import strategies
 from abintel_pipeline_tests.metrics.running import Row, lines_schema, reproducible
-from abintel_pipeline_tests.shop import Shop, day, days
+from abintel_pipeline_tests.shop import Shop, day, days, shop_settings
 
 RESULTS = (
     "customer_features",
@@ -210,16 +211,25 @@ def test_a_memory_limit_is_a_number_of_bytes(limit: str, expected: float) -> Non
     assert Settings(_env_file=None, memory_limit=limit).memory_bytes == expected
 
 
+SHORT = Rules(history_days=3)
+
+
+@pytest.fixture(scope="module")
+def six_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Snapshots of 2025-01-01 to 2025-01-06 with a window of three days."""
+    with Shop.open(shop_settings(tmp_path_factory.mktemp("six_days")), SHORT) as short:
+        for on in ("2025-01-01", "2025-01-04"):
+            short.deliver(on, f"001,T{on},{on},10.00,P1")
+            short.take_in(on)
+        for _ in features_snapshots(short.step, days("2025-01-01", "2025-01-06")):
+            pass
+        return short.settings.data_dir
+
+
 @pytest.fixture
-def published(shop: Shop) -> Shop:
-    """A window of three days; snapshots of 2025-01-01 to 2025-01-06."""
-    short = Shop(StepContext(shop.step.connection, shop.settings, Rules(history_days=3)))
-    for on in ("2025-01-01", "2025-01-04"):
-        short.deliver(on, f"001,T{on},{on},10.00,P1")
-        short.take_in(on)
-    for _ in features_snapshots(short.step, days("2025-01-01", "2025-01-06")):
-        pass
-    return short
+def published(settings: Settings, six_days: Path) -> Iterator[Shop]:
+    with Shop.open(settings, SHORT) as short:
+        yield short.begin_with(six_days)
 
 
 def changed(shop: Shop, run_again: list[date]) -> list[date]:

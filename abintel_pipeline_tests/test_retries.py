@@ -17,6 +17,8 @@ from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.snapshot_store import SnapshotStore
 from abintel_pipeline_tests.shop import Shop, day
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 DAY = "2025-01-03"
 LINES = "SELECT * FROM lines WHERE date >= :start AND date < :end"
 RETRIES_ON = "run_retries:\n  enabled: true\n  max_retries: 2\ntelemetry:\n  enabled: false\n"

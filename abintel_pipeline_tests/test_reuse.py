@@ -19,6 +19,8 @@ from abintel_pipeline.orchestration.running import QUIET
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import Shop
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[1]
 DAY = "2025-01-03"
@@ -266,6 +268,7 @@ def test_the_component_is_listed_scaffolded_checked_and_materialized(project: Pa
     assert '"percentiles"' in rules
 
 
+@pytest.mark.live
 def test_wrong_attributes_are_named(project: Path):
     told = dg_command(project, "list", "defs", memory="lots", code=1)
     assert "attributes.memory_limit: 'lots' is no size: write a number and a unit" in told

@@ -13,7 +13,6 @@ from abintel_pipeline.contract import TABLES
 from abintel_pipeline.contract.findings import VerificationFailed
 from abintel_pipeline.intake import DeliveryError, Intake, take_in_transactions
 from abintel_pipeline.rules import Rules
-from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import (
     features_snapshots,
     loyalty_snapshots,
@@ -26,7 +25,7 @@ from abintel_pipeline.store import locks
 from abintel_pipeline.store.locks import FOLDER, publishing
 from abintel_pipeline.store.snapshot_store import Outdated, SnapshotStore
 from abintel_pipeline_tests.servers import eventually
-from abintel_pipeline_tests.shop import Shop, day, days
+from abintel_pipeline_tests.shop import Shop, day, days, shop_settings
 
 WEEK = days("2025-01-01", "2025-01-07")
 RESULTS = [t for t in TABLES if not t.startswith(("raw", "rejected"))]
@@ -61,27 +60,38 @@ def results(shop: Shop, tables: Iterable[str] = RESULTS) -> Files:
     return {str(path.relative_to(root)): path.read_bytes() for path in paths}
 
 
-@pytest.fixture
-def expected(tmp_path: Path) -> Iterator[Shop]:
-    """A shop beside the one tested, to make the same by one run after the other."""
-    with Shop.open(Settings(data_dir=tmp_path / "expected", first_day="2025-01-01")) as shop:
-        yield shop
-
-
-@pytest.fixture
-def week(shop: Shop) -> Shop:
-    deliver_week(shop)
-    make(shop)
-    return shop
-
-
 def correct_the_second_day(shop: Shop) -> None:
     shop.deliver("2025-01-02", "ann,T2025-01-02,2025-01-02,99.00,P2", "cem,T,2025-01-02,5.00,P9")
     shop.take_in("2025-01-02")
 
 
+@pytest.fixture(scope="module")
+def made_week(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A week that one run has made. Nothing here writes into it."""
+    with Shop.open(shop_settings(tmp_path_factory.mktemp("made_week"))) as shop:
+        deliver_week(shop)
+        make(shop)
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def corrected_week(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """The same after the correction of its second day."""
+    with Shop.open(shop_settings(tmp_path_factory.mktemp("corrected_week"))) as shop:
+        deliver_week(shop)
+        correct_the_second_day(shop)
+        make(shop)
+        yield shop
+
+
+@pytest.fixture
+def week(shop: Shop, made_week: Shop) -> Shop:
+    """A week that is delivered and published."""
+    return shop.begin_with(made_week.settings.data_dir)
+
+
 def test_a_range_does_not_overwrite_what_a_correction_has_changed_meanwhile(
-    week: Shop, expected: Shop
+    week: Shop, corrected_week: Shop
 ):
     made = features_snapshots(week.step, WEEK)
     assert [next(made)[0].day, next(made)[0].day] == WEEK[:2]  # all of its lines have been read
@@ -90,16 +100,13 @@ def test_a_range_does_not_overwrite_what_a_correction_has_changed_meanwhile(
         for on in ("2025-01-02", "2025-01-03"):
             other.snapshot(on)
     exhaust(made)
-    deliver_week(expected)
-    correct_the_second_day(expected)
-    make(expected)
     tables = ["customer_features"]
-    assert results(week, tables) == results(expected, tables)
+    assert results(week, tables) == results(corrected_week, tables)
 
 
 @pytest.mark.parametrize("snapshots_of", [loyalty_snapshots, rfm_snapshots])
 def test_scores_are_those_of_the_features_that_are_published_in_the_end(
-    week: Shop, expected: Shop, snapshots_of: Callable[..., Iterator[Any]]
+    week: Shop, corrected_week: Shop, snapshots_of: Callable[..., Iterator[Any]]
 ):
     made = snapshots_of(week.step, WEEK)
     next(made)
@@ -111,10 +118,7 @@ def test_scores_are_those_of_the_features_that_are_published_in_the_end(
     exhaust(made)
     if snapshots_of is loyalty_snapshots:
         exhaust(rfm_snapshots(week.step, WEEK))
-    deliver_week(expected)
-    correct_the_second_day(expected)
-    make(expected)
-    assert results(week) == results(expected)
+    assert results(week) == results(corrected_week)
 
 
 def test_a_day_that_never_stops_changing_is_an_error_in_words(
@@ -155,7 +159,7 @@ def test_only_intakes_of_days_up_to_the_last_are_waited_for(
     ]
 
 
-def test_snapshots_wait_for_the_intake_that_another_run_is_at(shop: Shop, expected: Shop):
+def test_snapshots_wait_for_the_intake_that_another_run_is_at(shop: Shop, made_week: Shop):
     """As two backfills of the whole chain over 1 to 5 and 4 to 7 do, begun at once."""
     deliver_week(shop)
     longer = take_in_days(shop.step, WEEK[:5], take_in_transactions)
@@ -178,9 +182,7 @@ def test_snapshots_wait_for_the_intake_that_another_run_is_at(shop: Shop, expect
     for snapshots_of in STEPS:
         exhaust(snapshots_of(shop.step, WEEK[:5]))
     run.join()
-    deliver_week(expected)
-    make(expected)
-    assert results(shop) == results(expected)
+    assert results(shop) == results(made_week)
 
 
 def test_an_intake_of_later_days_holds_nobody_up(shop: Shop):

@@ -24,6 +24,8 @@ from abintel_pipeline.orchestration.partitions import daily_partitions, newest_d
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.shop import Shop, day
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 RFM = dg.AssetKey("customer_rfm")
 
 

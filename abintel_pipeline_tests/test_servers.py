@@ -166,7 +166,11 @@ def test_dg_checks_the_definitions(environment: dict[str, str]):
     ("variables", "sentence"),
     [
         (("PYTHON=python2.7",), "Python 3.11 or newer is needed: make PYTHON="),
-        (("PIP_NO_INDEX=1",), "The packages could not be installed: is there a network"),
+        pytest.param(
+            ("PIP_NO_INDEX=1",),
+            "The packages could not be installed: is there a network",
+            marks=pytest.mark.live,
+        ),
     ],
 )
 def test_make_says_why_it_cannot_work(variables: tuple[str, ...], sentence: str, tmp_path: Path):

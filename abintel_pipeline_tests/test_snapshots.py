@@ -17,7 +17,7 @@ def test_a_late_correction_changes_the_snapshots_from_its_delivery_on(shop: Shop
     shop.take_in("2025-01-01", "2025-01-02", "2025-01-03")
     totals = {}
     for on in ("2025-01-01", "2025-01-02", "2025-01-03"):
-        shop.snapshot(on)
+        features_snapshot(shop.step, day(on))
         totals[on] = shop.read("customer_features", on).purchase_total.tolist()
     assert totals == {"2025-01-01": [10.0], "2025-01-02": [10.0], "2025-01-03": [12.5]}
 
@@ -27,8 +27,8 @@ def test_the_latest_delivered_loyalty_score_is_passed_on(shop: Shop):
     shop.deliver_customers("2025-01-01", "001,0.4", "1,")
     shop.deliver_customers("2025-01-02", "001,0.97")
     shop.take_in("2025-01-01", "2025-01-02")
-    shop.snapshot("2025-01-01")
-    shop.snapshot("2025-01-02")
+    for on in ("2025-01-01", "2025-01-02"):
+        features_snapshot(shop.step, day(on))
     for on, scores in (("2025-01-01", [0.4, 0.0]), ("2025-01-02", [0.97, 0.0])):
         features = shop.read("customer_features", on)
         assert features.customer_id.tolist() == ["001", "1"]
@@ -78,7 +78,7 @@ def test_days_stored_with_other_decimals_of_the_currency_lose_nothing(tmp_path: 
             raw = shop.read("raw_transactions", on)
             assert raw.amount.tolist() == [Decimal("3.13") if decimals == 2 else Decimal("3.1254")]
     with Shop.open(settings) as shop:
-        shop.snapshot("2025-01-02")
+        features_snapshot(shop.step, day("2025-01-02"))
         assert shop.read("customer_features", "2025-01-02").purchase_total.tolist() == [6.2554]
 
 

@@ -26,19 +26,25 @@ from abintel_pipeline.store.snapshot_store import (
     SnapshotStore,
     stored_rules,
 )
-from abintel_pipeline_tests.shop import Shop, day
+from abintel_pipeline_tests.shop import Shop, day, shop_settings
 
 FEATURES = TABLES["customer_features"]
 
 
+@pytest.fixture(scope="module")
+def two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with Shop.open(shop_settings(tmp_path_factory.mktemp("two_days"))) as shop:
+        shop.deliver("2025-01-01", "001,T1,2025-01-01,10.00,P1", "002,T2,2025-01-01,20.00,P1")
+        shop.deliver("2025-01-02", "001,T3,2025-01-02,5.50,P2")
+        shop.take_in("2025-01-01", "2025-01-02")
+        for on in ("2025-01-01", "2025-01-02"):
+            shop.snapshot(on)
+        return shop.settings.data_dir
+
+
 @pytest.fixture
-def published(shop: Shop) -> Shop:
-    shop.deliver("2025-01-01", "001,T1,2025-01-01,10.00,P1", "002,T2,2025-01-01,20.00,P1")
-    shop.deliver("2025-01-02", "001,T3,2025-01-02,5.50,P2")
-    shop.take_in("2025-01-01", "2025-01-02")
-    for on in ("2025-01-01", "2025-01-02"):
-        shop.snapshot(on)
-    return shop
+def published(shop: Shop, two_days: Path) -> Shop:
+    return shop.begin_with(two_days)
 
 
 def test_a_table_lies_in_one_file_per_day_named_after_its_partition_column(published: Shop):
@@ -143,6 +149,7 @@ KILLED = textwrap.dedent("""
 """)
 
 
+@pytest.mark.live
 def test_a_writer_killed_at_any_moment_leaves_whole_files(tmp_path: Path):
     settings = Settings(data_dir=tmp_path / "data")
     with Shop.open(settings) as shop:

@@ -1,5 +1,6 @@
 """Each warning shown to come, and not to come; every number worked by hand."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -26,9 +27,10 @@ from abintel_pipeline.snapshots import (
     loyalty_snapshots,
     rfm_snapshots,
 )
-from abintel_pipeline_tests.shop import HEADER, Shop, day, days
+from abintel_pipeline_tests.shop import HEADER, Shop, day, days, shop_settings
 
 ON = "2025-03-05"
+TEN = days(ON, "2025-03-14")
 transactions_warnings = delivery_warnings(TABLES["raw_transactions"])
 
 
@@ -325,10 +327,7 @@ def test_a_constant_metric_with_a_weight_is_a_warning(shop: Shop) -> None:
     assert (finding.numbers["constant"], finding.numbers["purchase_total"]) == (1, 1.0)
 
 
-@pytest.mark.parametrize(("limit", "passed"), [(1.0, True), (0.99, False)])
-def test_a_tier_that_shifts_from_one_day_to_the_next_is_a_warning(
-    shop: Shop, limit: float, passed: bool
-) -> None:
+def test_a_tier_that_shifts_from_one_day_to_the_next_is_a_warning(shop: Shop) -> None:
     """With 3 bins four alike score 3, 1, 1: 5 in all, and p70 of equal totals is that: Loyal.
 
     On the next day one of them buys again and scores 3, 3, 3: Champion. The totals are 5, 5, 5 and
@@ -338,17 +337,18 @@ def test_a_tier_that_shifts_from_one_day_to_the_next_is_a_warning(
     later = day(ON) + timedelta(days=1)
     shop.deliver(str(later), f"000,U,{later},5.00,P1")
     shop.take_in(str(later))
-    step = with_settings(shop, warn_tier_shift=limit, bins=3)
-    Shop(step).snapshot(str(later))
-    found = [one for one in rfm_warnings(step, [day(ON), later]) if one.check == "tier_shares"]
-    first, then = found
-    assert "no snapshot of the day before" in first.sentence
-    assert (first.passed, first.numbers["Loyal"]) == (True, 1.0)
-    assert then.passed is passed
-    assert then.sentence.startswith("Loyal went from 100.0% of the customers to 0.0%")
-    shares = {"Champion": 0.25, "Loyal": 0, "Potential": 0, "Promising": 0, "At-Risk": 0.75}
-    assert then.numbers == {"shift": 1.0, "limit": limit, **shares}
-    assert [one for one in rfm_warnings(step, [later]) if one.check == "tier_shares"] == [then]
+    Shop(with_settings(shop, bins=3)).snapshot(str(later))
+    for limit, passed in ((1.0, True), (0.99, False)):
+        step = with_settings(shop, warn_tier_shift=limit, bins=3)
+        found = [one for one in rfm_warnings(step, [day(ON), later]) if one.check == "tier_shares"]
+        first, then = found
+        assert "no snapshot of the day before" in first.sentence
+        assert (first.passed, first.numbers["Loyal"]) == (True, 1.0)
+        assert then.passed is passed
+        assert then.sentence.startswith("Loyal went from 100.0% of the customers to 0.0%")
+        shares = {"Champion": 0.25, "Loyal": 0, "Potential": 0, "Promising": 0, "At-Risk": 0.75}
+        assert then.numbers == {"shift": 1.0, "limit": limit, **shares}
+        assert [one for one in rfm_warnings(step, [later]) if one.check == "tier_shares"] == [then]
 
 
 @pytest.mark.parametrize(("customers", "passed"), [(5, True), (4, False)])
@@ -384,24 +384,30 @@ class Counted:
         return self._connection.execute(query)
 
 
+@pytest.fixture(scope="module")
+def ten_days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Ten snapshots in which Bronze is empty. Nothing here writes into it."""
+    with Shop.open(shop_settings(tmp_path_factory.mktemp("ten_days"))) as shop:
+        again = by_spend(shop, [0, 100, 600, 750, 1000])
+        for make in (features_snapshots, loyalty_snapshots, rfm_snapshots):
+            list(make(again.step, TEN))
+        yield again
+
+
 @pytest.mark.parametrize(
     ("warn", "cost"),
     [(transactions_warnings, 1), (features_warnings, 1), (loyalty_warnings, 2), (rfm_warnings, 1)],
     ids=["transactions", "features", "loyalty", "rfm"],
 )
 def test_warnings_of_ten_days_cost_as_many_queries_as_those_of_one(
-    shop: Shop, warn: Warn, cost: int
+    ten_days: Shop, warn: Warn, cost: int
 ) -> None:
     """Transactions: the copies. Features: the customers with most orders.
 
     Loyalty: the summaries, and the scores of segments if one is empty, as Bronze here is.
     """
-    again = by_spend(shop, [0, 100, 600, 750, 1000])
-    wanted = days(ON, "2025-03-14")
-    for make in (features_snapshots, loyalty_snapshots, rfm_snapshots):
-        list(make(again.step, wanted))
-    for asked in (wanted[:1], wanted):
-        counted = Counted(shop.step.connection)
-        found = warn(StepContext(counted, shop.settings, again.step.rules), asked, None)
+    for asked in (TEN[:1], TEN):
+        counted = Counted(ten_days.step.connection)
+        found = warn(StepContext(counted, ten_days.settings, ten_days.step.rules), asked, None)
         assert {one.day for one in found} == set(asked)
         assert counted.queries == cost

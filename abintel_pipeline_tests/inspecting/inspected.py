@@ -8,6 +8,7 @@ from pathlib import Path
 from abintel_pipeline.inspecting import as_text
 from abintel_pipeline.inspecting.inspection import Call, Inspection, inspect_file
 from abintel_pipeline.settings import Settings
+from abintel_pipeline.snapshots import features_snapshot
 from abintel_pipeline_tests.shop import Shop, day
 
 TODAY = date(2026, 11, 28)
@@ -39,7 +40,7 @@ class Made:
 
 
 def made_as_told(seen: Inspection) -> Made:
-    """Paste the lines into `.env`, put the file where it belongs, make the day."""
+    """Paste the lines into `.env`, put the file where it belongs, make the day's features."""
     Path(".env").write_text("\n".join(as_text.env(seen)) + "\n")
     settings = Settings()
     seen.target.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +48,7 @@ def made_as_told(seen: Inspection) -> Made:
     on = str(seen.day)
     with Shop.open(settings) as shop:
         shop.take_in(on)
-        shop.snapshot(on)
+        features_snapshot(shop.step, seen.day)
         rows = shop.read("customer_features", on)
     return Made(
         {

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
+from ibis.backends.duckdb import Backend
 
 from abintel_pipeline.engine.connection import engine
 from abintel_pipeline.intake import Intake, take_in_customers, take_in_transactions
@@ -52,8 +54,9 @@ class Taken:
 class Landing:
     """Delivers files and takes them in; nothing but the two staged files may be left behind."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, shared: Backend) -> None:
         self.root = root
+        self.shared = shared
         self.staging = root / "staging"
         self.staging.mkdir()
 
@@ -74,12 +77,19 @@ class Landing:
 
     def intake(self, how: Callable[..., Intake | None], day: date, **changes: Any) -> Intake | None:
         settings = self.settings(**changes)
-        with engine(settings) as connection:
+        with self._engine(settings, changes) as connection:
             try:
                 return how(connection, settings, day, self.staging)
             finally:
                 tables = connection.raw_sql("SELECT table_name FROM duckdb_tables()").fetchall()
                 assert tables == []
+
+    def _engine(
+        self, settings: Settings, changes: dict[str, Any]
+    ) -> AbstractContextManager[Backend]:
+        """The shared engine, unless the settings are about an engine."""
+        own = changes.keys() & {"memory_limit", "threads"}
+        return engine(settings) if own else nullcontext(self.shared)
 
     def _take(self, how: Callable[..., Intake | None], day: date, changes: Any) -> Taken:
         for old in self.staging.iterdir():
@@ -95,9 +105,16 @@ class Landing:
         return Taken(intake, accepted, rejected)
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    """An engine for all intakes: each leaves nothing behind, which is looked at after each."""
+    with engine(Settings(_env_file=None, data_dir=tmp_path_factory.mktemp("engine"))) as opened:
+        yield opened
+
+
 @pytest.fixture
-def landing(tmp_path: Path) -> Landing:
-    return Landing(tmp_path)
+def landing(tmp_path: Path, shared: Backend) -> Landing:
+    return Landing(tmp_path, shared)
 
 
 @pytest.fixture(scope="session")

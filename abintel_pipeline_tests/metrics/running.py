@@ -19,6 +19,7 @@ from abintel_pipeline.contract.line_traits import UNKNOWN, LineTraits
 from abintel_pipeline.contract.loyalty import CUSTOMER_LOYALTY, LOYALTY_SUMMARY
 from abintel_pipeline.contract.rfm import CUSTOMER_RFM, RFM_THRESHOLDS
 from abintel_pipeline.contract.transactions import RAW_TRANSACTIONS
+from abintel_pipeline.engine.connection import bind_day, native
 from abintel_pipeline.metrics.features import customer_features
 from abintel_pipeline.metrics.in_force import lines_in_force
 from abintel_pipeline.metrics.loyalty import customer_loyalty, loyalty_summary
@@ -48,13 +49,13 @@ THOROUGH = "thorough"
 def reproducible(max_examples: int) -> settings:
     """Hypothesis settings of a test that runs an engine: the same examples in every run.
 
-    Compiling a formula takes most of an example's time, so the everyday suite tries a sixth of
+    Compiling a formula takes most of an example's time, so the everyday suite tries a tenth of
     them.
     """
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
     thorough = settings.get_current_profile_name() == THOROUGH
     return settings(
-        max_examples=max_examples if thorough else -(-max_examples // 6),
+        max_examples=max_examples if thorough else -(-max_examples // 10),
         deadline=None,
         derandomize=True,
         database=None,
@@ -156,7 +157,19 @@ class Formulas:
 
     def rows(self, result: ir.Table, table: Table) -> list[Row]:
         """The result's rows, whose columns and types must be the contract's."""
-        published = self.connection.to_pyarrow(result)
+        return self._of_contract(self.connection.to_pyarrow(result), table)
+
+    def rows_of_days(self, result: ir.Table, days: Iterable[date], table: Table) -> list[Row]:
+        """The rows of a query on the `bound_day`, compiled once and run for each of the days."""
+        query, schema = self.connection.compile(result), result.schema().to_pyarrow()
+        duckdb = native(self.connection)
+        parts = []
+        for day in days:
+            bind_day(duckdb, day)
+            parts.append(duckdb.sql(query).to_arrow_table().cast(schema))
+        return self._of_contract(pyarrow.concat_tables(parts), table)
+
+    def _of_contract(self, published: pyarrow.Table, table: Table) -> list[Row]:
         assert set(published.column_names) == set(table.schema.names), table.name
         for field in table.schema:
             assert published.schema.field(field.name).type == field.type, field.name

@@ -3,14 +3,13 @@
 from datetime import date, timedelta
 from decimal import Decimal
 
-import ibis
 from hypothesis import given
 from hypothesis import strategies as st
 
 from abintel_pipeline.contract.customers import RAW_CUSTOMERS
 from abintel_pipeline.contract.features import CUSTOMER_FEATURES
 from abintel_pipeline.contract.line_traits import UNKNOWN, LineTraits
-from abintel_pipeline.engine.connection import temporary_table
+from abintel_pipeline.engine.connection import bound_day, temporary_table
 from abintel_pipeline.metrics.range_features import customer_changes, customer_states, features_on
 from abintel_pipeline.metrics.snapshot_range import SnapshotRange
 from abintel_pipeline.rules import Rules
@@ -45,8 +44,7 @@ def features_by_traits(
             formulas.connection, customer_states(together, scores, rules, traits=traits)
         ) as states,
     ):
-        by_day = ibis.union(*(features_on(states, day) for day in every_day))
-        return formulas.rows(by_day, CUSTOMER_FEATURES)
+        return formulas.rows_of_days(features_on(states, bound_day()), every_day, CUSTOMER_FEATURES)
 
 
 @st.composite

@@ -89,6 +89,7 @@ def test_all_secrets_that_are_added_at_the_same_time_are_right(file: Path, new: 
     assert all(known.right(str(one), secret) for one, secret in made)
 
 
+@pytest.mark.live
 def test_a_change_waits_for_another_process_to_finish_its_own(file: Path):
     customer, _ = add_secret(file)
     adding = f"from abintel_pipeline.cli.app import app; app(['credentials', 'add', '{customer}'])"

@@ -14,6 +14,8 @@ import pytest
 from abintel_pipeline_tests.service.documents import FEATURES_RESPONSE, REQUESTS
 from abintel_pipeline_tests.service.serving import Served, add_credentials, served
 
+pytestmark = pytest.mark.live
+
 FEATURES = "/api/v1/ai/customer_features"
 RFM = "/api/v1/ai/customer_rfm"
 JSON = {"Content-Type": "application/json"}

@@ -48,6 +48,7 @@ def run(service: Served, lines: str, folder: Path) -> str:
 
 @needs_curl
 @pytest.mark.parametrize(("line", "answer"), ANSWERED)
+@pytest.mark.live
 def test_a_curl_line_is_answered_as_below_it(
     service: Served, line: str, answer: str, tmp_path: Path
 ):
@@ -55,6 +56,7 @@ def test_a_curl_line_is_answered_as_below_it(
 
 
 @needs_curl
+@pytest.mark.live
 def test_the_files_are_what_they_are_called(service: Served, tmp_path: Path):
     (lines,) = FILES
     run(service, lines, tmp_path)

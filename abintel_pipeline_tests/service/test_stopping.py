@@ -11,8 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
 from abintel_pipeline_tests.service.serving import Served, served
+
+pytestmark = pytest.mark.live
 
 CUSTOMERS = 20_000
 

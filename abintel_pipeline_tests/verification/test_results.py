@@ -37,7 +37,7 @@ from abintel_pipeline.snapshots import (
 )
 from abintel_pipeline.store import snapshot_store as store
 from abintel_pipeline.store.snapshot_store import SnapshotStore, Staged
-from abintel_pipeline_tests.shop import Shop, day, days
+from abintel_pipeline_tests.shop import Shop, day, days, shop_settings
 
 ON = "2025-01-02"
 STEPS = {
@@ -49,21 +49,27 @@ STEPS = {
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 
+@pytest.fixture(scope="module")
+def ten_customers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A to J, who spent 10, 20, … 100 in 1, 2, … 10 orders, the last the latest."""
+    with Shop.open(shop_settings(tmp_path_factory.mktemp("ten_customers"))) as shop:
+        shop.deliver(
+            "2025-01-01",
+            *(
+                f"{customer},T{n},2025-01-01,10.00,P{n}"
+                for place, customer in enumerate("ABCDEFGHIJ", 1)
+                for n in range(place)
+            ),
+        )
+        shop.deliver(ON, *(f"{c},U,{ON},0.00,P1" for c in "FGHIJ"))
+        shop.take_in("2025-01-01", ON)
+        shop.snapshot(ON)
+        return shop.settings.data_dir
+
+
 @pytest.fixture
-def published(shop: Shop) -> Shop:
-    """Ten customers, A to J, who spent 10, 20, … 100 in 1, 2, … 10 orders, the last the latest."""
-    for place, customer in enumerate("ABCDEFGHIJ", 1):
-        lines = [f"{customer},T{n},2025-01-01,10.00,P{n}" for n in range(place)]
-        shop.deliver("2025-01-01", *_delivered(shop, "2025-01-01"), *lines)
-    shop.deliver(ON, *(f"{c},U,{ON},0.00,P1" for c in "FGHIJ"))
-    shop.take_in("2025-01-01", ON)
-    shop.snapshot(ON)
-    return shop
-
-
-def _delivered(shop: Shop, on: str) -> list[str]:
-    path = shop.settings.landing / "transactions" / f"{on}.csv"
-    return path.read_text().splitlines()[1:] if path.exists() else []
+def published(shop: Shop, ten_customers: Path) -> Shop:
+    return shop.begin_with(ten_customers)
 
 
 def changed(shop: Shop, step: str, **changes: Change) -> dict[str, Finding]:
