@@ -44,7 +44,7 @@ test-spark: $(VENV)/installed
 # examples of what must always hold.
 test-slow: $(VENV)/installed
 	@$(BIN)/python -m pytest -m slow -s
-	@$(BIN)/python -m pytest -n auto --hypothesis-profile=thorough abintel_pipeline_tests/metrics abintel_pipeline_tests/test_ranges.py abintel_pipeline_tests/intake/test_properties.py abintel_pipeline_tests/intake/test_screening.py
+	@$(BIN)/python -m pytest -n auto --hypothesis-profile=thorough abintel_pipeline_tests/metrics abintel_pipeline_tests/snapshots/test_ranges.py abintel_pipeline_tests/intake/test_properties.py abintel_pipeline_tests/intake/test_screening.py
 
 # The pictures of the documents; needs Chromium.
 screenshots: $(VENV)/installed-screenshots

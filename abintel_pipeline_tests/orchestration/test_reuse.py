@@ -22,7 +22,7 @@ from abintel_pipeline_tests.shop import Shop
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 BIN = Path(sys.executable).parent
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DAY = "2025-01-03"
 
 

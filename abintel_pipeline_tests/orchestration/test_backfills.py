@@ -37,9 +37,9 @@ from abintel_pipeline_tests.backfills import (
     run_processes,
     status,
 )
+from abintel_pipeline_tests.orchestration.test_checks import CHECKS, statuses
 from abintel_pipeline_tests.servers import Servers, eventually
 from abintel_pipeline_tests.shop import Shop, days
-from abintel_pipeline_tests.test_checks import CHECKS, statuses
 
 pytestmark = pytest.mark.live
 

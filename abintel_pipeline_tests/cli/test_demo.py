@@ -19,7 +19,7 @@ from abintel_pipeline.reading import list_snapshots, read_snapshot
 from abintel_pipeline.rules import DEFAULT_SEGMENT_THRESHOLDS, DEFAULT_WEIGHTS
 from abintel_pipeline.settings import Settings
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 DAYS = ["2017-12-01", "2017-12-25", "2017-12-31"]
 
 

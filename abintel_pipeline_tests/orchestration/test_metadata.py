@@ -18,8 +18,8 @@ from abintel_pipeline.orchestration.partitions import range_tags
 from abintel_pipeline.orchestration.running import QUIET
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import StepContext
+from abintel_pipeline_tests.orchestration.test_assets import metadata_of
 from abintel_pipeline_tests.shop import Shop, day, shop_settings
-from abintel_pipeline_tests.test_assets import metadata_of
 
 DAYS = ["2025-01-01", "2025-01-02"]
 PICTURES = {

@@ -23,9 +23,9 @@ from abintel_pipeline.snapshots import (
 )
 from abintel_pipeline.store.snapshot_store import SnapshotStore
 from abintel_pipeline_tests.backfills import finished, launch, not_green
+from abintel_pipeline_tests.orchestration.test_backfills import ALARMS
 from abintel_pipeline_tests.servers import Servers
 from abintel_pipeline_tests.shop import Shop
-from abintel_pipeline_tests.test_backfills import ALARMS
 
 DAYS = days_between(FIRST_DAY, LAST_DAY)
 MORE_SECONDS = 60

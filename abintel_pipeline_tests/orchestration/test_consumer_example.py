@@ -26,7 +26,7 @@ from abintel_pipeline_tests.shop import HEADER, Shop
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "consumer"
 BIN = Path(sys.executable).parent
 WAIT_SECONDS = 240

@@ -20,9 +20,9 @@ from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
 from abintel_pipeline.orchestration.instance.history_postgres import KeptPostgresEventLog
 from abintel_pipeline.orchestration.running import instance
 from abintel_pipeline.settings import Settings
+from abintel_pipeline_tests.orchestration.test_checks import CHECKS, events, run, statuses
 from abintel_pipeline_tests.servers import postgres_server
 from abintel_pipeline_tests.shop import Shop, day, days
-from abintel_pipeline_tests.test_checks import CHECKS, events, run, statuses
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
