@@ -21,7 +21,7 @@ check: $(VENV)/installed
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --no-cache
 
-# make test ARGS='-k champion' for a part. The coverage is apart: to trace every line takes half as long again.
+# make test ARGS='-k champion' for a part. The coverage is apart: to trace every line takes 60 % more time.
 test: check
 	@PYTEST_XDIST_AUTO_NUM_WORKERS=$(WORKERS) $(BIN)/python -m pytest -n auto --dist worksteal --durations=20 $(ARGS)
 
