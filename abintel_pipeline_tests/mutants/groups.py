@@ -17,18 +17,17 @@ class Group:
 
 
 GROUPS = {
+    "rounding": Group(
+        modules=("metrics/rounding.py",),
+        tests=("metrics/test_whole_numbers.py",),
+    ),
     "scores": Group(
-        modules=(
-            "metrics/cohorts.py",
-            "metrics/loyalty.py",
-            "metrics/rfm.py",
-            "metrics/rounding.py",
-        ),
+        modules=("metrics/cohorts.py", "metrics/loyalty.py", "metrics/rfm.py"),
         tests=(
             "metrics/test_documents.py",
             "metrics/test_rounding.py",
             "metrics/test_scenario.py",
-            "metrics/test_whole_numbers.py",
+            "metrics/test_scores.py",
         ),
     ),
     "features": Group(
