@@ -124,3 +124,15 @@ def test_of_one_segment_every_customer_is(formulas: Formulas) -> None:
     assert [row["segment"] for row in loyalty] == ["all", "all"]
     [row] = formulas.summary(cohort, loyalty, rules)
     assert row["segment_counts"] == '{"all": 2}'
+
+
+def test_a_metric_that_no_weight_is_named_for_has_none(formulas: Formulas) -> None:
+    rules = Rules(weights={"purchase_total": 1})
+    cohort = [
+        feature_row("a", purchase_total=10.0, visit_frequency=9),
+        feature_row("b", purchase_total=20.0, visit_frequency=1),
+    ]
+    loyalty = formulas.loyalty(cohort, rules)
+    assert [row["loyalty_score"] for row in loyalty] == [0.0, 1.0]
+    [row] = formulas.summary(cohort, loyalty, rules)
+    assert (row["weight_purchase_total"], row["weight_visit_frequency"]) == (1.0, 0.0)

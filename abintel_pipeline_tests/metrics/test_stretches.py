@@ -10,12 +10,16 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import ibis
 import pyarrow as pa
 import pytest
 
 from abintel_pipeline.contract.customers import RAW_CUSTOMERS
 from abintel_pipeline.contract.line_traits import ORDINARY, UNKNOWN, LineTraits
-from abintel_pipeline.engine.connection import kept
+from abintel_pipeline.contract.transactions import RAW_TRANSACTIONS
+from abintel_pipeline.engine.connection import bind_day, bound_day, kept, native
+from abintel_pipeline.metrics.features import customer_features
+from abintel_pipeline.metrics.in_force import lines_in_force
 from abintel_pipeline.metrics.span import Span
 from abintel_pipeline.metrics.states import customer_changes, customer_states, features_on
 from abintel_pipeline.rules import Rules
@@ -73,6 +77,7 @@ ON_THEIR_DAY = World(
         "again as the first leaves": [line(10, "1.00"), line(15, "2.00")],
         "again a day later": [line(10, "1.00"), line(16, "2.00")],
         "one order's number on two days": [line(10, "1.00"), line(11, "1.00")],
+        "two orders on one day": [line(10, "1.00"), line(10, "2.00", order="U")],
         "on the last day": [line(20, "3.00")],
         "too late for the range": [line(21, "3.00")],
     },
@@ -86,6 +91,7 @@ ON_THEIR_DAY = World(
             (11, 15, 2.0, 2, 1, 11),
             (15, 16, 1.0, 1, 1, 11),
         ],
+        "two orders on one day": [(10, 15, 3.0, 2, 1, 10)],
         "on the last day": [(20, None, 3.0, 1, 1, 20)],
     },
 )
@@ -423,6 +429,28 @@ def test_a_state_is_in_force_from_its_first_day_to_the_day_before_the_next(
         rows = formulas.connection.to_pyarrow(features_on(held, march(day))).to_pylist()
         found[day] = {row["customer_id"]: row["recency_days"] for row in rows}
     assert found == {9: {}, 10: {"A": 1}, 11: {"A": 2, "B": 0}, 12: {"A": 0}, 13: {"A": 1}}
+    bind_day(native(formulas.connection), march(11))
+    rows = formulas.connection.to_pyarrow(features_on(held, bound_day())).to_pylist()
+    assert {row["customer_id"]: row["snapshot_date"] for row in rows} == {
+        "A": march(11),
+        "B": march(11),
+    }
+
+
+def test_what_is_not_among_the_lines_is_not_looked_for() -> None:
+    lines = ibis.table(ibis.schema(RAW_TRANSACTIONS.schema), name="lines")
+    customers = ibis.table(ibis.schema(RAW_CUSTOMERS.schema), name="customers")
+    counted = lines_in_force(lines, march(10), 5, traits=ORDINARY)
+    changes = customer_changes(lines, customers, SPAN, traits=ORDINARY)
+    assert len(changes) == 3
+    for made in (
+        customer_features(counted, customers, march(10), RULES, traits=ORDINARY),
+        *changes,
+        customer_states(changes[0], customers, RULES, traits=ORDINARY),
+    ):
+        query = str(ibis.to_sql(made, dialect="duckdb")).lower()
+        for asked in ("is not distinct from", "anti join", '"amount" <', '"amount" >', "is null"):
+            assert asked not in query
 
 
 def test_only_late_lines_that_the_caller_names_replace_others(formulas: Formulas) -> None:
