@@ -4,8 +4,9 @@ The windows are five days long: what was bought on the 10th counts until the 14t
 from the 10th to the 20th.
 """
 
+import re
 from collections import defaultdict
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -345,6 +346,10 @@ def states(
     with kept(formulas.connection, *changes) as together:
         made = customer_states(together, customers, RULES, traits=traits)
         table = formulas.connection.to_pyarrow(made)
+    assert set(table.column_names) == {
+        *("customer_id", "valid_from", "valid_until", "latest", "purchase_total"),
+        *("visit_frequency", "avg_ticket", "product_diversity", "loyalty_score"),
+    }
     assert table.schema.field("visit_frequency").type == pa.int64()
     assert table.schema.field("product_diversity").type == pa.int64()
     return sorted(table.to_pylist(), key=lambda row: (row["customer_id"], row["valid_from"]))
@@ -449,8 +454,28 @@ def test_what_is_not_among_the_lines_is_not_looked_for() -> None:
         customer_states(changes[0], customers, RULES, traits=ORDINARY),
     ):
         query = str(ibis.to_sql(made, dialect="duckdb")).lower()
-        for asked in ("is not distinct from", "anti join", '"amount" <', '"amount" >', "is null"):
+        for asked in ("is not distinct from", "anti join", "< 0", '"amount" >', "is null"):
             assert asked not in query
+        assert not re.search(r'not \(?"\w+"\."cancelled"', query)
+
+
+def test_positions_are_compared_as_null_only_where_there_are_nulls() -> None:
+    lines = ibis.table(ibis.schema(RAW_TRANSACTIONS.schema), name="lines")
+    late = LineTraits(**{f.name: f.name == "late" for f in fields(LineTraits)})
+    for traits, expected in ((late, 0), (replace(late, line_ids=True), 1), (UNKNOWN, 3)):
+        query = str(ibis.to_sql(lines_in_force(lines, march(10), 5, traits=traits)))
+        assert query.lower().count("is not distinct from") == expected
+
+
+def test_only_late_lines_that_the_caller_names_replace_others_on_a_day(
+    formulas: Formulas,
+) -> None:
+    rows = [line(10, "1.00"), line(10, "2.00", 12)]
+    lines = formulas.lines([row | {"customer_id": "A"} for row in rows], 2)
+    for late_lines, expected in ((None, ["2.00"]), (lines.limit(0), ["1.00", "2.00"])):
+        counted = lines_in_force(lines, march(12), 5, late_lines=late_lines)
+        amounts = formulas.connection.to_pyarrow(counted)["amount"].to_pylist()
+        assert sorted(map(str, amounts)) == expected
 
 
 def test_only_late_lines_that_the_caller_names_replace_others(formulas: Formulas) -> None:
