@@ -507,3 +507,15 @@ def test_a_span_knows_its_lines_and_when_a_day_leaves(formulas: Formulas) -> Non
     out = formulas.connection.to_pyarrow(lines.select(out=SPAN.out(lines.date)))
     assert out.schema.field("out").type == pa.date32()
     assert out["out"].to_pylist() == [march(row["date"].day + 5) for row in rows]
+
+
+def test_an_average_below_zero_is_rounded_away_from_zero_in_a_range_too(
+    formulas: Formulas,
+) -> None:
+    rows = [line(10, "0.00"), line(10, "0.00", order="U"), line(11, "-0.01", order="R")]
+    lines = [row | {"customer_id": "A"} for row in rows]
+    traits = traits_of(lines)
+    averages = [row["avg_ticket"] for row in states(formulas, lines, traits, [])]
+    assert averages == [0.0, -0.01]  # -0.005
+    [row] = formulas.features(lines, [], march(11), RULES, traits=traits)
+    assert row["avg_ticket"] == -0.01
