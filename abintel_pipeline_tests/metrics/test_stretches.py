@@ -284,6 +284,16 @@ ANYTHING = World(
             line(10, "2.00", 13, product_id="Q"),
         ],
         "corrected": [line(9, "2.00"), line(9, "5.00", 12)],
+        "an order in two deliveries": [
+            line(10, "1.00"),
+            line(10, "2.00", 14, product_id="Q"),
+            line(10, "4.00", product_id="R", cancelled=True),
+        ],
+        "gone on the last day": [
+            line(15, "2.00"),
+            line(18, "1.00", order="U"),
+            line(18, "1.00", 19, order="U", cancelled=True),
+        ],
     },
     {
         "the latest order is cancelled": [
@@ -314,6 +324,12 @@ ANYTHING = World(
             (13, 15, 2.0, 1, 1, 10),
         ],
         "corrected": [(10, 12, 2.0, 1, 1, 9), (12, 14, 5.0, 1, 1, 9)],
+        "an order in two deliveries": [(10, 14, 1.0, 1, 1, 10), (14, 15, 3.0, 1, 2, 10)],
+        "gone on the last day": [
+            (15, 18, 2.0, 1, 1, 15),
+            (18, 19, 3.0, 2, 1, 18),
+            (19, 20, 2.0, 1, 1, 15),
+        ],
     },
 )
 
