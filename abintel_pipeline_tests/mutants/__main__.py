@@ -46,12 +46,12 @@ def main() -> None:
         if not options.report:
             print(f"{name}: {', '.join(group.modules)}", flush=True)
             folder = working_copy(name, group, anew=not again)
-            names = _survived(_wanted(statuses(folder), chosen)) if again else chosen
+            names = _unexplained(folder, _wanted(statuses(folder), chosen)) if again else chosen
             if names or not again:
                 run_mutants(folder, names, options.at_once)
         found = _wanted(statuses(COPIES / name), chosen)
         ran.update(module_of(mutant) for mutant in found)
-        judged += _judged(COPIES / name, found)
+        judged += _judged(COPIES / name, found).values()
     _tell(ran, judged)
 
 
@@ -61,19 +61,19 @@ def _wanted(found: Statuses, chosen: list[str]) -> Statuses:
     return {name: status for name, status in found.items() if any(fit(name) for fit in fits)}
 
 
-def _survived(found: Statuses) -> list[str]:
-    return [mutant for mutant, status in found.items() if status not in KILLED]
+def _unexplained(folder: Path, found: Statuses) -> list[str]:
+    return [mutant for mutant, (_, reason) in _judged(folder, found).items() if not reason]
 
 
-def _judged(folder: Path, found: Statuses) -> Judged:
-    """Each mutant that survived, and the reason why it may."""
+def _judged(folder: Path, found: Statuses) -> dict[str, tuple[Survivor, Reason | None]]:
+    """{mutant that survived: what it is, and the reason why it may}."""
     known = reasons(EXPLAINED.read_text())
-    survived = []
-    for mutant in _survived(found):
+    survived = {}
+    for mutant in (mutant for mutant, status in found.items() if status not in KILLED):
         module = module_of(mutant)
         source = (ROOT / PACKAGE / module).read_text()
         one = survivor(module, mutant, difference(folder, mutant), source)
-        survived.append((one, reason_of(one, known)))
+        survived[mutant] = one, reason_of(one, known)
     return survived
 
 
@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         "modules", nargs="*", metavar="MODULE", help="metrics/rfm, store …; without any, all"
     )
     parser.add_argument(
-        "--again", action="store_true", help="only those that survived the last time"
+        "--again", action="store_true", help="only those that survived for no known reason"
     )
     parser.add_argument("--report", action="store_true", help="run nothing: judge the last run")
     parser.add_argument("--at-once", type=int, default=1, metavar="N", help="mutants at a time")
