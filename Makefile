@@ -1,4 +1,4 @@
-# make demo | make test | make coverage | make test-live | make test-spark | make test-slow | make ui | make bench
+# make demo | make test | make coverage | make test-live | make test-spark | make test-slow | make mutants | make ui | make bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ PORT ?= 3000
 # One more than there are cores: some tests wait for servers.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: demo check test coverage test-live test-spark test-slow ui bench screenshots clean
+.PHONY: demo check test coverage test-live test-spark test-slow mutants ui bench screenshots clean
 
 demo: $(VENV)/installed
 	@$(BIN)/abintel demo
@@ -45,6 +45,16 @@ test-spark: $(VENV)/installed
 test-slow: $(VENV)/installed
 	@$(BIN)/python -m pytest -m slow -s
 	@$(BIN)/python -m pytest -n auto --hypothesis-profile=thorough abintel_pipeline_tests/metrics abintel_pipeline_tests/snapshots/test_ranges.py abintel_pipeline_tests/intake/test_properties.py abintel_pipeline_tests/intake/test_screening.py
+
+# Would a test fail if metrics, quality/blocking or store were wrong? Changes one place at a time.
+# make mutants ARGS=metrics/rfm for one module; ARGS=--help tells the rest.
+mutants: $(VENV)/installed-mutants
+	@$(BIN)/python -m abintel_pipeline_tests.mutants $(ARGS)
+
+$(VENV)/installed-mutants: $(VENV)/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]' || \
+	  { echo "mutmut could not be installed: is there a network to a package registry?" >&2; exit 1; }
+	@touch $@
 
 # The pictures of the documents; needs Chromium.
 screenshots: $(VENV)/installed-screenshots

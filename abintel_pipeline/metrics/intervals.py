@@ -78,9 +78,11 @@ def _intervals(counted: ir.Table, span: SnapshotRange, traits: LineTraits) -> ir
     out = span.out(delivered.date)
     in_turn = ibis.window(group_by=here, order_by="delivered_on")
     replaced = delivered.delivered_on.lead().over(in_turn)
+    # What replaces another came while their date was in the window: `SnapshotRange.lines` has no
+    # other.
     timed = delivered.mutate(
         enters=ibis.greatest(delivered.delivered_on, ibis.literal(span.first)),
-        leaves=ibis.least(replaced.fill_null(out), out) if traits.late else out,
+        leaves=replaced.fill_null(out) if traits.late else out,
     )
     return timed.filter(timed.leaves > span.first)
 

@@ -132,8 +132,6 @@ def loyalty_bounds(features: ir.Table, rules: Rules) -> ir.Table:
         else:
             low, high = values.min(), values.max()
         columns |= {f"lower_{metric}": low, f"upper_{metric}": high}
-    if bounds.kind == "reference":
-        return features.select("snapshot_date").distinct().mutate(**columns)
     return features.group_by("snapshot_date").agg(**columns)
 
 

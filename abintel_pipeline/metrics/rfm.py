@@ -206,7 +206,7 @@ def _scored(features: ir.Table, cuts: Figures, rules: Rules, *also: str) -> ir.T
     def passed(metric: str, value: ir.NumericValue) -> ir.IntegerValue:
         cuts = [rows[_cut_name(metric, k)] for k in steps]
         tests = [cut >= value if metric == "recency" else cut < value for cut in cuts]
-        score: ir.IntegerValue = ibis.literal(1, "int32")
+        score: ir.IntegerValue = ibis.literal(1)
         for test in tests:
             score = score + test.cast("int32")
         return score.cast("int32")

@@ -82,7 +82,7 @@ def nearest_whole(x: ir.FloatingValue) -> ir.FloatingValue:
     """The whole number that x is but for binary noise, as float64 and of any size.
 
     Ibis' own `round` and `floor` are 64-bit integers, which large values overflow; but a float64
-    from 2**53 on is whole as it is.
+    from 2**52 on is whole as it is, and one half more isn't a float64.
     """
     rounded = (x + float64(0.5)).floor().cast("float64")
-    return ibis.ifelse(x.abs() < float64(EXACT_WHOLE), rounded, x)
+    return ibis.ifelse(x.abs() < float64(EXACT_WHOLE / 2), rounded, x)

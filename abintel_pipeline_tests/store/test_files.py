@@ -1,0 +1,439 @@
+"""Files of a store, one function at a time, without any step that makes them."""
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from abintel_pipeline.contract import (
+    CUSTOMER_FEATURES,
+    CUSTOMER_LOYALTY,
+    CUSTOMER_RFM,
+    RAW_TRANSACTIONS,
+    RFM_THRESHOLDS,
+    Table,
+)
+from abintel_pipeline.engine.connection import Backend, engine, native
+from abintel_pipeline.rules import Rules
+from abintel_pipeline.settings import Settings
+from abintel_pipeline.store.snapshot_store import (
+    STAGING,
+    Outdated,
+    SnapshotMissing,
+    SnapshotStore,
+    Staged,
+    bind_files,
+    stored_rules,
+    sweep,
+    view_of_day,
+)
+
+Row = dict[str, Any]
+FIRST, SECOND, THIRD = (date(2025, 1, day) for day in (1, 2, 3))
+RULES = Rules(bins=3)
+
+
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    settings = Settings(_env_file=None, data_dir=tmp_path_factory.mktemp("engine"), threads=2)
+    with engine(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SnapshotStore:
+    return SnapshotStore(str(tmp_path / "store"))
+
+
+def loyal(connection: Backend, *customers: str, score: float = 0.5) -> ir.Table:
+    """Rows of customer_loyalty, in this order; scores as decimals, segments first."""
+    rows = {
+        "segment": ["Silver"] * len(customers),
+        "customer_id": list(customers),
+        "loyalty_score": pa.array([score] * len(customers)).cast(pa.decimal128(5, 4)),
+    }
+    return connection.create_table("loyal", pa.table(rows), overwrite=True)
+
+
+def publish(
+    connection: Backend, store: SnapshotStore, day: date, *customers: str, score: float = 0.5
+) -> Staged:
+    rows = loyal(connection, *customers, score=score)
+    with store.staging() as folder:
+        staged = store.stage(folder, CUSTOMER_LOYALTY, day, rows, RULES)
+        store.publish(staged)
+    return staged
+
+
+def read(connection: Backend, store: SnapshotStore, *days: date) -> list[tuple[Any, ...]]:
+    rows = connection.to_pyarrow(store.read(connection, CUSTOMER_LOYALTY, days))
+    assert rows.column_names == CUSTOMER_LOYALTY.schema.names
+    return [tuple(row.values()) for row in rows.to_pylist()]
+
+
+def test_a_day_lies_in_a_folder_named_after_it(store: SnapshotStore, tmp_path: Path) -> None:
+    folder = tmp_path / "store" / "customer_rfm" / "snapshot_date=2025-01-01"
+    assert store.path(CUSTOMER_RFM, FIRST) == folder / "data.parquet"
+
+
+def test_a_staged_file_has_the_contracts_columns_types_and_order(
+    connection: Backend, store: SnapshotStore, tmp_path: Path
+) -> None:
+    rows = loyal(connection, "C", "A", "B")
+    staged = store.stage(tmp_path / "folder", CUSTOMER_LOYALTY, FIRST, rows, RULES)
+    path = tmp_path / "folder" / "customer_loyalty" / "snapshot_date=2025-01-01" / "data.parquet"
+    assert staged == Staged(CUSTOMER_LOYALTY, FIRST, path, 3)
+    assert pq.read_table(path, partitioning=None).to_pydict() == {
+        "customer_id": ["A", "B", "C"],
+        "loyalty_score": [0.5] * 3,
+        "segment": ["Silver"] * 3,
+    }
+    schema = pq.read_schema(path)
+    assert [str(field.type) for field in schema] == ["string", "double", "string"]
+
+
+def test_a_staged_file_names_its_table_its_version_and_its_rules(
+    connection: Backend, store: SnapshotStore, tmp_path: Path
+) -> None:
+    staged = store.stage(tmp_path, CUSTOMER_LOYALTY, FIRST, loyal(connection, "A"), RULES)
+    metadata = pq.read_metadata(staged.path).metadata
+    assert metadata[b"abintel_table"] == b"customer_loyalty"
+    assert metadata[b"abintel_schema_version"] == b"1"
+    assert metadata[b"abintel_rules"] == RULES.as_json().encode()
+    assert stored_rules(staged.path) == RULES
+
+
+def test_rows_that_are_in_order_already_are_written_as_they_come(
+    connection: Backend, store: SnapshotStore, tmp_path: Path
+) -> None:
+    rows = loyal(connection, "C", "A")
+    write = store.writing(connection, CUSTOMER_LOYALTY, rows, RULES, in_order=True)
+    staged = write(native(connection), tmp_path, SECOND)
+    assert staged.day == SECOND
+    written = pq.read_table(staged.path, partitioning=None)
+    assert written["customer_id"].to_pylist() == ["C", "A"]
+
+
+def test_a_table_without_an_order_is_written_as_its_rows_come(
+    connection: Backend, store: SnapshotStore, tmp_path: Path
+) -> None:
+    lines = pa.Table.from_pylist([LINE | {"product_id": p} for p in "CAB"], schema=LINES)
+    rows = connection.create_table("lines", lines, overwrite=True)
+    staged = store.stage(tmp_path, RAW_TRANSACTIONS, FIRST, rows, RULES)
+    written = pq.read_table(staged.path, partitioning=None)
+    assert written["product_id"].to_pylist() == ["C", "A", "B"]
+
+
+LINES = pa.schema(
+    [(field.name, field.type) for field in RAW_TRANSACTIONS.schema if field.name != "delivered_on"]
+)
+LINE: Row = {
+    "customer_id": "A",
+    "transaction_id": "T",
+    "date": FIRST,
+    "amount": 1,
+    "product_id": "P",
+    "line_id": None,
+    "cancelled": False,
+}
+
+
+def test_a_file_of_other_types_than_the_contracts_is_rejected_before_it_is_published(
+    connection: Backend, store: SnapshotStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = loyal(connection, "A")
+
+    def other(cursor: Any, query: str, path: Path, metadata: dict[str, str]) -> None:
+        pq.write_table(pa.table({"customer_id": ["A"]}), path)
+
+    monkeypatch.setattr("abintel_pipeline.store.snapshot_store.copy_to_parquet", other)
+    with pytest.raises(TypeError) as rejected:
+        store.stage(tmp_path, CUSTOMER_LOYALTY, FIRST, rows, RULES)
+    assert str(rejected.value) == (
+        "customer_loyalty: wrote customer_id: string, the contract has {'customer_id':"
+        " DataType(string), 'loyalty_score': DataType(double), 'segment': DataType(string)}"
+    )
+
+
+def test_a_published_file_replaces_the_one_before_and_leaves_no_stage(
+    connection: Backend, store: SnapshotStore
+) -> None:
+    publish(connection, store, FIRST, "A", "B")
+    before = store.versions(CUSTOMER_LOYALTY)
+    staged = publish(connection, store, FIRST, "B", score=0.25)
+    assert not staged.path.exists()
+    assert list((store.root / STAGING).iterdir()) == []
+    assert read(connection, store, FIRST) == [(FIRST, "B", 0.25, "Silver")]
+    assert store.rows(CUSTOMER_LOYALTY, FIRST) == 1
+    assert store.versions(CUSTOMER_LOYALTY) != before
+    assert store.versions(CUSTOMER_LOYALTY).keys() == before.keys() == {FIRST}
+
+
+def test_days_whose_inputs_have_changed_are_not_published(
+    connection: Backend, store: SnapshotStore, tmp_path: Path
+) -> None:
+    made = [
+        store.stage(tmp_path, CUSTOMER_LOYALTY, day, loyal(connection, "A"), RULES)
+        for day in (FIRST, SECOND)
+    ]
+    with pytest.raises(Outdated):
+        store.publish(*made, unchanged=lambda day: day == FIRST)
+    assert store.days(CUSTOMER_LOYALTY) == []
+    store.publish(*made, unchanged=lambda day: day in (FIRST, SECOND))
+    assert store.days(CUSTOMER_LOYALTY) == [FIRST, SECOND]
+
+
+def test_days_are_listed_in_order_from_the_first_to_the_last_asked_for(
+    connection: Backend, store: SnapshotStore
+) -> None:
+    for day in (THIRD, FIRST, SECOND):
+        publish(connection, store, day, "A")
+    assert store.days(CUSTOMER_LOYALTY) == [FIRST, SECOND, THIRD]
+    assert store.days(CUSTOMER_LOYALTY, start=SECOND) == [SECOND, THIRD]
+    assert store.days(CUSTOMER_LOYALTY, end=SECOND) == [FIRST, SECOND]
+    assert store.days(CUSTOMER_LOYALTY, SECOND, SECOND) == [SECOND]
+    assert list(store.versions(CUSTOMER_LOYALTY, SECOND, SECOND)) == [SECOND]
+    assert store.days(CUSTOMER_RFM) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "snapshot_date=2025-1-01",
+        "snapshot_date=2025-01-011",
+        "xsnapshot_date=2025-01-01",
+        "delivered_on=2025-01-01",
+    ],
+)
+def test_a_folder_that_is_not_named_after_a_day_is_none(store: SnapshotStore, name: str) -> None:
+    folder = store.root / "customer_loyalty" / name
+    folder.mkdir(parents=True)
+    (folder / "data.parquet").touch()
+    assert store.days(CUSTOMER_LOYALTY) == []
+
+
+def test_a_days_folder_without_a_file_is_no_published_day(
+    connection: Backend, store: SnapshotStore
+) -> None:
+    publish(connection, store, SECOND, "A")
+    store.path(CUSTOMER_LOYALTY, FIRST).parent.mkdir()
+    store.path(CUSTOMER_LOYALTY, THIRD).parent.mkdir()
+    assert store.days(CUSTOMER_LOYALTY) == [SECOND]
+
+
+def test_a_version_tells_a_file_from_one_of_the_same_moment(
+    connection: Backend, store: SnapshotStore
+) -> None:
+    publish(connection, store, FIRST, "A")
+    path = store.path(CUSTOMER_LOYALTY, FIRST)
+    before = store.versions(CUSTOMER_LOYALTY)
+    known = path.stat()
+    copy = path.with_name("copy")
+    copy.write_bytes(path.read_bytes())
+    os.utime(copy, ns=(known.st_atime_ns, known.st_mtime_ns))
+    copy.replace(path)
+    assert store.versions(CUSTOMER_LOYALTY) != before
+    before = store.versions(CUSTOMER_LOYALTY)
+    os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns + 1))
+    assert store.versions(CUSTOMER_LOYALTY) != before
+
+
+def test_rows_are_read_of_the_days_asked_for_in_their_order(
+    connection: Backend, store: SnapshotStore
+) -> None:
+    publish(connection, store, FIRST, "B", "A")
+    publish(connection, store, SECOND, "A", score=1.0)
+    publish(connection, store, THIRD, "X")
+    assert read(connection, store, SECOND, FIRST) == [
+        (SECOND, "A", 1.0, "Silver"),
+        (FIRST, "A", 0.5, "Silver"),
+        (FIRST, "B", 0.5, "Silver"),
+    ]
+
+
+def test_no_day_at_all_is_an_empty_table_of_the_same_columns(
+    connection: Backend, store: SnapshotStore
+) -> None:
+    assert read(connection, store) == []
+    rows = store.read(connection, CUSTOMER_LOYALTY, [])
+    assert connection.to_pyarrow(rows).schema.types == CUSTOMER_LOYALTY.schema.types
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (1, "1 of the days asked for are missing (2025-01-01)"),
+        (
+            5,
+            "5 of the days asked for are missing"
+            " (2025-01-01, 2025-01-02, 2025-01-03, 2025-01-04, 2025-01-05)",
+        ),
+        (
+            6,
+            "6 of the days asked for are missing"
+            " (2025-01-01, 2025-01-02, 2025-01-03, 2025-01-04, 2025-01-05, …)",
+        ),
+    ],
+)
+def test_of_days_that_are_missing_five_are_named(
+    connection: Backend, store: SnapshotStore, asked: int, told: str
+) -> None:
+    days = [date(2025, 1, day) for day in range(1, asked + 1)]
+    with pytest.raises(SnapshotMissing) as missing:
+        store.paths(CUSTOMER_LOYALTY, days)
+    assert str(missing.value) == f"customer_loyalty: {told}; none is published"
+    assert missing.value.missing == days
+    for day in (date(2025, 2, 1), date(2025, 2, 3), date(2025, 2, 2)):
+        publish(connection, store, day, "A")
+    with pytest.raises(SnapshotMissing) as missing:
+        store.read(connection, CUSTOMER_LOYALTY, [*days, date(2025, 2, 1)])
+    assert str(missing.value) == (
+        f"customer_loyalty: {told}; published are 2025-02-01 to 2025-02-03"
+    )
+    assert missing.value.missing == days
+
+
+def test_only_the_stages_older_than_an_age_are_swept(tmp_path: Path) -> None:
+    now = time.time()
+    for name, age in (("old", 130.0), ("young", 70.0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half.parquet").touch()
+        os.utime(tmp_path / name, (now - age, now - age))
+    sweep(tmp_path, 100)
+    assert [path.name for path in tmp_path.iterdir()] == ["young"]
+
+
+def test_a_stage_that_another_run_has_just_removed_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old").mkdir()
+    os.utime(tmp_path / "old", (0, 0))
+    gone = tmp_path / "gone"
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter([gone, tmp_path / "old"]))
+    sweep(tmp_path, 100)
+    assert not (tmp_path / "old").exists()
+
+
+def test_a_stage_that_goes_while_it_is_removed_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old").mkdir()
+    os.utime(tmp_path / "old", (0, 0))
+    stat = Path.stat
+
+    def last_seen(path: Path, **options: Any) -> os.stat_result:
+        seen = stat(path, **options)
+        if path.name == "old":
+            path.rmdir()
+        return seen
+
+    monkeypatch.setattr(Path, "stat", last_seen)
+    sweep(tmp_path, 100)
+
+
+def test_a_view_of_a_day_has_the_rows_of_the_file_that_is_bound(
+    connection: Backend, store: SnapshotStore
+) -> None:
+    publish(connection, store, FIRST, "A", "B")
+    publish(connection, store, SECOND, "C", score=1.0)
+    rows = view_of_day(CUSTOMER_LOYALTY)
+    assert rows.columns == tuple(CUSTOMER_LOYALTY.schema.names)
+    query = connection.compile(rows.select("snapshot_date", "customer_id", "loyalty_score"))
+    seen = []
+    with native(connection).cursor() as cursor:
+        for day in (FIRST, SECOND, FIRST):
+            bind_files(cursor, (CUSTOMER_LOYALTY, store.path(CUSTOMER_LOYALTY, day)))
+            seen.append(cursor.execute(query).fetchall())
+    assert seen == [
+        [(FIRST, "A", 0.5), (FIRST, "B", 0.5)],
+        [(SECOND, "C", 1.0)],
+        [(FIRST, "A", 0.5), (FIRST, "B", 0.5)],
+    ]
+
+
+def features(customers: str) -> pa.Table:
+    columns = {
+        "customer_id": list(customers),
+        "purchase_total": [10.0 * (n + 1) for n in range(len(customers))],
+        "visit_frequency": [1] * len(customers),
+        "avg_ticket": [10.0] * len(customers),
+        "product_diversity": [1] * len(customers),
+        "loyalty_score": [0.125] * len(customers),
+        "recency_days": [0] * len(customers),
+    }
+    return pa.table(columns)
+
+
+@pytest.fixture
+def both(connection: Backend, store: SnapshotStore) -> SnapshotStore:
+    """A day with features, whose loyalty_score was delivered, and with loyalty."""
+    publish(connection, store, FIRST, "A", "B", score=0.75)
+    rows = connection.create_table("features", features("AB"), overwrite=True)
+    with store.staging() as folder:
+        store.publish(store.stage(folder, CUSTOMER_FEATURES, FIRST, rows, RULES))
+    return store
+
+
+@pytest.mark.parametrize(
+    ("table", "other", "names", "expected"),
+    [
+        (
+            CUSTOMER_FEATURES,
+            CUSTOMER_LOYALTY,
+            ("customer_id", "purchase_total", "loyalty_score", "segment", "snapshot_date"),
+            [("A", 10.0, 0.75, "Silver", FIRST), ("B", 20.0, 0.75, "Silver", FIRST)],
+        ),
+        (
+            CUSTOMER_LOYALTY,
+            CUSTOMER_FEATURES,
+            ("customer_id", "loyalty_score", "segment", "purchase_total"),
+            [("A", 0.125, "Silver", 10.0), ("B", 0.125, "Silver", 20.0)],
+        ),
+    ],
+    ids=["loyalty beside features", "features beside loyalty"],
+)
+def test_beside_a_customer_stands_the_other_tables_row_whose_columns_win(
+    connection: Backend,
+    both: SnapshotStore,
+    table: Table,
+    other: Table,
+    names: tuple[str, ...],
+    expected: list[tuple[Any, ...]],
+) -> None:
+    rows = view_of_day(table, other)
+    query = connection.compile(rows.select(*names))
+    with native(connection).cursor() as cursor:
+        bind_files(cursor, (table, both.path(table, FIRST)), (other, both.path(other, FIRST)))
+        assert cursor.execute(query).fetchall() == expected
+
+
+def test_tables_of_no_column_in_common_stand_beside_each_other_whole(
+    connection: Backend, store: SnapshotStore
+) -> None:
+    publish(connection, store, FIRST, "A")
+    rows = pa.table({"metric": ["recency"], "position": [1], "cut": ["1/2"], "threshold": [2.5]})
+    listed = connection.create_table("thresholds", rows, overwrite=True)
+    with store.staging() as folder:
+        store.publish(store.stage(folder, RFM_THRESHOLDS, FIRST, listed, RULES))
+    query = connection.compile(
+        view_of_day(CUSTOMER_LOYALTY, RFM_THRESHOLDS).select("customer_id", "threshold")
+    )
+    places = [store.path(table, FIRST) for table in (CUSTOMER_LOYALTY, RFM_THRESHOLDS)]
+    with native(connection).cursor() as cursor:
+        bind_files(cursor, (CUSTOMER_LOYALTY, places[0]), (RFM_THRESHOLDS, places[1]))
+        assert cursor.execute(query).fetchall() == [("A", 2.5)]
+
+
+def test_a_stage_of_rows_that_an_engine_holds_knows_the_engine(
+    connection: Backend, store: SnapshotStore, tmp_path: Path
+) -> None:
+    rows = loyal(connection, "A", "B").filter(ibis._.customer_id == "B")
+    assert store.stage(tmp_path, CUSTOMER_LOYALTY, FIRST, rows, RULES).rows == 1

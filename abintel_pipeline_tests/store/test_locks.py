@@ -1,0 +1,97 @@
+"""Locks of a store: who waits for whom, and what is left."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from filelock import FileLock, Timeout
+
+from abintel_pipeline.store import locks
+from abintel_pipeline.store.locks import (
+    FOLDER,
+    await_intakes,
+    publishing,
+    taking_in,
+    turn_to_publish,
+)
+
+FIRST, SECOND, THIRD = (date(2025, 1, day) for day in (1, 2, 3))
+
+
+def test_only_one_run_at_a_time_has_the_turn_to_publish(tmp_path: Path) -> None:
+    store = tmp_path / "data" / "store"
+    assert turn_to_publish(store) == store / FOLDER / "publishing.lock"
+    with publishing(store), pytest.raises(Timeout):
+        FileLock(turn_to_publish(store)).acquire(timeout=0)
+    FileLock(turn_to_publish(store)).acquire(timeout=0)
+
+
+def test_an_intake_names_its_days_as_long_as_it_is_under_way(tmp_path: Path) -> None:
+    with taking_in(tmp_path, FIRST, THIRD):
+        (path,) = (tmp_path / FOLDER).iterdir()
+        assert path.name.startswith("intake_2025-01-01_2025-01-03_")
+    assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+def awaiting(store: Path, last: date) -> Callable[[], bool]:
+    """Waits for intakes on a thread; whether it is done, asked with patience."""
+    done = threading.Event()
+
+    def wait() -> None:
+        await_intakes(store, last)
+        done.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    return lambda: done.wait(0.2)
+
+
+def test_an_intake_of_days_up_to_the_last_is_waited_for(tmp_path: Path) -> None:
+    with taking_in(tmp_path, SECOND, THIRD):
+        done = awaiting(tmp_path, SECOND)
+        assert not done()
+    assert any(done() for _ in range(50))
+
+
+def test_an_intake_of_later_days_is_not_waited_for(tmp_path: Path) -> None:
+    with taking_in(tmp_path, SECOND, THIRD):
+        await_intakes(tmp_path, FIRST)
+
+
+def test_what_a_killed_intake_left_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / FOLDER / "intake_2025-01-01_2025-01-02_0.lock"
+    later = tmp_path / FOLDER / "intake_2025-01-03_2025-01-03_0.lock"
+    left.parent.mkdir()
+    left.touch()
+    later.touch()
+    await_intakes(tmp_path, SECOND)
+    assert not left.exists()
+    assert later.exists()
+
+
+def test_a_store_without_intakes_holds_nobody_up(tmp_path: Path) -> None:
+    await_intakes(tmp_path / "data" / "store", THIRD)
+
+
+def test_whoever_waits_for_long_says_for_what(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(locks, "SAID_AFTER_SECONDS", 0.05)
+    with caplog.at_level(logging.WARNING, locks.__name__):
+        with taking_in(tmp_path, FIRST, SECOND):
+            done = awaiting(tmp_path, SECOND)
+            assert not done()
+        assert any(done() for _ in range(50))
+    assert [record.getMessage() for record in caplog.records] == [
+        "waiting for the intake of 2025-01-01 to 2025-01-02, which another run of this store is at"
+    ]
+
+
+def test_a_short_wait_says_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with taking_in(tmp_path, FIRST, SECOND):
+        done = awaiting(tmp_path, SECOND)
+        assert not done()
+    assert any(done() for _ in range(50))
+    assert caplog.records == []
