@@ -79,6 +79,14 @@ ON_THEIR_DAY = World(
         "again a day later": [line(10, "1.00"), line(16, "2.00")],
         "one order's number on two days": [line(10, "1.00"), line(11, "1.00")],
         "two orders on one day": [line(10, "1.00"), line(10, "2.00", order="U")],
+        "a product is away for a day": [
+            *(line(10, "1.00"), line(10, "2.00", product_id="Q")),
+            *(line(14, "4.00", order="U", product_id="Q"), line(16, "8.00", order="V")),
+        ],
+        "a product from before is away for a day": [
+            *(line(8, "1.00"), line(9, "2.00", order="U", product_id="Q")),
+            *(line(13, "4.00", order="V", product_id="Q"), line(14, "8.00", order="W")),
+        ],
         "on the last day": [line(20, "3.00")],
         "too late for the range": [line(21, "3.00")],
     },
@@ -93,6 +101,19 @@ ON_THEIR_DAY = World(
             (15, 16, 1.0, 1, 1, 11),
         ],
         "two orders on one day": [(10, 15, 3.0, 2, 1, 10)],
+        "a product is away for a day": [
+            (10, 14, 3.0, 1, 2, 10),
+            (14, 15, 7.0, 2, 2, 14),
+            (15, 16, 4.0, 1, 1, 14),
+            (16, 19, 12.0, 2, 2, 16),
+            (19, None, 8.0, 1, 1, 16),
+        ],
+        "a product from before is away for a day": [
+            (10, 13, 3.0, 2, 2, 9),
+            (13, 14, 6.0, 2, 1, 13),
+            (14, 18, 12.0, 2, 2, 14),
+            (18, 19, 8.0, 1, 1, 14),
+        ],
         "on the last day": [(20, None, 3.0, 1, 1, 20)],
     },
 )

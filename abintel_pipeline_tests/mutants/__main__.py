@@ -107,7 +107,8 @@ def _tell(ran: Counter[str], judged: Judged) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m abintel_pipeline_tests.mutants",
-        description="Change one place of the code at a time and see whether a test fails.",
+        description="Change one place of the code at a time and see whether a test fails. All of it"
+        " takes an hour or two, one module some minutes.",
     )
     parser.add_argument(
         "modules", nargs="*", metavar="MODULE", help="metrics/rfm, store …; without any, all"
