@@ -78,7 +78,7 @@ class Work:
 
         def bind(cursor: duckdb.DuckDBPyConnection, day: date) -> None:
             one, *others = ((one, self.store.path(one, day)) for one in needed)
-            bind_files(cursor, *one, *others)
+            bind_files(cursor, one, *others)
             bind_figures(cursor, known[day])
 
         return self._stage(write, folder, bind)
