@@ -4,16 +4,17 @@ model, and what stands twice. Kept in the engine, so that it may spill.
 
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pandera.errors import SchemaErrors
 
-from abintel_pipeline.engine.sql import file_literal, identifier, quoted
+from abintel_pipeline.engine.parallel import parallel_map
+from abintel_pipeline.engine.sql import ROW_GROUP_SIZE, file_literal, identifier, quoted
 from abintel_pipeline.intake.errors import IntakeBroken
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
 from abintel_pipeline.intake.staging import Numbers, Part, Reading
@@ -22,7 +23,11 @@ from abintel_pipeline.intake.texts.screening import LEFT_OUT, leaves_out
 GROUPS_AT_ONCE = 4
 """Row groups per chunk: about 500,000 rows, the size at which 10 M rows took about a second."""
 
-BREACHES = pa.schema([("ordinal", pa.int64()), ("column", pa.string()), ("reason", pa.string())])
+FEW = 0.2
+"""Share of a chunk's rows below which the doubtful ones are validated apart."""
+
+ORDINAL = "ordinal"
+BREACHES = pa.schema([(ORDINAL, pa.int64()), ("column", pa.string()), ("reason", pa.string())])
 
 WHOLE_ROW = ""
 """In place of a column: the verdict is on the row's identity."""
@@ -160,20 +165,27 @@ def typed_rows(part: Part) -> str:
 
 
 def _breaches(reading: Reading, part: Part) -> Iterator[pa.Table]:
-    """(ordinal, column, reason) of every cell of a part that breaks the model, chunk by chunk."""
+    """(ordinal, column, reason) of every cell of a part that breaks the model, chunk by chunk.
+
+    Pandera takes twice the time for a chunk in which any row breaks the model. So the rows that
+    probably do, where they are few, are validated apart, those of many chunks together.
+    """
     schema = reading.table.schema(reading.settings)
-    chunks = _chunks(part)
     threads = reading.settings.threads or os.cpu_count() or 1
 
-    def judge(chunk: tuple[int, list[int]]) -> pa.Table:
-        start, groups = chunk
-        with pq.ParquetFile(part.typed.path) as file:
-            rows = file.read_row_groups(groups, use_threads=False)
-        return _judge(reading, schema, rows, start)
+    def judge(chunk: tuple[int, list[int]]) -> tuple[pa.Table, pa.Table]:
+        rows, doubtful = _split(schema, _rows(reading, part, chunk))
+        return _judge(schema, rows), doubtful
 
-    with ThreadPoolExecutor(threads) as pool:
-        for n in range(0, len(chunks), threads):
-            yield from pool.map(judge, chunks[n : n + threads])
+    waiting: list[pa.Table] = []
+    for _, (found, doubtful) in parallel_map(judge, _chunks(part), threads):
+        yield found
+        waiting.append(doubtful)
+        if sum(rows.num_rows for rows in waiting) >= GROUPS_AT_ONCE * ROW_GROUP_SIZE:
+            yield _judge(schema, pa.concat_tables(waiting))
+            waiting.clear()
+    if waiting:
+        yield _judge(schema, pa.concat_tables(waiting))
 
 
 def _chunks(part: Part) -> list[tuple[int, list[int]]]:
@@ -187,27 +199,61 @@ def _chunks(part: Part) -> list[tuple[int, list[int]]]:
     return chunks
 
 
-def _judge(
-    reading: Reading, schema: pandera.DataFrameSchema, rows: pa.Table, start: int
-) -> pa.Table:
+def _rows(reading: Reading, part: Part, chunk: tuple[int, list[int]]) -> pa.Table:
+    """A chunk's rows that are not left out, as the model has them, and their ordinals."""
+    start, groups = chunk
+    with pq.ParquetFile(part.typed.path) as file:
+        rows = file.read_row_groups(groups, use_threads=False)
     day = pa.repeat(pa.scalar(reading.day, pa.date32()), rows.num_rows)
-    frame = rows.append_column(reading.table.raw.partition_column, day).to_pandas(
-        types_mapper=pd.ArrowDtype
-    )
-    if LEFT_OUT in frame.columns:
-        frame = frame[frame.pop(LEFT_OUT).isna()]
+    ordinals = pa.array(np.arange(start, start + rows.num_rows))
+    rows = rows.append_column(reading.table.raw.partition_column, day)
+    rows = rows.append_column(ORDINAL, ordinals)
+    if LEFT_OUT in rows.column_names:
+        rows = rows.filter(rows[LEFT_OUT].is_null()).drop_columns(LEFT_OUT)
+    return rows
+
+
+def _split(schema: pandera.DataFrameSchema, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The rows that look good, and the doubtful ones, unless these are many."""
+    doubtful = _doubtful(schema, rows)
+    if not 0 < doubtful.sum() < FEW * rows.num_rows:
+        return rows, rows.schema.empty_table()  # an empty slice would keep all rows in memory
+    return rows.take(np.flatnonzero(~doubtful)), rows.take(np.flatnonzero(doubtful))
+
+
+def _doubtful(schema: pandera.DataFrameSchema, rows: pa.Table) -> npt.NDArray[np.bool_]:
+    """Which rows lack a value that the model asks for, or fail a check of an amount.
+
+    As the texts do that could not be read, and most of the others.
+    """
+    doubtful = np.zeros(rows.num_rows, np.bool_)
+    for name, column in schema.columns.items():
+        values = rows[name]
+        if not column.nullable and values.null_count:
+            doubtful |= values.is_null().to_numpy()
+        for check in column.checks if pa.types.is_decimal(values.type) else ():
+            failing = check(values.to_pandas(types_mapper=pd.ArrowDtype)).failure_cases
+            if failing is not None:
+                doubtful[failing.index] = True
+    return doubtful
+
+
+def _judge(schema: pandera.DataFrameSchema, rows: pa.Table) -> pa.Table:
+    frame = rows.drop_columns(ORDINAL).to_pandas(types_mapper=pd.ArrowDtype)
     try:
         schema.validate(frame, lazy=True, inplace=True)  # no model changes a frame: no copy
     except SchemaErrors as error:
-        return breaches_of(schema, error.failure_cases, start)
+        return breaches_of(schema, error.failure_cases, rows[ORDINAL].to_numpy())
     return BREACHES.empty_table()
 
 
-def breaches_of(schema: pandera.DataFrameSchema, cases: pd.DataFrame, start: int) -> pa.Table:
+def breaches_of(
+    schema: pandera.DataFrameSchema, cases: pd.DataFrame, ordinals: Numbers | None = None
+) -> pa.Table:
     """(ordinal, column, reason) of Pandera's failure cases, in no set order.
 
-    Ordinals are the frame's index, which counts from 0, plus `start`. A check of whole rows is
-    named after its column.
+    `ordinals` are the rows' own; left out, they are 0, 1, … A check of whole rows is named after
+    its column.
     """
     if cases["index"].isna().any():
         raise IntakeBroken(f"staged rows don't have the model's shape: {cases['check'].tolist()}")
@@ -215,6 +261,7 @@ def breaches_of(schema: pandera.DataFrameSchema, cases: pd.DataFrame, start: int
     whole = cases["schema_context"] == "DataFrameSchema"
     column = cases["column"].where(~whole, cases["check"].map(of_rows)).astype(str)
     reason = cases["check"].astype(str).replace("not_nullable", "missing")
-    ordinal = cases["index"].astype("int64") + start
+    places = cases["index"].to_numpy(np.int64)
+    ordinal = places if ordinals is None else ordinals[places]
     found = pd.DataFrame({"ordinal": ordinal, "column": column, "reason": reason})
     return pa.Table.from_pandas(found.drop_duplicates(), schema=BREACHES, preserve_index=False)

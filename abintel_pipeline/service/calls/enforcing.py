@@ -220,7 +220,7 @@ def first_held(schema: pandera.DataFrameSchema, frame: pd.DataFrame) -> tuple[pa
     try:
         schema.validate(frame, lazy=True, inplace=True)  # no model changes a frame: no copy
     except SchemaErrors as error:
-        told = breaches_of(schema, error.failure_cases, 0)
+        told = breaches_of(schema, error.failure_cases)
         return told, sum(map(_failing, error.schema_errors))
     return BREACHES.empty_table(), 0
 
