@@ -43,12 +43,14 @@ def write_accepted(
     metadata = file_metadata(reading.table.raw, reading.settings.rules)
     with pq.ParquetWriter(
         path,
-        schema.with_metadata(metadata),
+        schema,
         compression="zstd",
         use_dictionary=[name for name in schema.names if name not in HARDLY_REPEATED],
         store_schema=False,
         store_decimal_as_integer=True,
     ) as writer:
+        # The schema's own metadata isn't written where `store_schema` is false.
+        writer.add_key_value_metadata(metadata)
         rest = schema.empty_table()
         for part, ordinals in zip(parts, rejected, strict=True):
             for rows in _kept(part.typed.path, ordinals):

@@ -7,6 +7,8 @@ folder may be loaded by different code servers, on different machines.
 import uuid
 from pathlib import Path
 
+from abintel_pipeline.store.flushing import flush
+
 MARKER = ".pipeline"
 
 
@@ -32,7 +34,11 @@ def claim(store: Path, pipeline: str) -> None:
         store.mkdir(parents=True, exist_ok=True)
         mine = store / f"{MARKER}.{uuid.uuid4().hex}"
         mine.write_text(f"{pipeline}\n")
+        # An empty marker, as a loss of power may leave it, would be another pipeline's.
+        flush(mine)
         mine.replace(marker)
+        for folder in (store, store.parent):
+            flush(folder)
     owner = marker.read_text().strip()
     if owner != pipeline:
         raise StoreOfAnother(store, owner, pipeline)

@@ -33,6 +33,7 @@ from abintel_pipeline.engine.connection import Backend, Cursor, native
 from abintel_pipeline.engine.sql import copy_to_parquet, file_literal
 from abintel_pipeline.rules import Rules
 from abintel_pipeline.settings import Settings
+from abintel_pipeline.store.flushing import flush
 from abintel_pipeline.store.footers import line_traits, spread
 from abintel_pipeline.store.locks import publishing
 
@@ -185,7 +186,7 @@ class SnapshotStore:
             path.parent.mkdir(parents=True)
             copy_to_parquet(cursor, query, path, file_metadata(table, rules))
             _of_contract(table, pq.read_schema(path))
-            _flush(path)  # while other files are written; publishing finds nothing left to flush
+            flush(path)  # while other files are written; publishing finds nothing left to flush
             return Staged(table, day, path, int(pq.read_metadata(path).num_rows))
 
         return write
@@ -197,7 +198,7 @@ class SnapshotStore:
         day was made from is not `unchanged`.
         """
         for one in staged:
-            _flush(one.path)
+            flush(one.path)
         with publishing(self.root):
             if not all(unchanged(day) for day in {one.day for one in staged}):
                 raise Outdated
@@ -205,8 +206,10 @@ class SnapshotStore:
                 place = self.path(one.table, one.day)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 one.path.replace(place)
-                _flush(place.parent)
-                _flush(place.parent.parent)
+                # A new folder is safe once the one above it is flushed, and whoever made it may
+                # have been killed before that. Unchanged folders cost next to nothing.
+                for folder in (place.parent, place.parent.parent, self.root):
+                    flush(folder)
 
     # ── reading ──────────────────────────────────────────────────────────────
 
@@ -332,14 +335,6 @@ def _of_contract(table: Table, written: pa.Schema) -> None:
     wanted = {f.name: f.type for f in table.schema if f.name != table.partition_column}
     if {field.name: field.type for field in written} != wanted:
         raise TypeError(f"{table.name}: wrote {written.to_string()}, the contract has {wanted}")
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def file_metadata(table: Table, rules: Rules) -> dict[str, str]:
