@@ -24,7 +24,8 @@ from abintel_pipeline.intake.rejected.files import (
     rejected_store,
     row_counts,
 )
-from abintel_pipeline.store.snapshot_store import SnapshotStore, stored_rules
+from abintel_pipeline.store.proofs import stored_rules
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 from abintel_pipeline.store.windows import Window, trailing_window
 
 ROW = ("file", "row", "reasons", "raw")

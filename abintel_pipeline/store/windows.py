@@ -5,7 +5,8 @@ from datetime import date, timedelta
 
 from abintel_pipeline.contract import CUSTOMER_FEATURES, RAW_CUSTOMERS, RAW_TRANSACTIONS
 from abintel_pipeline.metrics.in_force import window_start
-from abintel_pipeline.store.snapshot_store import SnapshotStore, stored_rules
+from abintel_pipeline.store.proofs import stored_rules
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 
 MOST_DAYS = timedelta(days=366)
 """Days that one pass spans at most."""

@@ -33,7 +33,8 @@ from abintel_pipeline.intake.staging import Reading
 from abintel_pipeline.reading import read_snapshot
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.settings.source import CUSTOMER_COLUMNS, TRANSACTION_COLUMNS
-from abintel_pipeline.store.snapshot_store import SnapshotStore, stored_rules
+from abintel_pipeline.store.proofs import stored_rules
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 from abintel_pipeline_tests.intake.conftest import DAY, GOOD, HEADER, Landing
 
 POSITION = "customer_id, transaction_id, date, product_id, line_id"

@@ -13,7 +13,7 @@ from abintel_pipeline.engine.connection import native
 from abintel_pipeline.engine.sql import file_literal
 from abintel_pipeline.orchestration.asset_page.drawing import BLUE, DARK, bars, in_short, picture
 from abintel_pipeline.snapshots import StepContext
-from abintel_pipeline.store.snapshot_store import stored_rules
+from abintel_pipeline.store.proofs import stored_rules
 
 BARS = 50
 """Bars of the histogram: each is 0.02 wide."""
