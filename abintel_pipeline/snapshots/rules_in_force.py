@@ -11,7 +11,7 @@ from typing import Any
 from abintel_pipeline.contract import DECIDED_BY, RAW_TRANSACTIONS, Table
 from abintel_pipeline.metrics.in_force import window_start
 from abintel_pipeline.rules import Rules
-from abintel_pipeline.store.proofs import stored_rules
+from abintel_pipeline.store.proofs import snapshot_rules
 from abintel_pipeline.store.snapshot_store import SnapshotStore
 
 
@@ -40,7 +40,7 @@ def see_same_rules(
     for table in tables:
         other = {}
         for day in days:
-            stored = stored_rules(store.path(table, day))
+            stored = snapshot_rules(store.path(table, day))
             if differing := _differing(store, table, day, stored, own):
                 other[day] = differing
         if other:
@@ -51,7 +51,7 @@ def rules_in_force(store: SnapshotStore, tables: Iterable[Table], day: date, own
     """The rules of this run, but those that decided what is read as its files say."""
     decided: dict[str, Any] = {}
     for table in tables:
-        stored = stored_rules(store.path(table, day))
+        stored = snapshot_rules(store.path(table, day))
         decided |= {name: getattr(stored, name) for name in DECIDED_BY[table]}
     return own.model_copy(update=decided)
 

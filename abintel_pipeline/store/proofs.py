@@ -103,9 +103,20 @@ def footer_of(path: Path) -> dict[str, str]:
     return _told(pq.read_metadata(path))
 
 
-def stored_rules(path: Path) -> Rules:
-    """The rules that decided the values of a published file."""
-    return Rules.model_validate_json(footer_of(path)[RULES_KEY])
+def stored_rules(path: Path) -> Rules | None:
+    """The rules that decided the values of a published file; None where it doesn't say.
+
+    As raw files with rejected rows didn't before version 0.3; a snapshot always does.
+    """
+    told = footer_of(path).get(RULES_KEY)
+    return None if told is None else Rules.model_validate_json(told)
+
+
+def snapshot_rules(path: Path) -> Rules:
+    """The same, of a snapshot."""
+    rules = stored_rules(path)
+    assert rules is not None, f"{path} doesn't say by which rules it was made"
+    return rules
 
 
 def stored_origin(path: Path) -> MadeFrom | None:

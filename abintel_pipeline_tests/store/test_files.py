@@ -24,7 +24,7 @@ from abintel_pipeline.contract import (
 from abintel_pipeline.engine.connection import Backend, engine, native
 from abintel_pipeline.rules import Rules
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.proofs import Origin, stored_rules
+from abintel_pipeline.store.proofs import Origin, snapshot_rules
 from abintel_pipeline.store.snapshot_store import (
     STAGING,
     Outdated,
@@ -108,7 +108,7 @@ def test_a_staged_file_names_its_table_its_version_and_its_rules(
     assert metadata[b"abintel_table"] == b"customer_loyalty"
     assert metadata[b"abintel_schema_version"] == b"1"
     assert metadata[b"abintel_rules"] == RULES.as_json().encode()
-    assert stored_rules(staged.path) == RULES
+    assert snapshot_rules(staged.path) == RULES
 
 
 def test_rows_that_are_in_order_already_are_written_as_they_come(

@@ -19,7 +19,7 @@ from abintel_pipeline.contract import TABLES
 from abintel_pipeline.engine.connection import temporary_table
 from abintel_pipeline.reading import load
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.proofs import Origin, stored_rules
+from abintel_pipeline.store.proofs import Origin, snapshot_rules
 from abintel_pipeline.store.snapshot_store import (
     ABANDONED_AFTER_SECONDS,
     STAGING,
@@ -60,7 +60,7 @@ def test_a_file_names_its_table_its_schema_version_and_the_rules_it_was_made_by(
     metadata = pq.read_metadata(path).metadata
     assert metadata[b"abintel_table"] == b"customer_features"
     assert metadata[b"abintel_schema_version"] == b"1"
-    assert stored_rules(path) == published.settings.rules
+    assert snapshot_rules(path) == published.settings.rules
 
 
 @pytest.mark.parametrize("table", [t for t in TABLES if t != "rejected_transactions"])
