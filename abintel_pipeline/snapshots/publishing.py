@@ -118,6 +118,23 @@ class DailyStep(ABC):
         with context.store.staging() as folder, closing(self.compute(folder, days)) as staged:
             yield from verified(context.connection, context.store, staged)
 
+    def computed_again(self, days: list[date]) -> Days:
+        """Each day's files, computed and not published: they are gone when the next are asked for.
+
+        Raises what `publish` raises before it writes anything.
+        """
+        for chunk in self.chunks(days):
+            self._inputs = self.inputs(chunk)
+            with (
+                self.context.store.staging() as folder,
+                closing(self.compute(folder, chunk)) as made,
+            ):
+                yield from made
+
+    def made_from(self, day: date) -> MadeFrom:
+        """What the day would be computed from now."""
+        return Inputs(self.context.store, {day: self.reads(day)}).hashes(day, self.reaches)
+
     def origin(self, day: date) -> Origin:
         """By which rules a day is computed, and from what."""
         return Origin(self.rules(day), self._inputs.hashes(day, self.reaches))
@@ -180,19 +197,19 @@ class DailyStep(ABC):
 class CohortStep(DailyStep):
     """A step that computes a day from published snapshots of that day."""
 
-    made_from: tuple[Table, ...]
+    parents: tuple[Table, ...]
 
     def chunks(self, days: list[date]) -> list[list[date]]:
-        for table in self.made_from:
+        for table in self.parents:
             self.context.store.paths(table, days)
-        see_same_rules(self.context.store, self.made_from, days, self.context.rules)
+        see_same_rules(self.context.store, self.parents, days, self.context.rules)
         return cohorts(self.context.store, days, self.context.settings.memory_bytes)
 
     def reads(self, day: date) -> Reads:
-        return dict.fromkeys(self.made_from, (day, day))
+        return dict.fromkeys(self.parents, (day, day))
 
     def rules(self, day: date) -> Rules:
-        return rules_in_force(self.context.store, self.made_from, day, self.context.rules)
+        return rules_in_force(self.context.store, self.parents, day, self.context.rules)
 
 
 def cohorts(store: SnapshotStore, days: list[date], memory_bytes: float) -> list[list[date]]:

@@ -19,8 +19,9 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 from blake3 import blake3
+from pydantic import ValidationError
 
-from abintel_pipeline.contract import Table
+from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.rules import Rules
 
 TABLE_KEY = "abintel_table"
@@ -41,8 +42,11 @@ _TAIL = 8
 _BLOCK = 1 << 20
 _THREADS = min(8, os.cpu_count() or 1)
 
+_NO_PARQUET = "is no whole Parquet file"
+
 _proved: dict[tuple[str, str, date], tuple[int, int, int]] = {}
 """What this process has proved, as it was then: a file is hashed once."""
+_hashes: dict[str, tuple[tuple[int, int, int], str]] = {}
 
 
 class NotAsPublished(Exception):
@@ -50,7 +54,7 @@ class NotAsPublished(Exception):
 
     def __init__(self, table: Table, day: date, path: Path, why: str) -> None:
         self.table, self.day, self.path, self.why = table, day, path, why
-        super().__init__(f"{table.name} of {day} is not used: {path} {why}. {_advice(table, day)}")
+        super().__init__(f"{table.name} of {day} is not used: {path} {why}. {advice(table, day)}")
 
 
 @dataclass(frozen=True)
@@ -86,10 +90,18 @@ def seal(path: Path) -> None:
 
 
 def hash_of(path: Path) -> str:
-    """The hash that stands in a file; of a file that has none, the one that it would have."""
+    """The hash that stands in a file; of a file that has none, the one that it would have.
+
+    Looked up once in this process, unless the file is replaced.
+    """
     with path.open("rb") as file:
-        place = _place_of_hash(file)
-        return _hash(file, None) if place is None else _digits_at(file, place).decode()
+        state = _state(os.fstat(file.fileno()))
+        known = _hashes.get(str(path))
+        if known is None or known[0] != state:
+            place = _place_of_hash(file)
+            found = _hash(file, None) if place is None else _digits_at(file, place).decode()
+            known = _hashes[str(path)] = state, found
+        return known[1]
 
 
 def content_hash(path: Path) -> str:
@@ -98,9 +110,30 @@ def content_hash(path: Path) -> str:
         return _hash(file, None)
 
 
+def read_footer(path: Path) -> pq.FileMetaData:
+    """The footer of a file of the store, not proved. Raises NotAsPublished where it has none."""
+    with path.open("rb") as file:
+        footer = _footer(file)
+    if footer is None:
+        raise _damaged(path)
+    return footer
+
+
+def _footer(file: BinaryIO) -> pq.FileMetaData | None:
+    """None where pyarrow makes no sense of it; an error of the disk is raised."""
+    try:
+        return pq.read_metadata(file)
+    except (pa.ArrowException, ValueError):
+        return None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        return None  # pyarrow's word for Thrift that ends too early
+
+
 def footer_of(path: Path) -> dict[str, str]:
     """What the pipeline wrote into a file's footer, by key."""
-    return _told(pq.read_metadata(path))
+    return _told(read_footer(path))
 
 
 def stored_rules(path: Path) -> Rules | None:
@@ -109,14 +142,24 @@ def stored_rules(path: Path) -> Rules | None:
     As raw files with rejected rows didn't before version 0.3; a snapshot always does.
     """
     told = footer_of(path).get(RULES_KEY)
-    return None if told is None else Rules.model_validate_json(told)
+    try:
+        return None if told is None else Rules.model_validate_json(told)
+    except ValidationError as error:
+        raise _damaged(path) from error
 
 
 def snapshot_rules(path: Path) -> Rules:
-    """The same, of a snapshot."""
+    """The same, of a snapshot. Raises NotAsPublished where it says none."""
     rules = stored_rules(path)
-    assert rules is not None, f"{path} doesn't say by which rules it was made"
+    if rules is None:
+        raise _damaged(path)
     return rules
+
+
+def _damaged(path: Path) -> NotAsPublished:
+    """Of a file in the store, or in a folder that is laid out like one."""
+    day = date.fromisoformat(path.parent.name.rpartition("=")[2])
+    return NotAsPublished(TABLES[path.parent.parent.name], day, path, _NO_PARQUET)
 
 
 def stored_origin(path: Path) -> MadeFrom | None:
@@ -174,11 +217,13 @@ def _state(found: os.stat_result) -> tuple[int, int, int]:
 
 
 def _why_not(table: Table, day: date, file: BinaryIO) -> str | None:
+    footer = _footer(file)
+    if footer is None:
+        return _NO_PARQUET
     try:
-        footer = pq.read_metadata(file)
         told, schema = _told(footer), footer.schema.to_arrow_schema()
-    except (pa.ArrowException, OSError, UnicodeDecodeError, ValueError):
-        return "is no whole Parquet file"
+    except (pa.ArrowException, ValueError):
+        return _NO_PARQUET
     wrong = _identity(table, day, told) or _columns(table, told, schema) or _bytes(told, file)
     return wrong or (None if HASH_KEY in told else _nulls(table, footer))
 
@@ -295,7 +340,8 @@ def _zeros(block: memoryview, place: int) -> None:
         block[first:behind] = _UNSEALED[: behind - first]
 
 
-def _advice(table: Table, day: date) -> str:
+def advice(table: Table, day: date) -> str:
+    """What brings a file back that is damaged, lost or stale."""
     if table.partition_column == "snapshot_date":
         return f"Publish it again: abintel run {day} --only snapshots"
     return (

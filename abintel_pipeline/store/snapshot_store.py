@@ -38,6 +38,7 @@ from abintel_pipeline.store.proofs import (
     Origin,
     file_metadata,
     prove,
+    read_footer,
     seal,
     trust,
 )
@@ -121,7 +122,7 @@ class SnapshotStore:
 
     def rows(self, table: Table, day: date) -> int:
         """Row count of a published day, from the file's footer."""
-        return int(pq.read_metadata(self.path(table, day)).num_rows)
+        return int(read_footer(self.path(table, day)).num_rows)
 
     def line_traits(self, days: Iterable[date]) -> dict[date, LineTraits]:
         """{delivery day: what is among its lines}, read off each file's footer: it costs no scan.
