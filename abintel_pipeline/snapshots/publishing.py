@@ -28,7 +28,7 @@ from abintel_pipeline.engine.connection import (
 from abintel_pipeline.engine.parallel import parallel_map
 from abintel_pipeline.quality.blocking import verified
 from abintel_pipeline.rules import Rules
-from abintel_pipeline.snapshots.rules_in_force import rules_in_force, see_same_rules
+from abintel_pipeline.snapshots.rules_in_force import rules_in_force
 from abintel_pipeline.store.proofs import MadeFrom, Origin, hash_of
 from abintel_pipeline.store.snapshot_store import Outdated, SnapshotStore, Staged, bind_files
 from abintel_pipeline.store.step_context import StepContext
@@ -198,18 +198,19 @@ class CohortStep(DailyStep):
     """A step that computes a day from published snapshots of that day."""
 
     parents: tuple[Table, ...]
+    _rules: dict[date, Rules]
 
     def chunks(self, days: list[date]) -> list[list[date]]:
         for table in self.parents:
             self.context.store.paths(table, days)
-        see_same_rules(self.context.store, self.parents, days, self.context.rules)
+        self._rules = rules_in_force(self.context.store, self.parents, days, self.context.rules)
         return cohorts(self.context.store, days, self.context.settings.memory_bytes)
 
     def reads(self, day: date) -> Reads:
         return dict.fromkeys(self.parents, (day, day))
 
     def rules(self, day: date) -> Rules:
-        return rules_in_force(self.context.store, self.parents, day, self.context.rules)
+        return self._rules[day]
 
 
 def cohorts(store: SnapshotStore, days: list[date], memory_bytes: float) -> list[list[date]]:

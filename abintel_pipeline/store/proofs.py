@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -143,9 +144,14 @@ def stored_rules(path: Path) -> Rules | None:
     """
     told = footer_of(path).get(RULES_KEY)
     try:
-        return None if told is None else Rules.model_validate_json(told)
+        return None if told is None else _parsed(told)
     except ValidationError as error:
         raise _damaged(path) from error
+
+
+@cache
+def _parsed(rules: str) -> Rules:
+    return Rules.model_validate_json(rules)
 
 
 def snapshot_rules(path: Path) -> Rules:
