@@ -12,7 +12,6 @@ from abintel_pipeline.engine.parallel import parallel_map
 from abintel_pipeline.engine.sql import ROW_GROUP_SIZE
 from abintel_pipeline.intake.staging import Numbers, Part, Reading
 from abintel_pipeline.intake.texts.screening import LEFT_OUT, leaves_out
-from abintel_pipeline.store.snapshot_store import file_metadata
 
 READERS = 1
 """Row groups that are read at a time while others are written."""
@@ -40,7 +39,6 @@ def write_accepted(
         return path, parts[0].rows
     staged = pq.read_schema(parts[0].typed.path)
     schema = pa.schema([staged.field(name) for name in reading.table.columns])
-    metadata = file_metadata(reading.table.raw, reading.settings.rules)
     with pq.ParquetWriter(
         path,
         schema,
@@ -49,13 +47,12 @@ def write_accepted(
         store_schema=False,
         store_decimal_as_integer=True,
     ) as writer:
-        # The schema's own metadata isn't written where `store_schema` is false.
-        writer.add_key_value_metadata(metadata)
         rest = schema.empty_table()
         for part, ordinals in zip(parts, rejected, strict=True):
             for rows in _kept(part.typed.path, ordinals):
                 rest = _write_full(writer, pa.concat_tables([rest, rows.select(schema.names)]))
         writer.write_table(rest)
+        writer.add_key_value_metadata(reading.metadata(reading.table.raw))
     return path, int(pq.read_metadata(path).num_rows)
 
 
