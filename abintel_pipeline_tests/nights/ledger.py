@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -69,7 +69,7 @@ class Entry:
 class Ledger:
     """The publications of one store."""
 
-    known: dict[Any, bool] = {}
+    known: ClassVar[dict[Any, bool]] = {}
     """Verdicts on contents, shared by the seeds of a process: reading them costs most of it."""
 
     def __init__(

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import cache
 from typing import Any, Literal
 
 from abintel_pipeline.rules import Rules
@@ -40,7 +40,7 @@ class Judgement:
         return len(self.accepted) + len(self.rejected) + self.left_out
 
 
-@lru_cache(maxsize=None)
+@cache
 def judged(day: date, files: Frozen) -> Judgement:
     """A delivery of transactions, line by line."""
     if not files:
@@ -73,7 +73,7 @@ def _is_number(text: str) -> bool:
         return False
 
 
-@lru_cache(maxsize=None)
+@cache
 def scores(files: Frozen) -> tuple[tuple[str, float], ...]:
     """A delivery of customers, line by line."""
     lines = [line for _, content in files for line in content.decode().splitlines()[1:]]
@@ -99,7 +99,7 @@ class Model:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
 
-    @lru_cache(maxsize=None)  # noqa: B019 - a model lives as long as the process
+    @cache  # noqa: B019 - a model lives as long as the process
     def features(self, day: date, made_from: Deliveries) -> Rows:
         """`customer_features`, worked out from the lines as they were delivered."""
         names = ("customer_id", "transaction_id", "date", "amount", "product_id", "cancelled")
@@ -115,7 +115,7 @@ class Model:
         ]
         return oracle.features(lines, told, day, self._rules)
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def loyalty(self, day: date, made_from: Deliveries) -> Rows:
         return oracle.loyalty(self.features(day, made_from), self._rules)
 

@@ -69,22 +69,22 @@ class Plan:
 
 @dataclass(frozen=True)
 class Scale:
-    """How much seeds differ: worlds, and stories of deliveries in each."""
+    """How much seeds differ: a hundred in a row have the same deliveries, and other faults."""
 
     worlds: int
-    stories: int
     nights: int
 
 
-EVERYDAY = Scale(worlds=1, stories=2, nights=4)
-CAMPAIGN = Scale(worlds=25, stories=8, nights=14)
+SEEDS_OF_A_STORY = 100
+EVERYDAY = Scale(worlds=1, nights=4)
+CAMPAIGN = Scale(worlds=25, nights=14)
 
 
 def drawn(seed: int, scale: Scale) -> Plan:
-    """The plan of a seed: one of a world's stories of deliveries, and faults of its own."""
-    world = seed % scale.worlds
-    story = seed // scale.worlds % scale.stories
-    arrivals = _story(Random(f"story {world} {story}"), scale.nights)
+    """The plan of a seed: a story of deliveries that it shares, and faults of its own."""
+    story = seed // SEEDS_OF_A_STORY
+    world = story % scale.worlds
+    arrivals = _story(Random(f"story {story}"), scale.nights)
     random = Random(f"faults {seed}")
     faults = [_fault(random, scale.nights) for _ in range(random.randint(1, 2 + scale.nights // 3))]
     return Plan(seed, world, scale.nights, tuple(arrivals), tuple(faults))

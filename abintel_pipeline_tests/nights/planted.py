@@ -16,7 +16,7 @@ PUBLISH = SnapshotStore.publish
 @contextmanager
 def no_fsync() -> Iterator[None]:
     """Nothing is flushed before it is published, and no folder after it."""
-    with mock.patch.object(snapshot_store, "flush", lambda _: None):
+    with mock.patch.object(snapshot_store, "flush"):
         yield
 
 
@@ -54,7 +54,7 @@ def renamed_before_it_is_complete() -> Iterator[None]:
 @contextmanager
 def lock_forgotten() -> Iterator[None]:
     """Two runs publish at once."""
-    with mock.patch.object(snapshot_store, "publishing", lambda _: nullcontext()):
+    with mock.patch.object(snapshot_store, "publishing", return_value=nullcontext()):
         yield
 
 

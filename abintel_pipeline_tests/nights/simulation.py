@@ -1,4 +1,4 @@
-"""One seed's nights, from the first delivery to the comparison with a run that nothing disturbed."""
+"""One seed's nights, from the first delivery to the comparison with an undisturbed run."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -38,7 +38,7 @@ from abintel_pipeline_tests.nights.faults import Night, lose
 from abintel_pipeline_tests.nights.ledger import FEATURES, RAW, Ledger, Wrong
 from abintel_pipeline_tests.nights.model import Frozen, Model, frozen, judged
 from abintel_pipeline_tests.nights.plan import Arrival, Plan
-from abintel_pipeline_tests.nights.turns import Turns
+from abintel_pipeline_tests.nights.turns import Begin, Turns
 from abintel_pipeline_tests.nights.undisturbed import nights_settings, undisturbed
 from abintel_pipeline_tests.nights.world import Files, World, put
 
@@ -110,7 +110,7 @@ class Simulation:
         self._turns = Turns(Random(f"turns {plan.seed}"))
         self._night = 0
         self._publishing = 0
-        """Processes that are publishing: what they read must not change any more."""
+        """Processes that publish deliveries: the files that they read must not change any more."""
 
     # ── the nights ───────────────────────────────────────────────────────────
 
@@ -133,11 +133,12 @@ class Simulation:
         publish = SnapshotStore.publish
 
         def settled(store: SnapshotStore, *staged: Staged, **more: Any) -> None:
-            self._publishing += 1
+            deliveries = staged[0].table.partition_column == "delivered_on"
+            self._publishing += deliveries
             try:
                 publish(store, *staged, **more)
             finally:
-                self._publishing -= 1
+                self._publishing -= deliveries
             if store.root == self.store.root:
                 self.ledger.settled(staged)
 
@@ -216,17 +217,22 @@ class Simulation:
     def _attempt(self) -> bool:
         """One run, or two at once; whether it must be tried again."""
         runs: list[tuple[Process, Callable[[Process], None]]] = [(Process("run"), self._chain)]
+        begin = None
         for fault in self._tonight.of("runs at once"):
             self._tonight.met.append(fault)
-            others = (self._corrects, self._chain, self._backfill, self._corrects)
-            runs.append((Process(f"other {len(runs)}"), others[fault.choice % len(others)]))
+            begin = Begin.of(fault.at, fault.choice)
+            others = (self._corrects, self._corrects, self._corrects, self._chain, self._backfill)
+            runs.append((Process(f"other {len(runs)}"), others[fault.choice // 4 % len(others)]))
         processes = [one for one, _ in runs]
         self._tonight.processes = processes
         outcomes = {one.name: Outcome() for one in processes}
         with self._mounted(processes) as mounted:
             self._turns.run(
-                (one, lambda one=one, work=work: self._ends(one, work, outcomes[one.name]))
-                for one, work in runs
+                (
+                    (one, lambda one=one, work=work: self._ends(one, work, outcomes[one.name]))
+                    for one, work in runs
+                ),
+                begin,
             )
         self._judge(processes, outcomes, alone=len(runs) == 1 and not mounted)
         self.told.runs += len(runs)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from random import Random
 
 from abintel_pipeline_tests.nights.disk import Process, running
@@ -14,6 +15,27 @@ class WaitsForEver(Exception):
     """A process waits for a lock that nobody will let go."""
 
 
+@dataclass(frozen=True)
+class Begin:
+    """When the other processes begin, and how many operations they have before the first goes on.
+
+    At an operation counted among all, or among those alone that readers of the store see.
+    """
+
+    at: int
+    visible: bool
+    stretch: int
+
+    @classmethod
+    def of(cls, at: int, choice: int) -> "Begin":
+        """As a fault says: three times of four among the operations that readers see."""
+        visible = choice % 4 > 0
+        return cls(1 + at % 26 if visible else at, visible, 20 + choice // 32 % 200)
+
+    def now(self, seen: dict[bool, int]) -> bool:
+        return (seen[True] if self.visible else sum(seen.values())) >= self.at
+
+
 class Turns:
     """Hands the turn from process to process at their operations."""
 
@@ -24,12 +46,20 @@ class Turns:
         self._turn: Process | None = None
         self._preferred: tuple[Process, int] | None = None
         self._waited = 0
+        self._begin: Begin | None = None
+        self._seen: dict[bool, int] = {}
 
-    def run(self, processes: Iterable[tuple[Process, Callable[[], None]]]) -> None:
-        """Run all to their ends. What they do must not raise."""
+    def run(
+        self, processes: Iterable[tuple[Process, Callable[[], None]]], begin: "Begin | None" = None
+    ) -> None:
+        """Run all to their ends. What they do must not raise.
+
+        The others begin while the first is at an operation: `begin` says at which.
+        """
         work = list(processes)
         self._alive = [one for one, _ in work]
         self._preferred, self._waited = None, 0
+        self._begin, self._seen = begin, {False: 0, True: 0}
         for one in self._alive:
             one.switch, one.wait = self._switch, self._wait
         self._turn = self._alive[0]
@@ -64,7 +94,12 @@ class Turns:
         """Others are let go on more often before what readers of the store would see."""
         self._waited = 0
         if len(self._alive) > 1:
-            if not self._preferred and self._random.random() < (0.4 if visible else 0.04):
+            self._seen[visible] += 1
+            if self._begin:
+                if self._begin.now(self._seen):
+                    self.hold_up(one, self._begin.stretch)
+                    self._begin = None
+            elif not self._preferred and self._random.random() < (0.3 if visible else 0.04):
                 self.hold_up(one, self._random.randint(1, 80))
             self._hand(one, self._next(one))
 
