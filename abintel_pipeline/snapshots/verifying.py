@@ -108,9 +108,12 @@ Progress = Callable[[int], None]
 """Called with the number of files that have been looked at since the last call."""
 
 
-def published_files(store: SnapshotStore, first: date, last: date) -> list[tuple[Table, date]]:
-    """What there is to verify, table by table."""
-    return [(table, day) for table in TABLES.values() for day in store.days(table, first, last)]
+def published_files(
+    store: SnapshotStore, first: date, last: date, *tables: Table
+) -> list[tuple[Table, date]]:
+    """What there is to verify of these days, table by table; without any named, of all tables."""
+    wanted = tables or tuple(TABLES.values())
+    return [(table, day) for table in wanted for day in store.days(table, first, last)]
 
 
 def verify(

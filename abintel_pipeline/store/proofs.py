@@ -201,16 +201,19 @@ def trust(table: Table, day: date, path: Path) -> None:
 
 def why_not(table: Table, day: date, path: Path) -> str | None:
     """What is wrong with a file, as the end of a sentence that begins with its path."""
+    if _is_proved(table, day, path):
+        return None
     with path.open("rb") as file:
-        return _why_not(table, day, file)
+        state = _state(os.fstat(file.fileno()))
+        wrong = _why_not(table, day, file)
+    if wrong is None:
+        _proved[str(path), table.name, day] = state
+    return wrong
 
 
 def _prove(table: Table, day: date, path: Path) -> None:
-    with path.open("rb") as file:
-        state = _state(os.fstat(file.fileno()))
-        if wrong := _why_not(table, day, file):
-            raise NotAsPublished(table, day, path, wrong)
-    _proved[str(path), table.name, day] = state
+    if wrong := why_not(table, day, path):
+        raise NotAsPublished(table, day, path, wrong)
 
 
 def _is_proved(table: Table, day: date, path: Path) -> bool:
