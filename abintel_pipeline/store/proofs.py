@@ -133,8 +133,11 @@ def _footer(file: BinaryIO) -> pq.FileMetaData | None:
 
 
 def footer_of(path: Path) -> dict[str, str]:
-    """What the pipeline wrote into a file's footer, by key."""
-    return _told(read_footer(path))
+    """What the pipeline wrote into a file's footer, by key. Raises as `read_footer` does."""
+    try:
+        return _told(read_footer(path))
+    except UnicodeDecodeError as error:
+        raise _damaged(path) from error
 
 
 def stored_rules(path: Path) -> Rules | None:
@@ -171,7 +174,10 @@ def _damaged(path: Path) -> NotAsPublished:
 def stored_origin(path: Path) -> MadeFrom | None:
     """What a published file was made from; None where a file of an earlier version doesn't say."""
     told = footer_of(path).get(MADE_FROM_KEY)
-    return None if told is None else json.loads(told)
+    try:
+        return None if told is None else json.loads(told)
+    except json.JSONDecodeError as error:
+        raise _damaged(path) from error
 
 
 def is_sealed(path: Path) -> bool:
@@ -201,16 +207,19 @@ def trust(table: Table, day: date, path: Path) -> None:
 
 def why_not(table: Table, day: date, path: Path) -> str | None:
     """What is wrong with a file, as the end of a sentence that begins with its path."""
+    if _is_proved(table, day, path):
+        return None
     with path.open("rb") as file:
-        return _why_not(table, day, file)
+        state = _state(os.fstat(file.fileno()))
+        wrong = _why_not(table, day, file)
+    if wrong is None:
+        _proved[str(path), table.name, day] = state
+    return wrong
 
 
 def _prove(table: Table, day: date, path: Path) -> None:
-    with path.open("rb") as file:
-        state = _state(os.fstat(file.fileno()))
-        if wrong := _why_not(table, day, file):
-            raise NotAsPublished(table, day, path, wrong)
-    _proved[str(path), table.name, day] = state
+    if wrong := why_not(table, day, path):
+        raise NotAsPublished(table, day, path, wrong)
 
 
 def _is_proved(table: Table, day: date, path: Path) -> bool:
@@ -352,5 +361,5 @@ def advice(table: Table, day: date) -> str:
         return f"Publish it again: abintel run {day} --only snapshots"
     return (
         f"Restore it from a backup, or deliver the day again and take it in: abintel run {day}"
-        " --only intake"
+        " --only deliveries"
     )

@@ -42,6 +42,7 @@ from abintel_pipeline.store.proofs import (
     read_footer,
     seal,
     trust,
+    why_not,
 )
 
 FILE_NAME = "data.parquet"
@@ -258,6 +259,10 @@ class SnapshotStore:
             raise SnapshotMissing(table.name, missing, self.days(table))
         prove(table, zip(wanted, paths, strict=True))
         return paths
+
+    def is_whole(self, table: Table, day: date) -> bool:
+        """Whether a published file is what it says."""
+        return why_not(table, day, self.path(table, day)) is None
 
     def proved(self, table: Table, day: date) -> Path:
         """The file of one day, as `paths` gives it."""
