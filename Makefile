@@ -1,4 +1,4 @@
-# make demo | make test | make coverage | make test-live | make test-spark | make test-slow | make mutants | make ui | make bench
+# make demo | make test | make coverage | make campaign | make test-live | make test-spark | make test-slow | make mutants | make ui | make bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ PORT ?= 3000
 # One more than there are cores: some tests wait for servers.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: demo check test coverage test-live test-spark test-slow mutants ui bench screenshots clean
+.PHONY: demo check test coverage campaign test-live test-spark test-slow mutants ui bench screenshots clean
 
 demo: $(VENV)/installed
 	@$(BIN)/abintel demo
@@ -32,6 +32,11 @@ coverage:
 # The demo, and what starts webservers, daemons and services and watches them from outside.
 test-live: $(VENV)/installed
 	@$(BIN)/python -m pytest -m live -n auto --dist loadfile
+
+# 20,000 seeds of nights of faults and 1,000 kills of real runs, over all cores, for hours; writes
+# the figures of docs/reliability.md. make campaign ARGS='--seeds 500 --kills 20' for a part.
+campaign: $(VENV)/installed
+	@$(BIN)/python -m abintel_pipeline_tests.nights --campaign --write $(ARGS)
 
 # What docs/consuming.md says of Spark. Needs Java 17 or newer.
 test-spark: $(VENV)/installed

@@ -14,7 +14,7 @@ from abintel_pipeline_tests.nights.real_kills import KILLS_OF_A_STORE, kill_runs
 from abintel_pipeline_tests.nights.seeds import Seeds
 
 SEEDS = 20_000
-PORTION = 50
+PORTION = 250
 """Seeds of one story that a process runs with the same answers."""
 
 

@@ -69,20 +69,20 @@ class Plan:
 
 @dataclass(frozen=True)
 class Scale:
-    """How much seeds differ: a hundred in a row have the same deliveries, and other faults."""
+    """How much seeds differ. So many in a row have the same deliveries, and other faults."""
 
     worlds: int
     nights: int
+    seeds_of_a_story: int
 
 
-SEEDS_OF_A_STORY = 100
-EVERYDAY = Scale(worlds=1, nights=4)
-CAMPAIGN = Scale(worlds=25, nights=14)
+EVERYDAY = Scale(worlds=1, nights=4, seeds_of_a_story=100)
+CAMPAIGN = Scale(worlds=20, nights=10, seeds_of_a_story=500)
 
 
 def drawn(seed: int, scale: Scale) -> Plan:
     """The plan of a seed: a story of deliveries that it shares, and faults of its own."""
-    story = seed // SEEDS_OF_A_STORY
+    story = seed // scale.seeds_of_a_story
     world = story % scale.worlds
     arrivals = _story(Random(f"story {story}"), scale.nights)
     random = Random(f"faults {seed}")

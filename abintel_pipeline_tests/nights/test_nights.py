@@ -1,46 +1,51 @@
 """Two hundred nights of faults: whatever happens, the store holds what it must."""
 
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from abintel_pipeline_tests.nights import figures
+from abintel_pipeline_tests.nights.campaign import SEEDS, run_portion
+from abintel_pipeline_tests.nights.figures import BEGIN, END, PAGE, Figures, write_page
 from abintel_pipeline_tests.nights.ledger import Wrong
 from abintel_pipeline_tests.nights.plan import (
+    CAMPAIGN,
     EVERYDAY,
-    SEEDS_OF_A_STORY,
+    FAULTS,
     Arrival,
     Fault,
     Plan,
     drawn,
 )
 from abintel_pipeline_tests.nights.planted import PLANTED
+from abintel_pipeline_tests.nights.real_kills import kill_runs
 from abintel_pipeline_tests.nights.seeds import Seeds
 from abintel_pipeline_tests.nights.shrink import shrunk
+from abintel_pipeline_tests.nights.world import VERSIONS
 
-EVERY_KIND = {
-    *("killed", "disk full", "disk failing", "disk slow", "clock moved", "power lost"),
-    *("another store mounted", "memory short", "runs at once", "delivery while another is read"),
-    *("delivery on time", "delivery late", "delivery renamed", "delivery cancelled"),
-    *("delivery bad", "delivery damaged", "delivery corrected"),
-}
 FOUND_WITHIN = 60
 """Seeds, for each planted fault."""
 
 
-@pytest.mark.parametrize("first", [0, SEEDS_OF_A_STORY])
+@pytest.mark.parametrize("first", [0, EVERYDAY.seeds_of_a_story])
 def test_whatever_happens_in_a_night_the_store_holds_what_it_must(first: int) -> None:
     """Each half of the seeds has deliveries of its own, so both can be run at once."""
     with Seeds.open() as seeds:
-        for seed in range(first, first + SEEDS_OF_A_STORY):
+        for seed in range(first, first + EVERYDAY.seeds_of_a_story):
             told = seeds.run(drawn(seed, EVERYDAY))
             assert told.publications > 20
 
 
-def test_every_kind_of_fault_is_drawn() -> None:
-    drawn_kinds = {kind for seed in range(200) for kind in drawn(seed, EVERYDAY).kinds}
-    assert {one.removeprefix("delivery ") for one in EVERY_KIND} - {
-        *("on time", "while another is read")
-    } <= drawn_kinds
+def test_every_kind_of_fault_is_drawn_for_the_everyday_suite() -> None:
+    assert set(FAULTS) <= {kind for seed in range(200) for kind in drawn(seed, EVERYDAY).kinds}
+
+
+def test_every_kind_of_delivery_is_drawn_for_the_campaign() -> None:
+    stories = range(0, SEEDS, CAMPAIGN.seeds_of_a_story)
+    kinds = {kind for seed in stories for kind in drawn(seed, CAMPAIGN).kinds}
+    assert {*VERSIONS, "late", "while being read"} - {"first"} <= kinds
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +87,42 @@ def test_a_plan_that_fails_is_made_smaller(seeds: Seeds) -> None:
         assert _wrong(seeds, plan)
         small = shrunk(plan, lambda one: _wrong(seeds, one))
     assert small == replace(plan, nights=2, arrivals=arrivals[:2], faults=(power,))
+
+
+def test_a_campaign_counts_what_came_and_what_failed() -> None:
+    whole = run_portion(range(2))
+    assert (whole.seeds, whole.failed) == (2, [])
+    assert whole.tried["delivery on time"] > 10
+    with PLANTED["renamed before it is complete"]():
+        broken = run_portion(range(1))
+    assert [one.partition(":")[0] for one in broken.failed] == ["seed 0"]
+    both = whole + broken
+    assert "3 seeds were run, and 2 survived" in both.told()
+    assert "no whole Parquet file" in both.told()
+
+
+def test_the_page_of_figures_keeps_what_stands_around_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "reliability.md"
+    page.write_text(PAGE.read_text())
+    monkeypatch.setattr(figures, "PAGE", page)
+    write_page(Figures(seeds=7, tried=Counter(killed=3), killed=Counter({"abintel run": 2})))
+    told = page.read_text()
+    assert "7 seeds were run, and 7 survived" in told
+    assert "| killed | 3 | 3 |" in told
+    assert "| `abintel run` killed by signal | 2 | 2 |" in told
+    before = PAGE.read_text()
+    assert told.partition(BEGIN)[0] == before.partition(BEGIN)[0]
+    assert told.partition(END)[2] == before.partition(END)[2]
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("number", range(2))
+def test_real_runs_that_are_killed_leave_whole_files_and_are_made_up_for(number: int) -> None:
+    killed = kill_runs(number, kills=2)
+    assert killed.wrong is None
+    assert killed.kills > 0
 
 
 def _wrong(seeds: Seeds, plan: Plan) -> bool:
