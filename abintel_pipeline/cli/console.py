@@ -15,8 +15,7 @@ from abintel_pipeline.cli.demo_data import DemoDataMissing
 from abintel_pipeline.cli.showing import NothingTakenIn
 from abintel_pipeline.engine.connection import EngineError
 from abintel_pipeline.intake import DeliveryError
-from abintel_pipeline.orchestration.instance.ui import PortTaken
-from abintel_pipeline.orchestration.running import RunFailed
+from abintel_pipeline.orchestration.errors import HistoryBroken, PortTaken, RunFailed
 from abintel_pipeline.settings import (
     ENV_FILE,
     ENV_PREFIX,
@@ -35,6 +34,7 @@ CANNOT = (
     NothingTakenIn,
     SnapshotMissing,
     PortTaken,
+    HistoryBroken,
     DemoDataMissing,
     EngineError,
     OSError,

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from abintel_pipeline.orchestration.errors import PortTaken
 from abintel_pipeline.orchestration.running import instance, prepare_history
 from abintel_pipeline.settings import ENV_PREFIX, Settings
 
@@ -17,10 +18,6 @@ MODULE = "abintel_pipeline.definitions"
 STOP_SECONDS = 20
 SHOWN = {"automatic": "true", "owners": '["team:crm"]'}
 """Defaults for a UI that somebody tries out; none of them changes a table."""
-
-
-class PortTaken(OSError):
-    """Something else listens where the UI should."""
 
 
 def serve(settings: Settings, port: int) -> int:
