@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from abintel_pipeline.orchestration.running import instance
+from abintel_pipeline.orchestration.running import QUIET, instance
 from abintel_pipeline_tests.shop import shop_settings
 
 START_SECONDS = 120
@@ -20,7 +20,7 @@ def one() -> None: ...
 def open_and_run(data: Path, together: Barrier) -> None:
     together.wait(START_SECONDS)
     with instance(shop_settings(data)) as opened:
-        assert dg.materialize([one], instance=opened).success
+        assert dg.materialize([one], instance=opened, run_config=QUIET).success
 
 
 def failures(data: Path, processes: int) -> list[Any]:
