@@ -51,7 +51,7 @@ def told_in_a_sentence() -> tuple[type[Exception], ...]:
     Imported once there is an error: a command that knows neither engine nor data starts faster.
     """
     from abintel_pipeline.cli.demo_data import DemoDataMissing
-    from abintel_pipeline.cli.showing import NothingTakenIn
+    from abintel_pipeline.cli.showing import DeliveryDeleted, NothingTakenIn
     from abintel_pipeline.engine.connection import EngineError
     from abintel_pipeline.intake import DeliveryError
     from abintel_pipeline.orchestration.errors import HistoryBroken, PortTaken, RunFailed
@@ -63,6 +63,7 @@ def told_in_a_sentence() -> tuple[type[Exception], ...]:
         NothingDelivered,
         DeliveryError,
         NothingTakenIn,
+        DeliveryDeleted,
         SnapshotMissing,
         PortTaken,
         HistoryBroken,

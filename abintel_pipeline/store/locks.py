@@ -1,8 +1,8 @@
 """Runs at once over one store: one publishes at a time, and snapshots wait for intakes under way.
 
 Locks of the operating system. They go with the process that holds them, so a run that is killed
-holds nobody up. What it leaves is known by its lock, which nobody holds any more, and is removed by
-the next run. Machines that share a store share its locks: the file system must know them (NFS does).
+holds nobody up. What it left is known by its lock, which nobody holds any more, and the next run
+removes it. Machines that share a store share its locks: the file system must know them (NFS does).
 """
 
 import logging
