@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from abintel_pipeline.orchestration.component import CustomerSnapshots
-    from abintel_pipeline.reading import list_snapshots, read_snapshot, read_snapshots
+    from abintel_pipeline.reading import MixedRules, list_snapshots, read_snapshot, read_snapshots
+    from abintel_pipeline.store.proofs import NotAsPublished
     from abintel_pipeline.store.snapshot_store import SnapshotMissing
 
 __all__ = [
     "CustomerSnapshots",
+    "MixedRules",
+    "NotAsPublished",
     "SnapshotMissing",
     "list_snapshots",
     "read_snapshot",
@@ -18,6 +21,8 @@ __all__ = [
 
 _HOMES = {
     "CustomerSnapshots": "abintel_pipeline.orchestration.component",
+    "MixedRules": "abintel_pipeline.reading",
+    "NotAsPublished": "abintel_pipeline.store.proofs",
     "SnapshotMissing": "abintel_pipeline.store.snapshot_store",
     "list_snapshots": "abintel_pipeline.reading",
     "read_snapshot": "abintel_pipeline.reading",

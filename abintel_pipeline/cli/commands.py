@@ -48,6 +48,11 @@ COMMANDS = {
         "rejected",
         "Show the rows that were rejected in the deliveries of DATE, with every reason.",
     ),
+    "verify": _of(
+        "verify",
+        "verify",
+        "Verify the published files of the days FROM to TO: one line per fault, and exit code 1.",
+    ),
     "settings": _of(
         "settings",
         "show_settings",

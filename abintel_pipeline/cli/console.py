@@ -55,12 +55,14 @@ def told_in_a_sentence() -> tuple[type[Exception], ...]:
     from abintel_pipeline.engine.connection import EngineError
     from abintel_pipeline.intake import DeliveryError
     from abintel_pipeline.orchestration.errors import HistoryBroken, PortTaken, RunFailed
+    from abintel_pipeline.store.proofs import NotAsPublished
     from abintel_pipeline.store.snapshot_store import SnapshotMissing
     from abintel_pipeline.store.windows import NothingDelivered
 
     return (
         RunFailed,
         NothingDelivered,
+        NotAsPublished,
         DeliveryError,
         NothingTakenIn,
         DeliveryDeleted,

@@ -14,7 +14,7 @@ from abintel_pipeline.cli.showing import (
     Share,
     overview,
 )
-from abintel_pipeline.contract import RAW_TRANSACTIONS
+from abintel_pipeline.contract import CUSTOMER_RFM, DECIDED_BY, RAW_TRANSACTIONS
 from abintel_pipeline.engine.connection import engine
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.deleted import deleted_deliveries, told_deleted
@@ -33,6 +33,10 @@ def print_snapshot(settings: Settings, day: date) -> None:
     with engine(settings) as connection:
         seen = overview(connection, store, day)
     out.print(f"Snapshot of {day}: {seen.customers:,} customers")
+    for name in DECIDED_BY[CUSTOMER_RFM]:
+        made, now = getattr(seen.rules, name), getattr(settings.rules, name)
+        if made != now:
+            out.print(f"Made with {name} {made}; the settings say {now}", style="yellow")
     out.print(_shares_table("Segment", seen.segments))
     out.print(_shares_table("Tier", seen.tiers))
     _print_deliveries(store, seen)
