@@ -1,9 +1,9 @@
 """How a step's days are computed, verified and published, one day after the other.
 
-A day is published only if its inputs have not changed since it was computed. Otherwise runs at once
-over the same days would leave whatever the slower one had read. So the files that were read are
-looked at again in the turn to publish; if another run has replaced one, the days that are left are
-computed again.
+A day is published only if its inputs have not changed since it was computed. Otherwise, of two runs
+over the same days, the slower one would publish what it had read before the other replaced it. So
+the files that were read are looked at again under the lock. If another run has replaced one, the
+days that are left are computed again.
 """
 
 from abc import ABC, abstractmethod

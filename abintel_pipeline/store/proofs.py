@@ -355,5 +355,5 @@ def advice(table: Table, day: date) -> str:
         return f"Publish it again: abintel run {day} --only snapshots"
     return (
         f"Restore it from a backup, or deliver the day again and take it in: abintel run {day}"
-        " --only intake"
+        " --only deliveries"
     )
