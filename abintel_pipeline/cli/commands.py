@@ -51,7 +51,7 @@ COMMANDS = {
     "verify": _of(
         "verify",
         "verify",
-        "Verify the published files of the days FROM to TO: one line per fault, and exit code 1.",
+        "Verify the published files of the days FROM to TO: one line per flaw, and exit code 1.",
     ),
     "settings": _of(
         "settings",
