@@ -33,7 +33,7 @@ from abintel_pipeline.engine.connection import Backend, Cursor, native
 from abintel_pipeline.engine.sql import copy_to_parquet, file_literal
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.footers import line_traits, spread
-from abintel_pipeline.store.locks import publishing
+from abintel_pipeline.store.locks import abandoned, forget_killed_intakes, owned, publishing
 from abintel_pipeline.store.proofs import (
     Origin,
     file_metadata,
@@ -46,6 +46,7 @@ from abintel_pipeline.store.proofs import (
 
 FILE_NAME = "data.parquet"
 STAGING = ".staging"
+LOCK = ".lock"
 ABANDONED_AFTER_SECONDS = 24 * 3600
 
 DAY_OF_FILE = f"right(filename, {len('YYYY-MM-DD/') + len(FILE_NAME)})[:10]::DATE"
@@ -155,16 +156,21 @@ class SnapshotStore:
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
-        """A private folder on the store's own file system, gone at the end whatever happens."""
+        """A private folder on the store's own file system, gone at the end whatever happens.
+
+        What killed runs left of theirs goes first.
+        """
         root = self.root / STAGING
         root.mkdir(parents=True, exist_ok=True)
         sweep(root, ABANDONED_AFTER_SECONDS)
+        forget_killed_intakes(self.root)
         folder = root / uuid.uuid4().hex
-        folder.mkdir()
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder)
+        with owned(folder.with_suffix(LOCK)):
+            folder.mkdir()
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder)
 
     def stage(
         self, folder: Path, table: Table, day: date, rows: ir.Table, origin: Origin
@@ -354,12 +360,21 @@ def _sql_type(dtype: dt.DataType) -> str:
 
 
 def sweep(folder: Path, age_seconds: float) -> None:
-    """Remove what killed runs left in a staging folder."""
+    """Remove what killed runs left in a staging folder.
+
+    A run holds the lock beside its stage as long as it lives. Versions up to 0.2 made stages
+    without a lock: those go by their age.
+    """
     oldest = time.time() - age_seconds
     for entry in folder.iterdir():
-        with suppress(FileNotFoundError):  # another run has just removed its own
-            if entry.stat().st_mtime < oldest:
-                shutil.rmtree(entry, ignore_errors=True)
+        if entry.suffix == LOCK:
+            with abandoned(entry) as gone:
+                if gone:
+                    shutil.rmtree(entry.with_suffix(""), ignore_errors=True)
+        elif not entry.with_suffix(LOCK).exists():
+            with suppress(FileNotFoundError):  # another run has just removed its own
+                if entry.stat().st_mtime < oldest:
+                    shutil.rmtree(entry, ignore_errors=True)
 
 
 def _of_contract(table: Table, written: pa.Schema) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -58,27 +59,39 @@ def serve(
 ) -> None:
     """Answer requests until SIGTERM or SIGINT; what was begun by then is finished, in its time.
 
+    Before it answers any, KeyboardInterrupt ends it in the same way.
+
     `proxy`: the address of a proxy whose X-Forwarded-For is believed. Raises CannotServe without
     credentials, unless `insecure` says so on loopback, and where the port can't be had.
     """
-    credentials = _credentials(settings, host, insecure)
-    with _listening(host, port) as listener:
-        log_to_stdout()
-        config = configured(settings, credentials, proxy)
-        address, bound = listener.getsockname()[:2]
-        url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
-        logger.info("serving %s", url, extra={"fields": {"url": url, "insecure": insecure}})
-        sys.setswitchinterval(SWITCH_SECONDS)
-        gc.set_threshold(GARBAGE_THRESHOLD)
-        gc.freeze()  # what was imported lives as long as the process: never look at it again
-        # uvicorn raises the signal again once it has stopped: an end that was asked for is no fault
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-        try:
-            Server(config).run(sockets=[listener])
-        finally:
-            gc.unfreeze()
-        logger.info("stopped")
+    with suppress(KeyboardInterrupt):
+        credentials = _credentials(settings, host, insecure)
+        with _listening(host, port) as listener:
+            log_to_stdout()
+            _serve(listener, configured(settings, credentials, proxy), insecure)
+    logger.info("stopped")
+
+
+def _serve(listener: socket.socket, config: uvicorn.Config, insecure: bool) -> None:
+    address, bound = listener.getsockname()[:2]
+    url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
+    logger.info("serving %s", url, extra={"fields": {"url": url, "insecure": insecure}})
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.set_threshold(GARBAGE_THRESHOLD)
+    gc.freeze()  # what was imported lives as long as the process: never look at it again
+    server = Server(config)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # Until uvicorn listens to signals itself, and after: it raises them again once it has stopped,
+    # and an end that was asked for is no fault.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    try:
+        server.run(sockets=[listener])
+    finally:
+        gc.unfreeze()
 
 
 def configured(
