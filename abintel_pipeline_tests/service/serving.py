@@ -1,14 +1,17 @@
 """`abintel serve` as a process of its own, on a free port of loopback."""
 
 import contextlib
+import hashlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,14 +50,17 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(folder: Path, *options: str, **variables: str) -> Iterator[Served]:
+def served(
+    folder: Path, *options: str, open_files: int | None = None, **variables: str
+) -> Iterator[Served]:
     """A service that is ready; stopped by SIGTERM at the end, if it hasn't been before."""
+    limit = ["prlimit", f"--nofile={open_files}"] if open_files else []
     log = folder / "service.log"
     environment = os.environ | {f"ABINTEL_{k.upper()}": v for k, v in variables.items()}
     environment["ABINTEL_DATA_DIR"] = str(folder / "data")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [ABINTEL, "serve", "--port", "0", *options],
+            [*limit, ABINTEL, "serve", "--port", "0", *options],
             cwd=folder,
             env=environment,
             stdout=output,
@@ -113,4 +119,17 @@ def publish(data: Path, days: Iterable[str]) -> None:
 def add_credentials(path: Path) -> dict[str, str]:
     """The headers of a new customer."""
     customer, secret = add_secret(path)
+    return {"X-Customer-Api-Id": str(customer), "X-Secret": secret}
+
+
+def add_old_credentials(path: Path) -> dict[str, str]:
+    """The headers of a new customer in a file as it was written before 0.3.0."""
+    customer, secret, salt = uuid.uuid4(), secrets.token_urlsafe(32), secrets.token_bytes(16)
+    digest = hashlib.scrypt(secret.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32)
+    kept = [{"hash": digest.hex(), "made": "2026-11-21"}]
+    held = {
+        "scrypt": {"n": 2**14, "r": 8, "p": 1},
+        "customers": {str(customer): {"salt": salt.hex(), "secrets": kept}},
+    }
+    path.write_text(json.dumps(held, indent=2))
     return {"X-Customer-Api-Id": str(customer), "X-Secret": secret}

@@ -26,7 +26,7 @@ class Parts:
         self.metrics = Metrics()
         self.places = LargePlaces(settings.service_large_requests)
         self._credentials = credentials
-        self._guard = credentials and Guard(credentials, settings.service_failed_attempts)
+        self._guard = credentials and Guard(credentials)
         self._small = ThreadPoolExecutor(os.cpu_count() or 1, "small")
         self._large = ThreadPoolExecutor(settings.service_large_requests, "large")
         self.calls = Calls(settings)
@@ -42,9 +42,9 @@ class Parts:
         self.calls.close()
 
     async def admit(self, request: Request) -> None:
-        """Raises Refused for a request without credentials that are known."""
-        if self._guard:
-            request.state.customer_api_id = await self._guard.admitted(request)
+        """Raises Refused for a request without credentials that are known, if any are asked for."""
+        guard = self._guard
+        request.state.customer_api_id = await guard.admitted(request) if guard else None
 
     @property
     def has_credentials(self) -> bool:
