@@ -10,12 +10,11 @@ import sys
 from types import FrameType
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from abintel_pipeline.service.access.credentials import Credentials
 from abintel_pipeline.service.http.app import create_app
+from abintel_pipeline.service.http.connections import HEAD_BYTES, Connection, connection_limit
 from abintel_pipeline.service.http.observing import log_to_stdout
-from abintel_pipeline.service.http.sending import ABORT
 from abintel_pipeline.settings import Settings
 
 SWITCH_SECONDS = 0.001
@@ -24,21 +23,11 @@ SWITCH_SECONDS = 0.001
 GARBAGE_THRESHOLD = 50_000
 """Lists and such that are made before the youngest are looked through: a batch makes hundreds."""
 
-WAITING_CONNECTIONS = 2048
-
 logger = logging.getLogger(__name__)
 
 
 class CannotServe(Exception):
     """The service can't be started so; the message says what to do."""
-
-
-class Connection(HttpToolsProtocol):
-    """Gives each request what breaks its connection off, whatever is still to be sent on it."""
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["state"][ABORT] = self.transport.abort
 
 
 class Server(uvicorn.Server):
@@ -54,20 +43,35 @@ class Server(uvicorn.Server):
 
 
 def serve(
-    settings: Settings, host: str, port: int, *, insecure: bool = False, proxy: str | None = None
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    insecure: bool = False,
+    plain_http: bool = False,
+    proxy: str | None = None,
 ) -> None:
     """Answer requests until SIGTERM or SIGINT; what was begun by then is finished, in its time.
 
     `proxy`: the address of a proxy whose X-Forwarded-For is believed. Raises CannotServe without
-    credentials, unless `insecure` says so on loopback, and where the port can't be had.
+    credentials, unless `insecure` says so on loopback; beyond loopback, unless `plain_http` says
+    so; and where the port can't be had.
     """
     credentials = _credentials(settings, host, insecure)
+    beyond = not _is_loopback(host)
+    if beyond and not plain_http:
+        raise CannotServe(
+            f"{host} is no loopback address, and plain HTTP shows secrets to whoever reads the"
+            " network: put a proxy with TLS in front and listen on 127.0.0.1, or say --plain-http"
+        )
     with _listening(host, port) as listener:
         log_to_stdout()
         config = configured(settings, credentials, proxy)
         address, bound = listener.getsockname()[:2]
         url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
         logger.info("serving %s", url, extra={"fields": {"url": url, "insecure": insecure}})
+        if beyond:
+            logger.warning("plain HTTP beyond loopback: who reads the network reads the secrets")
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.set_threshold(GARBAGE_THRESHOLD)
         gc.freeze()  # what was imported lives as long as the process: never look at it again
@@ -88,6 +92,7 @@ def configured(
     return uvicorn.Config(
         create_app(settings, credentials),
         http=Connection,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -95,7 +100,7 @@ def configured(
         ws="none",
         proxy_headers=proxy is not None,
         forwarded_allow_ips=proxy,
-        backlog=WAITING_CONNECTIONS,
+        backlog=connection_limit(),
         timeout_graceful_shutdown=settings.service_stop_seconds,
     )
 
@@ -124,7 +129,7 @@ def _is_loopback(host: str) -> bool:
 def _listening(host: str, port: int) -> socket.socket:
     try:
         family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server((host, port), family=family, backlog=WAITING_CONNECTIONS)
+        return socket.create_server((host, port), family=family, backlog=connection_limit())
     except OSError as error:
         raise CannotServe(
             f"{host}, port {port}: {error.strerror or error}: choose another"
