@@ -11,6 +11,7 @@ from starlette.requests import Request
 from abintel_pipeline.service.access.credentials import Credentials
 from abintel_pipeline.service.access.guarding import Guard
 from abintel_pipeline.service.calls.calls import Calls
+from abintel_pipeline.service.calls.workers import Workers
 from abintel_pipeline.service.http.bodies import LargePlaces
 from abintel_pipeline.service.http.observing import Metrics
 from abintel_pipeline.settings import Settings
@@ -30,15 +31,18 @@ class Parts:
         self._small = ThreadPoolExecutor(os.cpu_count() or 1, "small")
         self._large = ThreadPoolExecutor(settings.service_large_requests, "large")
         self.calls = Calls(settings)
+        self.workers = Workers(settings)
 
     async def warm_up(self) -> None:
         """Compile what is asked for with default rules, so that nobody waits for it."""
+        self._large.submit(self.workers.prepare)
         await self.run(self.calls.prepare)
 
     def close(self) -> None:
         """Let threads finish what they are at, and close the engine."""
         self._small.shutdown()
         self._large.shutdown()
+        self.workers.close()
         self.calls.close()
 
     async def admit(self, request: Request) -> None:
