@@ -42,6 +42,15 @@ class Served:
         host, _, port = self.url.removeprefix("http://").partition(":")
         return host, int(port)
 
+    def processes(self) -> list[int]:
+        """The ids of its process and of all that came from it."""
+        found = [self.process.pid]
+        for pid in found:
+            with contextlib.suppress(OSError):
+                for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                    found += map(int, children.read_text().split())
+        return found
+
     def lines(self) -> list[dict]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
@@ -123,7 +132,7 @@ def add_credentials(path: Path) -> dict[str, str]:
 
 
 def add_old_credentials(path: Path) -> dict[str, str]:
-    """The headers of a new customer in a file as it was written before 0.3.0."""
+    """The headers of a new customer in a file as 0.2.0 wrote it."""
     customer, secret, salt = uuid.uuid4(), secrets.token_urlsafe(32), secrets.token_bytes(16)
     digest = hashlib.scrypt(secret.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32)
     kept = [{"hash": digest.hex(), "made": "2026-11-21"}]

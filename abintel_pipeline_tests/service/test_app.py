@@ -1,5 +1,6 @@
 """The app's routes: who is let in, what is read, what is refused. In process, without a server."""
 
+import asyncio
 import gzip
 import io
 import json
@@ -16,6 +17,7 @@ from abintel_pipeline.service.access import credentials_file
 from abintel_pipeline.service.access.credentials import Credentials
 from abintel_pipeline.service.http.app import create_app
 from abintel_pipeline.service.http.observing import JsonLines
+from abintel_pipeline.service.http.parts import Parts
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.service.documents import FEATURES_RESPONSE, REQUESTS
 from abintel_pipeline_tests.service.serving import add_credentials, publish
@@ -138,6 +140,22 @@ def test_too_long_ids_and_secrets_are_answered_as_any_other_that_is_wrong(
     for one in tried:
         answer = anybody.get(DAYS_OF_RFM, headers=one)
         assert (answer.status_code, answer.content) == (401, usual.content)
+
+
+def test_who_asks_at_the_same_time_whether_it_is_ready_costs_one_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    parts = Parts(Settings(_env_file=None, data_dir=tmp_path), None)
+    probed: list[int] = []
+    monkeypatch.setattr(parts.calls, "probe", lambda: probed.append(1))
+
+    async def ask() -> None:
+        await asyncio.gather(*(parts.probe() for _ in range(20)))
+
+    for asked in (1, 2):
+        asyncio.run(ask())
+        assert len(probed) == asked
+    parts.close()
 
 
 # ── bodies ───────────────────────────────────────────────────────────────────

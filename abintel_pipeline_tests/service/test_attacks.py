@@ -219,20 +219,27 @@ def test_nor_do_connections_whose_answers_are_not_read(
         assert [asked(service, headers) for _ in range(5)] == [200] * 5
 
 
-def test_a_customer_at_work_is_not_ended_for_strangers(few_files: tuple[Served, dict[str, str]]):
-    service, headers = few_files
-    body = REQUESTS["customer_rfm"]
-    lines = [f"POST {RFM} HTTP/1.1", "Host: service", f"Content-Length: {len(body)}"]
+def let_in(service: Served, headers: dict[str, str]) -> socket.socket:
+    """A connection on which a customer was let in, and is asked for the body of its call."""
+    lines = [f"POST {RFM} HTTP/1.1", "Host: service", "Expect: 100-continue"]
+    lines += [f"Content-Length: {len(REQUESTS['customer_rfm'])}"]
     lines += [f"{name}: {value}" for name, value in (JSON | headers).items()]
+    connection = service.connected()
+    connection.sendall("\r\n".join([*lines, "", ""]).encode())
+    assert connection.recv(4096).startswith(b"HTTP/1.1 100")
+    return connection
+
+
+def test_customers_at_work_are_not_ended_for_others(few_files: tuple[Served, dict[str, str]]):
+    service, headers = few_files
     with contextlib.ExitStack() as held:
-        customer = held.enter_context(service.connected())
-        customer.sendall("\r\n".join([*lines, "", ""]).encode() + body[:10])
-        while b"in_flight 2.0" not in httpx.get(f"{service.url}/metrics").content:
-            pass
+        customers = [held.enter_context(let_in(service, headers)) for _ in range(18)]
         for _ in range(60):
-            held.enter_context(service.connected())
-        customer.sendall(body[10:])
-        assert customer.recv(4096).startswith(b"HTTP/1.1 200")
+            assert ended(held.enter_context(service.connected()))
+        for customer in customers:
+            customer.sendall(REQUESTS["customer_rfm"])
+            assert customer.recv(4096).startswith(b"HTTP/1.1 200")
+    assert asked(service, headers) == 200
 
 
 def test_beyond_loopback_it_warns(tmp_path: Path):

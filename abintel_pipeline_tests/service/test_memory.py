@@ -2,7 +2,6 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,16 +29,7 @@ def body() -> bytes:
 
 def megabytes(service: Served) -> float:
     """What the service and its processes take of memory, shared parts once."""
-    sizes = [_proportional_kb(pid) for pid in _with_children(service.process.pid)]
-    return sum(sizes) * 1024 / 1e6
-
-
-def _with_children(pid: int) -> Iterator[int]:
-    yield pid
-    with contextlib.suppress(OSError):
-        for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-            for child in listed.read_text().split():
-                yield from _with_children(int(child))
+    return sum(_proportional_kb(pid) for pid in service.processes()) * 1024 / 1e6
 
 
 def _proportional_kb(pid: int) -> int:

@@ -48,7 +48,7 @@ class Credentials:
     def right(self, customer: str, secret: str) -> bool:
         """Whether the secret is one of the customer's. Takes the same time whatever is wrong.
 
-        Of a secret that was made before 0.3.0 it is known once `right_by_scrypt` has found it.
+        A secret that was made by 0.2.0 or earlier is right once `right_by_scrypt` has found it.
         """
         own = self._customer(customer) or self._nobody
         digest = fast_hash(_bytes(secret), bytes.fromhex(own.salt)).hex()
@@ -56,12 +56,12 @@ class Credentials:
         return sum([hmac.compare_digest(digest, one) for one in kept]) > 0
 
     def needs_scrypt(self, customer: str) -> bool:
-        """Whether the customer has a secret from before 0.3.0 that wasn't used here yet."""
+        """Whether the customer has a secret from 0.2.0 or earlier that wasn't used here yet."""
         own = self._customer(customer) or self._nobody
         return any(one.old and one.hash not in self._used for one in own.secrets)
 
     def right_by_scrypt(self, customer: str, secret: str) -> bool:
-        """Whether the secret is one of the customer's from before 0.3.0. Takes 50 ms."""
+        """Whether the secret is one of the customer's from 0.2.0 or earlier. Takes 50 ms."""
         held, own = self._held(), self._customer(customer)
         if held is None or own is None:
             return False

@@ -5,8 +5,8 @@
                                            "made": "2026-11-21"}]}}}
 
 A hash is an HMAC under the customer's salt. A secret is 256 random bits: nobody can try them all,
-however fast a hash is. Secrets that were made before 0.3.0 have no `kind`. Their hash is scrypt's,
-which takes 50 ms and whose cost the file may hold: {"scrypt": {"n": 16384, "r": 8, "p": 1}}.
+however fast a hash is. Secrets that were made by 0.2.0 or earlier have no `kind`. Their hash is
+scrypt's, which takes 50 ms. The file holds its cost: {"scrypt": {"n": 16384, "r": 8, "p": 1}}.
 """
 
 import functools

@@ -17,7 +17,7 @@ SECRET_HEADER = "X-Secret"
 class Guard:
     """Checks the credentials of requests, which takes microseconds.
 
-    Only the first use of a secret from before 0.3.0 takes 50 ms, and so does a wrong secret for
+    Only the first use of a secret from 0.2.0 or earlier takes 50 ms, and so does a wrong secret for
     its id until then. These wait for each other, an address with one at a time: who sends many
     wrong ones has itself wait, and others for one of them.
     """

@@ -32,6 +32,7 @@ class Parts:
         self._large = ThreadPoolExecutor(settings.service_large_requests, "large")
         self.calls = Calls(settings)
         self.workers = Workers(settings)
+        self._probing: asyncio.Future[None] | None = None
 
     async def warm_up(self) -> None:
         """Compile what is asked for with default rules, so that nobody waits for it."""
@@ -54,6 +55,15 @@ class Parts:
     def has_credentials(self) -> bool:
         """Whether the credentials that are asked for, if they are, can be told from others."""
         return self._credentials is None or self._credentials.usable
+
+    async def probe(self) -> None:
+        """Answer an example, once for all who ask at a time: strangers may, as often as they like.
+
+        Raises what the call raises.
+        """
+        if self._probing is None or self._probing.done():
+            self._probing = asyncio.ensure_future(self.run(self.calls.probe))
+        await asyncio.shield(self._probing)
 
     async def run(self, work: Callable[[], Result], *, large: bool = False) -> Result:
         """What the work returns, from a thread of the large requests or of the others."""

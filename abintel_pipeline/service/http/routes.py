@@ -160,7 +160,7 @@ def operations_router(parts: Parts) -> APIRouter:
         if not parts.has_credentials:
             raise Refused(503, "Not ready", "the credentials are gone or broken: nobody is let in")
         try:
-            await parts.run(parts.calls.probe)
+            await parts.probe()
         except Exception as error:
             logger.exception("not ready")
             why = f"an example can't be computed ({type(error).__name__})"
