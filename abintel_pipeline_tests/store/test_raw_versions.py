@@ -48,9 +48,15 @@ PLAIN = {
 
 
 def put(path: Path, schema: pa.Schema, *rows: dict[str, Any], **options: Any) -> Path:
+    """A file as earlier versions of the pipeline wrote it: it does not prove its bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = [{"cancelled": False} | PLAIN | row for row in rows]
-    pq.write_table(pa.Table.from_pylist(whole, schema=schema), path, **options)
+    told = {
+        "abintel_table": RAW.name,
+        "abintel_schema_version": "1" if schema is FIRST else "2",
+        "abintel_rules": Rules().as_json(),
+    }
+    pq.write_table(pa.Table.from_pylist(whole, schema=schema.with_metadata(told)), path, **options)
     return path
 
 
