@@ -29,6 +29,10 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Let everybody in; on loopback alone.")
     ] = False,
+    plain_http: Annotated[
+        bool,
+        typer.Option("--plain-http", help="Listen beyond loopback, though nothing is encrypted."),
+    ] = False,
     proxy: Annotated[
         str | None,
         typer.Option(help="Address of a proxy whose X-Forwarded-For is believed."),
@@ -39,7 +43,9 @@ def serve(
         from abintel_pipeline.service.http import serving
     with told_settings() as settings:
         try:
-            serving.serve(settings, host, port, insecure=insecure, proxy=proxy)
+            serving.serve(
+                settings, host, port, insecure=insecure, plain_http=plain_http, proxy=proxy
+            )
         except serving.CannotServe as error:
             raise _cannot(str(error)) from None
 
