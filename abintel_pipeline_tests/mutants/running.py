@@ -44,6 +44,7 @@ def working_copy(name: str, group: Group, *, anew: bool) -> Path:
         "pytest_add_cli_args": [part for name in UNUSED for part in ("-p", f"no:{name}")],
         "pytest_add_cli_args_test_selection": [
             *("-m", QUICK),
+            *(f"--ignore={TESTS}/{test}" for test in group.without),
             *(f"{TESTS}/{test}" for test in group.tests),
             *(f"{PACKAGE}/{module.removesuffix('/*.py')}" for module in group.modules),  # doctests
         ],

@@ -35,6 +35,7 @@ from abintel_pipeline.store.snapshot_store import (
     sweep,
     view_of_day,
 )
+from abintel_pipeline_tests.store.raw_files import VERSION_1, VERSION_2, put_lines
 
 Row = dict[str, Any]
 FIRST, SECOND, THIRD = (date(2025, 1, day) for day in (1, 2, 3))
@@ -265,6 +266,25 @@ def test_no_day_at_all_is_an_empty_table_of_the_same_columns(
     assert read(connection, store) == []
     rows = store.read(connection, CUSTOMER_LOYALTY, [])
     assert connection.to_pyarrow(rows).schema.types == CUSTOMER_LOYALTY.schema.types
+
+
+def test_rows_of_an_earlier_version_have_the_values_of_what_was_added_since(
+    connection: Backend, store: SnapshotStore
+) -> None:
+    put_lines(store.path(RAW_TRANSACTIONS, FIRST), VERSION_1, {})
+    put_lines(store.path(RAW_TRANSACTIONS, SECOND), VERSION_2, {"line_id": "7", "cancelled": True})
+    old, new = (FIRST, None, False), (SECOND, "7", True)
+    for days, expected in (
+        ([FIRST], [old]),
+        ([SECOND], [new]),
+        ([FIRST, SECOND], [old, new]),
+        ([SECOND, FIRST], [new, old]),
+    ):
+        rows = connection.to_pyarrow(store.read(connection, RAW_TRANSACTIONS, days))
+        assert rows.column_names == RAW_TRANSACTIONS.schema.names
+        assert rows.schema.types == RAW_TRANSACTIONS.schema.types
+        names = ("delivered_on", "line_id", "cancelled")
+        assert [tuple(row[name] for name in names) for row in rows.to_pylist()] == expected
 
 
 @pytest.mark.parametrize(
