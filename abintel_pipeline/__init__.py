@@ -2,11 +2,14 @@
 
 from typing import Any
 
-from abintel_pipeline.reading import list_snapshots, read_snapshot, read_snapshots
+from abintel_pipeline.reading import MixedRules, list_snapshots, read_snapshot, read_snapshots
+from abintel_pipeline.store.proofs import NotAsPublished
 from abintel_pipeline.store.snapshot_store import SnapshotMissing
 
 __all__ = [
     "CustomerSnapshots",
+    "MixedRules",
+    "NotAsPublished",
     "SnapshotMissing",
     "list_snapshots",
     "read_snapshot",

@@ -1,5 +1,6 @@
 """Reading what was published, without Dagster: by name and day, as the frame one works with."""
 
+import warnings
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -10,10 +11,21 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from abintel_pipeline.contract import TABLES, Table
+from abintel_pipeline.contract import DECIDED_BY, TABLES, Table
 from abintel_pipeline.engine.connection import open_engine
 from abintel_pipeline.settings import Settings
+from abintel_pipeline.store.proofs import stored_rules
 from abintel_pipeline.store.snapshot_store import open_store
+
+
+class MixedRules(UserWarning):
+    """Days of one table were asked for together that were made by different rules."""
+
+    def __init__(self, table: Table, rule: str, first: tuple[date, Any], other: tuple[date, Any]):
+        super().__init__(
+            f"{table.name}: {rule} was {first[1]} on {first[0]} and {other[1]} on {other[0]}: their"
+            " values do not compare. Read days that were made alike, or publish these again"
+        )
 
 
 class UnknownFrame(TypeError):
@@ -29,23 +41,51 @@ def read_snapshot(table: str, day: date | str, *, settings: Settings | None = No
     """One published day of a table as a pandas frame with Arrow-backed columns.
 
     Rows in the published order; columns as in the contract, partition column included. Raises
-    SnapshotMissing when the day isn't published.
+    SnapshotMissing when the day isn't published, NotAsPublished when its file isn't what was.
     """
     return _read(table, [_day(day)], settings or Settings())
 
 
 def read_snapshots(
-    table: str, start: date | str, end: date | str, *, settings: Settings | None = None
+    table: str,
+    start: date | str,
+    end: date | str,
+    *,
+    settings: Settings | None = None,
+    same_rules: bool = False,
 ) -> pd.DataFrame:
     """The published days of a table from start to end, both included, as one pandas frame.
 
-    Raises SnapshotMissing when a day between them isn't published.
+    Warns with MixedRules when the days were made by different rules; raises it with `same_rules`.
+    Raises SnapshotMissing when a day between them isn't published, NotAsPublished when a file isn't
+    what was.
     """
     first, last = _day(start), _day(end)
     if last < first:
         raise ValueError(f"the range ends ({last}) before it starts ({first})")
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    return _read(table, days, settings or Settings())
+    settings = settings or Settings()
+    frame = _read(table, days, settings)
+    if mixed := mixed_rules(settings, table_named(table), days):
+        if same_rules:
+            raise mixed
+        warnings.warn(mixed, stacklevel=2)
+    return frame
+
+
+def mixed_rules(settings: Settings, table: Table, days: list[date]) -> MixedRules | None:
+    """What is to be told of days that were made by different rules, of those that decide the table.
+
+    None where all were made alike.
+    """
+    store = open_store(settings)
+    known = {day: stored_rules(store.path(table, day)) for day in days if DECIDED_BY[table]}
+    for name in DECIDED_BY[table]:
+        values = [(day, getattr(rules, name)) for day, rules in known.items() if rules]
+        for one in values:
+            if one[1] != values[0][1]:
+                return MixedRules(table, name, values[0], one)
+    return None
 
 
 def table_named(name: str) -> Table:

@@ -32,6 +32,7 @@ from abintel_pipeline.metrics.range_features import customer_changes, customer_s
 from abintel_pipeline.metrics.rfm import rfm_beside_loyalty, rfm_cuts, rfm_thresholds
 from abintel_pipeline.metrics.snapshot_range import SnapshotRange
 from abintel_pipeline.rules import Rules
+from abintel_pipeline.store.proofs import Origin
 from abintel_pipeline.store.snapshot_store import (
     SnapshotStore,
     Staged,
@@ -62,18 +63,21 @@ class Work:
     rules: Rules
     days: list[date]
 
+    def origin(self, _day: date) -> Origin:
+        return Origin(self.rules)
+
     def read(self, table: Table, days: list[date]) -> ir.Table:
         return self.store.read(self.connection, table, days)
 
     def stage(self, folder: Path, table: Table, rows: ir.Table) -> list[Staged]:
         """A file per day of `rows` on the bound day."""
-        return self._stage(self.store.writing(self.connection, table, rows, self.rules), folder)
+        return self._stage(self.store.writing(self.connection, table, rows, self.origin), folder)
 
     def stage_rows(
         self, folder: Path, table: Table, rows: ir.Table, *needed: Table, figures: ir.Table
     ) -> list[Staged]:
         """A file per day of `rows` on what is published of `needed`, and that day's figures."""
-        write = self.store.writing(self.connection, table, rows, self.rules, in_order=True)
+        write = self.store.writing(self.connection, table, rows, self.origin, in_order=True)
         known = {row.pop("snapshot_date"): row for row in figures.to_pyarrow().to_pylist()}
 
         def bind(cursor: duckdb.DuckDBPyConnection, day: date) -> None:
@@ -125,7 +129,7 @@ def features(work: Work, folder: Path) -> Iterator[tuple[Staged, ...]]:
     if first == last:
         in_force = lines_in_force(lines, last, history, late_lines=late, traits=traits)
         rows = customer_features(in_force, customers, last, work.rules, traits=traits)
-        yield (work.store.stage(folder, FEATURES, last, rows, work.rules),)
+        yield (work.store.stage(folder, FEATURES, last, rows, work.origin(last)),)
         return
     span = SnapshotRange(first, last, history)
     changes = customer_changes(lines, customers, span, late_lines=late, traits=traits)

@@ -25,12 +25,14 @@ from abintel_pipeline.settings import (
     faults,
     unknown_variables,
 )
+from abintel_pipeline.store.proofs import NotAsPublished
 from abintel_pipeline.store.snapshot_store import SnapshotMissing
 from abintel_pipeline.store.windows import NothingDelivered
 
 CANNOT = (
     RunFailed,
     NothingDelivered,
+    NotAsPublished,
     DeliveryError,
     NothingTakenIn,
     SnapshotMissing,

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from abintel_pipeline.cli.console import Day, out, some, told_settings
 from abintel_pipeline.cli.showing import REQUEST_TABLES, NothingTakenIn, Overview, Share, overview
+from abintel_pipeline.contract import CUSTOMER_RFM, DECIDED_BY
 from abintel_pipeline.engine.connection import engine
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.snapshot_store import open_store
@@ -23,6 +24,10 @@ def print_snapshot(settings: Settings, day: date) -> None:
     with engine(settings) as connection:
         seen = overview(connection, open_store(settings), day)
     out.print(f"Snapshot of {day}: {seen.customers:,} customers")
+    for name in DECIDED_BY[CUSTOMER_RFM]:
+        made, now = getattr(seen.rules, name), getattr(settings.rules, name)
+        if made != now:
+            out.print(f"Made with {name} {made}; the settings say {now}", style="yellow")
     out.print(_shares_table("Segment", seen.segments))
     out.print(_shares_table("Tier", seen.tiers))
     _print_deliveries(seen)

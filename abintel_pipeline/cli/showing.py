@@ -8,7 +8,6 @@ from datetime import date
 import ibis
 
 from abintel_pipeline.contract import (
-    CUSTOMER_LOYALTY,
     CUSTOMER_RFM,
     RAW_CUSTOMERS,
     RAW_TRANSACTIONS,
@@ -24,7 +23,9 @@ from abintel_pipeline.intake.rejected.files import (
     rejected_store,
     row_counts,
 )
-from abintel_pipeline.store.snapshot_store import SnapshotStore, stored_rules
+from abintel_pipeline.rules import Rules
+from abintel_pipeline.store.proofs import snapshot_rules
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 from abintel_pipeline.store.windows import Window, trailing_window
 
 ROW = ("file", "row", "reasons", "raw")
@@ -58,6 +59,7 @@ class Overview:
     customers: int
     segments: list[Share]
     tiers: list[Share]
+    rules: Rules
     window: Window
     received: int
     rejected: int
@@ -67,16 +69,16 @@ class Overview:
 def overview(connection: Backend, store: SnapshotStore, day: date) -> Overview:
     """Segments, tiers and deliveries of one snapshot. Raises SnapshotMissing if there is none."""
     rfm = store.read(connection, CUSTOMER_RFM, [day])
-    rules = stored_rules(store.path(CUSTOMER_RFM, day))
-    loyalty_rules = stored_rules(store.path(CUSTOMER_LOYALTY, day))
+    rules = snapshot_rules(store.path(CUSTOMER_RFM, day))
     window = trailing_window(store, day, rules.history_days)
     counts = (row_counts(store, RAW_TRANSACTIONS, d) for d in window.delivered)
     rows = sum((one for one in counts if one), RowCounts())
     return Overview(
         day=day,
         customers=store.rows(CUSTOMER_RFM, day),
-        segments=_shares(rfm, "segment", list(loyalty_rules.segment_thresholds)),
+        segments=_shares(rfm, "segment", list(rules.segment_thresholds)),
         tiers=_shares(rfm, "rfm_tier", list(TIERS)),
+        rules=rules,
         window=window,
         received=rows.received,
         rejected=rows.rejected,
@@ -96,7 +98,7 @@ def rows_taken_in(
 def _shares(rfm: ibis.Table, by: str, names: list[str]) -> list[Share]:
     """One Share per name, in the order given, also where nobody is in it; then what else there is.
 
-    RFM may hold segments of an earlier run, if loyalty alone was made again with others.
+    A file of a version before 0.3 may hold segments of other rules than those that it names.
     """
     counted = rfm.group_by(by).agg(
         customers=rfm.count(), spend=rfm.monetary_total.mean(), recency=rfm.recency_days.mean()

@@ -30,10 +30,27 @@ MADE_FROM: dict[Table, tuple[Table, ...]] = {
 }
 """The snapshots of the same day that each is computed from, customer by customer."""
 
+_WINDOW = ("history_days", "currency_decimals")
+_SCORES = (*_WINDOW, "weights", "segment_thresholds", "bounds")
+
+DECIDED_BY: dict[Table, tuple[str, ...]] = {
+    RAW_TRANSACTIONS: ("currency_decimals",),
+    REJECTED_TRANSACTIONS: ("currency_decimals",),
+    RAW_CUSTOMERS: (),
+    REJECTED_CUSTOMERS: (),
+    CUSTOMER_FEATURES: _WINDOW,
+    CUSTOMER_LOYALTY: _SCORES,
+    LOYALTY_SUMMARY: _SCORES,
+    CUSTOMER_RFM: (*_SCORES, "bins"),
+    RFM_THRESHOLDS: (*_WINDOW, "bins"),
+}
+"""The rules that decide a table's values."""
+
 __all__ = [
     "CUSTOMER_FEATURES",
     "CUSTOMER_LOYALTY",
     "CUSTOMER_RFM",
+    "DECIDED_BY",
     "LOYALTY_SUMMARY",
     "MADE_FROM",
     "RAW_CUSTOMERS",

@@ -12,7 +12,6 @@ from abintel_pipeline.engine.parallel import parallel_map
 from abintel_pipeline.engine.sql import ROW_GROUP_SIZE
 from abintel_pipeline.intake.staging import Numbers, Part, Reading
 from abintel_pipeline.intake.texts.screening import LEFT_OUT, leaves_out
-from abintel_pipeline.store.snapshot_store import file_metadata
 
 READERS = 1
 """Row groups that are read at a time while others are written."""
@@ -40,10 +39,9 @@ def write_accepted(
         return path, parts[0].rows
     staged = pq.read_schema(parts[0].typed.path)
     schema = pa.schema([staged.field(name) for name in reading.table.columns])
-    metadata = file_metadata(reading.table.raw, reading.settings.rules)
     with pq.ParquetWriter(
         path,
-        schema.with_metadata(metadata),
+        schema,
         compression="zstd",
         use_dictionary=[name for name in schema.names if name not in HARDLY_REPEATED],
         store_schema=False,
@@ -54,6 +52,7 @@ def write_accepted(
             for rows in _kept(part.typed.path, ordinals):
                 rest = _write_full(writer, pa.concat_tables([rest, rows.select(schema.names)]))
         writer.write_table(rest)
+        writer.add_key_value_metadata(reading.metadata(reading.table.raw))
     return path, int(pq.read_metadata(path).num_rows)
 
 

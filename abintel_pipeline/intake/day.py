@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +18,7 @@ from abintel_pipeline.intake.csv.reader import read_csv
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.json.lines import read_json_lines
 from abintel_pipeline.intake.json.request_documents import read_request
-from abintel_pipeline.intake.landing import Source, day_sources
+from abintel_pipeline.intake.landing import Source, day_sources, delivered
 from abintel_pipeline.intake.parquet.reader import read_parquet
 from abintel_pipeline.intake.rejected import advice
 from abintel_pipeline.intake.rejected.files import (
@@ -101,6 +101,7 @@ READERS: dict[str, Callable[[Reading, Source], Part | None]] = {
 def _take_in(reading: Reading) -> Intake | None:
     try:
         sources = day_sources(reading.settings, reading.day, reading.table)
+        reading = replace(reading, made_from={"deliveries": [delivered(one) for one in sources]})
         read = (_read(reading, source) for source in sources)
         parts = [part for part in read if part is not None]
         if not parts:

@@ -29,6 +29,7 @@ from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.faults import passes
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS, RequestTable
 from abintel_pipeline.settings import Settings
+from abintel_pipeline.store.proofs import content_hash
 
 Format = Literal["csv", "csv.gz", "parquet", "jsonl", "xlsx", "request", "sql"]
 FORMATS: tuple[Format, ...] = ("csv", "csv.gz", "parquet", "jsonl", "xlsx")
@@ -76,6 +77,14 @@ def day_sources(settings: Settings, day: date, table: RequestTable) -> list[Sour
             f" (ABINTEL_{table.folder.upper()}_QUERY): take the file away or unset the query"
         )
     return [Source(SQL, "sql", Path(SQL))]
+
+
+def delivered(source: Source) -> dict[str, object]:
+    """What tells a delivery's file from any other: name, bytes, and hash; of a query its name."""
+    if source.format == SQL:
+        return {"name": source.name}
+    size = source.path.stat().st_size
+    return {"name": source.name, "bytes": size, "hash": content_hash(source.path)}
 
 
 def _tables(landing: Path, folder: str, day: date) -> list[Source]:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from duckdb import DuckDBPyConnection
 from ibis.backends.duckdb import Backend
 
+from abintel_pipeline.contract import Table
 from abintel_pipeline.engine.connection import native, reopen_if_broken
 from abintel_pipeline.engine.sql import copy_to_parquet, file_literal
 from abintel_pipeline.intake.errors import IntakeBroken
@@ -26,7 +27,7 @@ from abintel_pipeline.intake.texts.ids import CHANGED
 from abintel_pipeline.intake.texts.numbers import offer_products
 from abintel_pipeline.intake.texts.screening import LEFT_OUT, leaves_out, screened
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.snapshot_store import file_metadata
+from abintel_pipeline.store.proofs import MadeFrom, Origin, file_metadata
 
 BATCH_ROWS = 20_000
 
@@ -54,6 +55,8 @@ class Reading:
     table: RequestTable
     day: date
     folder: Path
+    made_from: MadeFrom = field(default_factory=dict)
+    """The delivery's files, for the footers of what is taken in."""
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -70,10 +73,13 @@ class Reading:
         """A path in the staging folder that nobody has yet."""
         return self.folder / f".{self.table.raw.name}-{next(self._numbers)}{ending}"
 
+    def metadata(self, table: Table) -> dict[str, str]:
+        """What the footer of a file says that this delivery becomes."""
+        return file_metadata(table, self.day, Origin(self.settings.rules, self.made_from))
+
     def write(self, query: str, path: Path) -> int:
         """Stream a query into a file of the raw table, as the store has them; its rows."""
-        metadata = file_metadata(self.table.raw, self.settings.rules)
-        copy_to_parquet(self.duckdb, query, path, metadata)
+        copy_to_parquet(self.duckdb, query, path, self.metadata(self.table.raw))
         return int(pq.read_metadata(path).num_rows)
 
     def stage(self, texts: str) -> Typed:

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from abintel_pipeline.reading import load, table_named
+from abintel_pipeline.reading import load, mixed_rules, table_named
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.snapshot_store import open_store
 
@@ -21,7 +21,7 @@ class SnapshotIOManager(dg.IOManager):
     there is no annotation), `pyarrow.Table`, `polars.DataFrame` or `polars.LazyFrame`, the same for
     one day and for a range. Days that aren't published are named in the error, unless the input's
     metadata has `allow_missing_partitions: True`: then they are left out, and the run's log
-    says how many and which.
+    says how many and which. Days that were made by different rules are a warning there too.
 
         @dg.asset(ins={"customer_rfm": dg.AssetIn(input_manager_key="snapshots")}, …)
         def fell_to_at_risk(customer_rfm: pd.DataFrame) -> …
@@ -42,7 +42,10 @@ class SnapshotIOManager(dg.IOManager):
                 f"{table.name}: {len(missing)} of {len(wanted) + len(missing)} days are missing:"
                 f" {', '.join(map(str, missing))}"
             )
-        return load(_frame(context), self._settings, table, wanted)
+        loaded = load(_frame(context), self._settings, table, wanted)
+        if mixed := mixed_rules(self._settings, table, wanted):
+            context.log.warning(str(mixed))
+        return loaded
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:  # noqa: ARG002
         """Refused: the store is written by the pipeline's own assets alone."""

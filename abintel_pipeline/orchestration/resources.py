@@ -14,7 +14,9 @@ from abintel_pipeline.intake import DeliveryError
 from abintel_pipeline.rules import Rules
 from abintel_pipeline.settings import Settings, faults
 from abintel_pipeline.snapshots import StepContext
-from abintel_pipeline.store.ownership import StoreOfAnother, claim
+from abintel_pipeline.snapshots.rules_in_force import OtherRules
+from abintel_pipeline.store.ownership import StoreOfAnother, StoreOfOtherSettings, claim
+from abintel_pipeline.store.proofs import NotAsPublished
 from abintel_pipeline.store.snapshot_store import SnapshotMissing
 from abintel_pipeline.store.windows import NothingDelivered
 
@@ -23,9 +25,12 @@ RULES = "rules"
 
 PERMANENT = (
     DeliveryError,
+    NotAsPublished,
     NothingDelivered,
+    OtherRules,
     SnapshotMissing,
     StoreOfAnother,
+    StoreOfOtherSettings,
     VerificationFailed,
 )
 """Errors that a retry would only repeat."""
@@ -82,12 +87,13 @@ def step_context(
 ) -> Iterator[StepContext]:
     """An engine for one step's run. Bad data and bad rules fail the step without a retry.
 
-    So does a store that belongs to another pipeline. `resource` is the name of this pipeline's
+    So does a store of another pipeline or of other settings, and a file in it that isn't what it
+    says. `resource` is the name of this pipeline's
     rules: its prefix says whose store it is.
     """
     in_force = rules.over(settings, resource)
     try:
-        claim(settings.store, resource.removesuffix(RULES).removesuffix("_"))
+        claim(settings, resource.removesuffix(RULES).removesuffix("_"))
         with engine(settings) as connection:
             yield StepContext(connection, settings, in_force)
     except PERMANENT as error:

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import ibis.expr.types as ir
 
-from abintel_pipeline.contract import CUSTOMER_FEATURES, RAW_CUSTOMERS, RAW_TRANSACTIONS
+from abintel_pipeline.contract import (
+    CUSTOMER_FEATURES,
+    RAW_CUSTOMERS,
+    RAW_TRANSACTIONS,
+    Table,
+)
 from abintel_pipeline.contract.line_traits import LineTraits
 from abintel_pipeline.engine.connection import bound_day, temporary_table
 from abintel_pipeline.metrics.features import customer_features
@@ -53,6 +58,7 @@ class _FeaturesStep(DailyStep):
         super().__init__(context)
         self.windows: dict[date, Window] = {}
         """The window that each day was last computed from."""
+        self._newest: dict[date, date | None] = {}
 
     def chunks(self, days: list[date]) -> list[list[date]]:
         if not days:
@@ -63,11 +69,24 @@ class _FeaturesStep(DailyStep):
     def inputs(self, days: list[date]) -> Inputs:
         """Intakes under way are waited for first."""
         await_intakes(self.context.store.root, days[-1])
+        self._newest.clear()
         return super().inputs(days)
 
     def reads(self, day: date) -> Reads:
         start = window_start(day, self.context.rules.history_days)
         return {RAW_TRANSACTIONS: (start, day), RAW_CUSTOMERS: (date.min, day)}
+
+    def reaches(self, table: Table, read: date, day: date) -> bool:
+        """As `affected_snapshots` tells it."""
+        if table is RAW_CUSTOMERS:
+            return self.context.store.rows(table, read) > 0
+        newest = self._newest_date(read)
+        return newest is not None and newest >= window_start(day, self.context.rules.history_days)
+
+    def _newest_date(self, delivery: date) -> date | None:
+        if delivery not in self._newest:
+            self._newest[delivery] = self.context.store.newest_date(delivery)
+        return self._newest[delivery]
 
     def compute(self, folder: Path, days: list[date]) -> Days:
         windows = self._windows(days)
@@ -98,7 +117,7 @@ class _FeaturesStep(DailyStep):
             traits=given.traits,
         )
         rows = customer_features(in_force, given.customers, day, context.rules, traits=given.traits)
-        yield (context.store.stage(folder, CUSTOMER_FEATURES, day, rows, context.rules),)
+        yield (context.store.stage(folder, CUSTOMER_FEATURES, day, rows, self.origin(day)),)
 
     def _from_states(self, folder: Path, windows: list[Window]) -> Days:
         """Snapshots that pick their rows from the states of one pass."""

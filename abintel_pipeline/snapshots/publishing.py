@@ -7,7 +7,7 @@ computed again.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
@@ -27,6 +27,9 @@ from abintel_pipeline.engine.connection import (
 )
 from abintel_pipeline.engine.parallel import parallel_map
 from abintel_pipeline.quality.blocking import verified
+from abintel_pipeline.rules import Rules
+from abintel_pipeline.snapshots.rules_in_force import rules_in_force, see_same_rules
+from abintel_pipeline.store.proofs import MadeFrom, Origin, hash_of
 from abintel_pipeline.store.snapshot_store import Outdated, SnapshotStore, Staged, bind_files
 from abintel_pipeline.store.step_context import StepContext
 
@@ -51,6 +54,7 @@ class DailyStep(ABC):
 
     def __init__(self, context: StepContext) -> None:
         self.context = context
+        self._inputs: Inputs
 
     @abstractmethod
     def chunks(self, days: list[date]) -> list[list[date]]:
@@ -88,7 +92,7 @@ class DailyStep(ABC):
                 tries += 1
                 if tries > MOST_TRIES:
                     raise Outdated(_never_rests(left[0]))
-                inputs = self.inputs(left)
+                inputs = self._inputs = self.inputs(left)
                 try:
                     with closing(self._computed(list(left))) as computed:
                         for files in computed:
@@ -114,6 +118,18 @@ class DailyStep(ABC):
         with context.store.staging() as folder, closing(self.compute(folder, days)) as staged:
             yield from verified(context.connection, context.store, staged)
 
+    def origin(self, day: date) -> Origin:
+        """By which rules a day is computed, and from what."""
+        return Origin(self.rules(day), self._inputs.hashes(day, self.reaches))
+
+    def reaches(self, _table: Table, _read: date, _day: date) -> bool:
+        """Whether what the file of one day says can change another day that reads it."""
+        return True
+
+    def rules(self, _day: date) -> Rules:
+        """The rules that decide a day's values."""
+        return self.context.rules
+
     # ── how a step writes its files ──────────────────────────────────────────
 
     @contextmanager
@@ -135,7 +151,7 @@ class DailyStep(ABC):
         """
         context = self.context
         write = context.store.writing(
-            context.connection, table, rows, context.rules, in_order=bool(beside)
+            context.connection, table, rows, self.origin, in_order=bool(beside)
         )
         known = _by_day(figures)
 
@@ -143,7 +159,7 @@ class DailyStep(ABC):
             with native(context.connection).cursor() as cursor:
                 bind_day(cursor, day)
                 if beside:
-                    bind_files(cursor, *((one, context.store.path(one, day)) for one in beside))
+                    bind_files(cursor, *((one, context.store.proved(one, day)) for one in beside))
                 bind_figures(cursor, known.get(day, known[None]))
                 return write(cursor, folder, day)
 
@@ -169,10 +185,14 @@ class CohortStep(DailyStep):
     def chunks(self, days: list[date]) -> list[list[date]]:
         for table in self.made_from:
             self.context.store.paths(table, days)
+        see_same_rules(self.context.store, self.made_from, days, self.context.rules)
         return cohorts(self.context.store, days, self.context.settings.memory_bytes)
 
     def reads(self, day: date) -> Reads:
         return dict.fromkeys(self.made_from, (day, day))
+
+    def rules(self, day: date) -> Rules:
+        return rules_in_force(self.context.store, self.made_from, day, self.context.rules)
 
 
 def cohorts(store: SnapshotStore, days: list[date], memory_bytes: float) -> list[list[date]]:
@@ -194,6 +214,7 @@ class Inputs:
 
     def __init__(self, store: SnapshotStore, reads: dict[date, Reads]) -> None:
         self._store, self._reads = store, reads
+        self._hashes: dict[tuple[Table, date], str] = {}
         spans: dict[Table, list[date]] = {}
         for one in reads.values():
             for table, ends in one.items():
@@ -208,6 +229,24 @@ class Inputs:
             self._store.versions(table, first, last) == self._seen(table, first, last)
             for table, (first, last) in self._reads[day].items()
         )
+
+    def hashes(self, day: date, reaches: Callable[[Table, date, date], bool]) -> MadeFrom:
+        """{table: {day: hash of its file}} of what a day is computed from, in order.
+
+        Of what reaches it: what doesn't leaves the day's files as they are, their footers too.
+        """
+        found = {}
+        for table, (first, last) in self._reads[day].items():
+            seen = sorted(self._seen(table, first, last))
+            reaching = [one for one in seen if reaches(table, one, day)]
+            found[table.name] = {str(one): self._hash(table, one) for one in reaching}
+        return found
+
+    def _hash(self, table: Table, day: date) -> str:
+        """Of a file as it is when first asked for: `unchanged` sees whether it was replaced."""
+        if (table, day) not in self._hashes:
+            self._hashes[table, day] = hash_of(self._store.path(table, day))
+        return self._hashes[table, day]
 
     def _seen(self, table: Table, first: date, last: date) -> dict[date, object]:
         versions = self._versions[table].items()

@@ -5,7 +5,7 @@
 A file is written beside its place, flushed to disk and renamed into it, so a reader sees the old
 file or the new one. Rows are written in the contract's column order, types and row order; the
 partition column stands in the folder's name alone, where every reader of hive-style Parquet finds
-it (pyarrow and pandas refuse it in both places).
+it (pyarrow and pandas refuse it in both places). What is read is proved first: see `proofs`.
 """
 
 import os
@@ -31,14 +31,19 @@ from abintel_pipeline.contract.findings import Figure, Finding
 from abintel_pipeline.contract.line_traits import LineTraits
 from abintel_pipeline.engine.connection import Backend, Cursor, native
 from abintel_pipeline.engine.sql import copy_to_parquet, file_literal
-from abintel_pipeline.rules import Rules
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.footers import line_traits, spread
 from abintel_pipeline.store.locks import publishing
+from abintel_pipeline.store.proofs import (
+    Origin,
+    file_metadata,
+    prove,
+    seal,
+    trust,
+)
 
 FILE_NAME = "data.parquet"
 STAGING = ".staging"
-RULES_KEY = "abintel_rules"
 ABANDONED_AFTER_SECONDS = 24 * 3600
 
 DAY_OF_FILE = f"right(filename, {len('YYYY-MM-DD/') + len(FILE_NAME)})[:10]::DATE"
@@ -75,6 +80,8 @@ class Staged:
     figures: Mapping[str, Figure] = field(default_factory=dict)
     """Numbers of the day that verifying it came across and that are worth following."""
 
+
+OriginOf = Callable[[date], Origin]
 
 Write = Callable[[Cursor, Path, date], Staged]
 """Writes a day's file into a folder, by the connection or cursor given."""
@@ -130,9 +137,17 @@ class SnapshotStore:
         Read off the file's footer. The day itself, as late as any date can be, where the footer
         doesn't tell.
         """
-        path = self.path(RAW_TRANSACTIONS, day)
-        span = spread(path, "date", (date.min, day)) if path.is_file() else None
+        span = self._dates(day)
         return span[1] if span else None
+
+    def oldest_date(self, day: date) -> date | None:
+        """The oldest, likewise; the first day that there is where the footer doesn't tell."""
+        span = self._dates(day)
+        return span[0] if span else None
+
+    def _dates(self, day: date) -> tuple[date, date] | None:
+        path = self.path(RAW_TRANSACTIONS, day)
+        return spread(path, "date", (date.min, day)) if path.is_file() else None
 
     # ── writing ──────────────────────────────────────────────────────────────
 
@@ -149,17 +164,20 @@ class SnapshotStore:
         finally:
             shutil.rmtree(folder)
 
-    def stage(self, folder: Path, table: Table, day: date, rows: ir.Table, rules: Rules) -> Staged:
+    def stage(
+        self, folder: Path, table: Table, day: date, rows: ir.Table, origin: Origin
+    ) -> Staged:
         """Write `rows` (the table's columns, in any order and any castable type) into `folder`."""
         connection = rows.get_backend()
-        return self.writing(connection, table, rows, rules)(native(connection), folder, day)
+        write = self.writing(connection, table, rows, lambda _: origin)
+        return write(native(connection), folder, day)
 
     def writing(
         self,
         connection: Backend,
         table: Table,
         rows: ir.Table,
-        rules: Rules,
+        origin: OriginOf,
         *,
         in_order: bool = False,
     ) -> Write:
@@ -183,8 +201,9 @@ class SnapshotStore:
         def write(cursor: Cursor, folder: Path, day: date) -> Staged:
             path = SnapshotStore(folder).path(table, day)
             path.parent.mkdir(parents=True)
-            copy_to_parquet(cursor, query, path, file_metadata(table, rules))
+            copy_to_parquet(cursor, query, path, file_metadata(table, day, origin(day)))
             _of_contract(table, pq.read_schema(path))
+            seal(path)
             _flush(path)  # while other files are written; publishing finds nothing left to flush
             return Staged(table, day, path, int(pq.read_metadata(path).num_rows))
 
@@ -197,6 +216,7 @@ class SnapshotStore:
         day was made from is not `unchanged`.
         """
         for one in staged:
+            seal(one.path)
             _flush(one.path)
         with publishing(self.root):
             if not all(unchanged(day) for day in {one.day for one in staged}):
@@ -205,6 +225,7 @@ class SnapshotStore:
                 place = self.path(one.table, one.day)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 one.path.replace(place)
+                trust(one.table, one.day, place)
                 _flush(place.parent)
                 _flush(place.parent.parent)
 
@@ -215,21 +236,29 @@ class SnapshotStore:
 
         No day at all gives an empty table of the same schema.
 
-        Raises SnapshotMissing when one of the days isn't published.
+        Raises SnapshotMissing when one of the days isn't published, NotAsPublished when its file
+        isn't what was.
         """
         return scan(connection, table, self.paths(table, days))
 
     def paths(self, table: Table, days: Iterable[date]) -> list[Path]:
-        """The files of the given days, in their order.
+        """The files of the given days, in their order, proved.
 
-        Raises SnapshotMissing when one of the days isn't published.
+        Raises SnapshotMissing when one of the days isn't published, NotAsPublished when its file
+        isn't what was.
         """
         wanted = list(days)
         paths = [self.path(table, day) for day in wanted]
         missing = [day for day, path in zip(wanted, paths, strict=True) if not path.is_file()]
         if missing:
             raise SnapshotMissing(table.name, missing, self.days(table))
+        prove(table, zip(wanted, paths, strict=True))
         return paths
+
+    def proved(self, table: Table, day: date) -> Path:
+        """The file of one day, as `paths` gives it."""
+        (path,) = self.paths(table, [day])
+        return path
 
 
 def open_store(settings: Settings) -> SnapshotStore:
@@ -342,19 +371,5 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def file_metadata(table: Table, rules: Rules) -> dict[str, str]:
-    return {
-        "abintel_table": table.name,
-        "abintel_schema_version": str(table.version),
-        RULES_KEY: rules.as_json(),
-    }
-
-
 def _ibis_types(schema: dict[str, pa.DataType]) -> dict[str, str]:
     return {n: str(t) for n, t in ibis.schema(pa.schema(list(schema.items()))).items()}
-
-
-def stored_rules(path: Path) -> Rules:
-    """The rules a published file was computed by."""
-    metadata = pq.read_metadata(path).metadata or {}
-    return Rules.model_validate_json(metadata[RULES_KEY.encode()])

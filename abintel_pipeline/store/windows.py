@@ -5,7 +5,8 @@ from datetime import date, timedelta
 
 from abintel_pipeline.contract import CUSTOMER_FEATURES, RAW_CUSTOMERS, RAW_TRANSACTIONS
 from abintel_pipeline.metrics.in_force import window_start
-from abintel_pipeline.store.snapshot_store import SnapshotStore, stored_rules
+from abintel_pipeline.store.proofs import snapshot_rules
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 
 MOST_DAYS = timedelta(days=366)
 """Days that one pass spans at most."""
@@ -92,7 +93,7 @@ def _joins(chunk: list[Window], window: Window) -> bool:
 def published_windows(store: SnapshotStore, start: date = date.min) -> dict[date, date]:
     """{published snapshot: first day of its window}, in order, by the rules it was made with."""
     return {
-        day: window_start(day, stored_rules(store.path(CUSTOMER_FEATURES, day)).history_days)
+        day: window_start(day, snapshot_rules(store.path(CUSTOMER_FEATURES, day)).history_days)
         for day in store.days(CUSTOMER_FEATURES, start=start)
     }
 

@@ -33,7 +33,8 @@ from abintel_pipeline.intake.staging import Reading
 from abintel_pipeline.reading import read_snapshot
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.settings.source import CUSTOMER_COLUMNS, TRANSACTION_COLUMNS
-from abintel_pipeline.store.snapshot_store import SnapshotStore, stored_rules
+from abintel_pipeline.store.proofs import snapshot_rules
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 from abintel_pipeline_tests.intake.conftest import DAY, GOOD, HEADER, Landing
 
 POSITION = "customer_id, transaction_id, date, product_id, line_id"
@@ -564,7 +565,7 @@ def test_the_staged_files_are_what_the_store_publishes(landing: Landing) -> None
     for name in ("raw_transactions", "rejected_transactions"):
         path = store.path(TABLES[name], DAY)
         assert pq.read_metadata(path).metadata[b"abintel_table"] == name.encode()
-        assert stored_rules(path).currency_decimals == 3
+        assert snapshot_rules(path).currency_decimals == 3
     amount = pq.read_schema(store.path(TABLES["raw_transactions"], DAY)).field("amount")
     assert str(amount.type) == "decimal128(18, 3)"
 

@@ -5,9 +5,11 @@ from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from abintel_pipeline.engine.sql import ROW_GROUP_SIZE
 from abintel_pipeline.intake import take_in_transactions
+from abintel_pipeline.intake.rejected import verdicts
 from abintel_pipeline_tests.intake.conftest import DAY, HEADER, Landing
 
 ROWS = 300_000
@@ -23,13 +25,16 @@ def delivered() -> str:
     """Lines that are numbered by their customers."""
     lines = [f"{row},T,2025-04-24,1,P\n" for row in range(ROWS)]
     for row in BAD_VALUES:
-        lines[row] = f"{row},T,2025-04-24,x,P\n"
+        lines[row] = f"{row},T,2025-04-24,{'-1' if row % 2 else 'x'},P\n"
     for row in RAGGED:
         lines[row] = f"ragged\n{lines[row]}"
     return HEADER + "".join(lines)
 
 
-def test_accepted_rows_keep_the_files_order_on_any_number_of_threads(landing: Landing) -> None:
+def test_accepted_rows_keep_the_files_order_on_any_number_of_threads(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdicts, "GROUPS_AT_ONCE", 1)  # so that the file has several chunks
     landing.put("transactions/2025-04-24.csv", delivered())
     wanted = pa.array([str(row) for row in range(ROWS) if row not in BAD_VALUES])
     digests = set()

@@ -141,7 +141,7 @@ def test_a_metric_that_is_not_named_needs_no_reference_bounds() -> None:
     Rules(weights={"avg_ticket": 1, "recency_days": 0}, bounds=bounds)
 
 
-def test_the_stored_rules_can_be_read_back_as_the_same_rules() -> None:
+def test_the_snapshot_rules_can_be_read_back_as_the_same_rules() -> None:
     rules = Rules(
         history_days=30,
         weights={"recency_days": 2, "avg_ticket": 0.1},

@@ -23,6 +23,7 @@ from abintel_pipeline.snapshots import (
     rfm_snapshots,
 )
 from abintel_pipeline.snapshots.publishing import QUANTILE_BYTES, cohorts
+from abintel_pipeline.store.proofs import Origin
 from abintel_pipeline.store.snapshot_store import SnapshotMissing
 from abintel_pipeline.store.windows import NothingDelivered, Window, affected_snapshots, spans
 from abintel_pipeline_tests import strategies
@@ -67,7 +68,7 @@ def deliver(step: StepContext, table: Table, schema: pa.Schema, rows: list[Row])
         part = pa.Table.from_pylist(own, schema=schema)
         given = step.connection.create_table(name, part, overwrite=True)
         with step.store.staging() as folder:
-            step.store.publish(step.store.stage(folder, table, on, given, step.rules))
+            step.store.publish(step.store.stage(folder, table, on, given, Origin(step.rules)))
 
 
 def results(step: StepContext) -> dict[str, bytes]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from abintel_pipeline.contract import RAW_TRANSACTIONS
+from abintel_pipeline.rules import Rules
 
 VERSION_1 = pa.schema(
     [
@@ -31,8 +32,16 @@ PLAIN = {
 
 
 def put_lines(path: Path, schema: pa.Schema, *rows: dict[str, Any], **options: Any) -> Path:
-    """Lines like PLAIN but for the values given, in a file."""
+    """Lines like PLAIN but for the values given, in a file of a version before 0.3.
+
+    It does not prove its bytes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = [{"cancelled": False} | PLAIN | row for row in rows]
-    pq.write_table(pa.Table.from_pylist(whole, schema=schema), path, **options)
+    told = {
+        "abintel_table": RAW_TRANSACTIONS.name,
+        "abintel_schema_version": "1" if schema is VERSION_1 else "2",
+        "abintel_rules": Rules().as_json(),
+    }
+    pq.write_table(pa.Table.from_pylist(whole, schema=schema.with_metadata(told)), path, **options)
     return path

@@ -24,6 +24,7 @@ from abintel_pipeline.contract import (
 from abintel_pipeline.engine.connection import Backend, engine, native
 from abintel_pipeline.rules import Rules
 from abintel_pipeline.settings import Settings
+from abintel_pipeline.store.proofs import Origin, snapshot_rules
 from abintel_pipeline.store.snapshot_store import (
     STAGING,
     Outdated,
@@ -31,7 +32,6 @@ from abintel_pipeline.store.snapshot_store import (
     SnapshotStore,
     Staged,
     bind_files,
-    stored_rules,
     sweep,
     view_of_day,
 )
@@ -69,7 +69,7 @@ def publish(
 ) -> Staged:
     rows = loyal(connection, *customers, score=score)
     with store.staging() as folder:
-        staged = store.stage(folder, CUSTOMER_LOYALTY, day, rows, RULES)
+        staged = store.stage(folder, CUSTOMER_LOYALTY, day, rows, Origin(RULES))
         store.publish(staged)
     return staged
 
@@ -89,7 +89,7 @@ def test_a_staged_file_has_the_contracts_columns_types_and_order(
     connection: Backend, store: SnapshotStore, tmp_path: Path
 ) -> None:
     rows = loyal(connection, "C", "A", "B")
-    staged = store.stage(tmp_path / "folder", CUSTOMER_LOYALTY, FIRST, rows, RULES)
+    staged = store.stage(tmp_path / "folder", CUSTOMER_LOYALTY, FIRST, rows, Origin(RULES))
     path = tmp_path / "folder" / "customer_loyalty" / "snapshot_date=2025-01-01" / "data.parquet"
     assert staged == Staged(CUSTOMER_LOYALTY, FIRST, path, 3)
     assert pq.read_table(path, partitioning=None).to_pydict() == {
@@ -104,19 +104,21 @@ def test_a_staged_file_has_the_contracts_columns_types_and_order(
 def test_a_staged_file_names_its_table_its_version_and_its_rules(
     connection: Backend, store: SnapshotStore, tmp_path: Path
 ) -> None:
-    staged = store.stage(tmp_path, CUSTOMER_LOYALTY, FIRST, loyal(connection, "A"), RULES)
+    staged = store.stage(tmp_path, CUSTOMER_LOYALTY, FIRST, loyal(connection, "A"), Origin(RULES))
     metadata = pq.read_metadata(staged.path).metadata
     assert metadata[b"abintel_table"] == b"customer_loyalty"
     assert metadata[b"abintel_schema_version"] == b"1"
     assert metadata[b"abintel_rules"] == RULES.as_json().encode()
-    assert stored_rules(staged.path) == RULES
+    assert snapshot_rules(staged.path) == RULES
 
 
 def test_rows_that_are_in_order_already_are_written_as_they_come(
     connection: Backend, store: SnapshotStore, tmp_path: Path
 ) -> None:
     rows = loyal(connection, "C", "A")
-    write = store.writing(connection, CUSTOMER_LOYALTY, rows, RULES, in_order=True)
+    write = store.writing(
+        connection, CUSTOMER_LOYALTY, rows, lambda _: Origin(RULES), in_order=True
+    )
     staged = write(native(connection), tmp_path, SECOND)
     assert staged.day == SECOND
     written = pq.read_table(staged.path, partitioning=None)
@@ -128,7 +130,7 @@ def test_a_table_without_an_order_is_written_as_its_rows_come(
 ) -> None:
     lines = pa.Table.from_pylist([LINE | {"product_id": p} for p in "CAB"], schema=LINES)
     rows = connection.create_table("lines", lines, overwrite=True)
-    staged = store.stage(tmp_path, RAW_TRANSACTIONS, FIRST, rows, RULES)
+    staged = store.stage(tmp_path, RAW_TRANSACTIONS, FIRST, rows, Origin(RULES))
     written = pq.read_table(staged.path, partitioning=None)
     assert written["product_id"].to_pylist() == ["C", "A", "B"]
 
@@ -157,7 +159,7 @@ def test_a_file_of_other_types_than_the_contracts_is_rejected_before_it_is_publi
 
     monkeypatch.setattr("abintel_pipeline.store.snapshot_store.copy_to_parquet", other)
     with pytest.raises(TypeError) as rejected:
-        store.stage(tmp_path, CUSTOMER_LOYALTY, FIRST, rows, RULES)
+        store.stage(tmp_path, CUSTOMER_LOYALTY, FIRST, rows, Origin(RULES))
     assert str(rejected.value) == (
         "customer_loyalty: wrote customer_id: string, the contract has {'customer_id':"
         " DataType(string), 'loyalty_score': DataType(double), 'segment': DataType(string)}"
@@ -182,7 +184,7 @@ def test_days_whose_inputs_have_changed_are_not_published(
     connection: Backend, store: SnapshotStore, tmp_path: Path
 ) -> None:
     made = [
-        store.stage(tmp_path, CUSTOMER_LOYALTY, day, loyal(connection, "A"), RULES)
+        store.stage(tmp_path, CUSTOMER_LOYALTY, day, loyal(connection, "A"), Origin(RULES))
         for day in (FIRST, SECOND)
     ]
     with pytest.raises(Outdated):
@@ -398,7 +400,7 @@ def both(connection: Backend, store: SnapshotStore) -> SnapshotStore:
     publish(connection, store, FIRST, "A", "B", score=0.75)
     rows = connection.create_table("features", features("AB"), overwrite=True)
     with store.staging() as folder:
-        store.publish(store.stage(folder, CUSTOMER_FEATURES, FIRST, rows, RULES))
+        store.publish(store.stage(folder, CUSTOMER_FEATURES, FIRST, rows, Origin(RULES)))
     return store
 
 
@@ -442,7 +444,7 @@ def test_tables_of_no_column_in_common_stand_beside_each_other_whole(
     rows = pa.table({"metric": ["recency"], "position": [1], "cut": ["1/2"], "threshold": [2.5]})
     listed = connection.create_table("thresholds", rows, overwrite=True)
     with store.staging() as folder:
-        store.publish(store.stage(folder, RFM_THRESHOLDS, FIRST, listed, RULES))
+        store.publish(store.stage(folder, RFM_THRESHOLDS, FIRST, listed, Origin(RULES)))
     query = connection.compile(
         view_of_day(CUSTOMER_LOYALTY, RFM_THRESHOLDS).select("customer_id", "threshold")
     )
@@ -456,4 +458,4 @@ def test_a_stage_of_rows_that_an_engine_holds_knows_the_engine(
     connection: Backend, store: SnapshotStore, tmp_path: Path
 ) -> None:
     rows = loyal(connection, "A", "B").filter(ibis._.customer_id == "B")
-    assert store.stage(tmp_path, CUSTOMER_LOYALTY, FIRST, rows, RULES).rows == 1
+    assert store.stage(tmp_path, CUSTOMER_LOYALTY, FIRST, rows, Origin(RULES)).rows == 1

@@ -19,12 +19,12 @@ from abintel_pipeline.contract import TABLES
 from abintel_pipeline.engine.connection import temporary_table
 from abintel_pipeline.reading import load
 from abintel_pipeline.settings import Settings
+from abintel_pipeline.store.proofs import Origin, snapshot_rules
 from abintel_pipeline.store.snapshot_store import (
     ABANDONED_AFTER_SECONDS,
     STAGING,
     SnapshotMissing,
     SnapshotStore,
-    stored_rules,
 )
 from abintel_pipeline_tests.shop import Shop, day, shop_settings
 
@@ -60,7 +60,7 @@ def test_a_file_names_its_table_its_schema_version_and_the_rules_it_was_made_by(
     metadata = pq.read_metadata(path).metadata
     assert metadata[b"abintel_table"] == b"customer_features"
     assert metadata[b"abintel_schema_version"] == b"1"
-    assert stored_rules(path) == published.settings.rules
+    assert snapshot_rules(path) == published.settings.rules
 
 
 @pytest.mark.parametrize("table", [t for t in TABLES if t != "rejected_transactions"])
@@ -84,6 +84,12 @@ def test_making_a_snapshot_again_gives_the_same_bytes(published: Shop):
     assert {name: published.bytes_of(name, "2025-01-02") for name in tables} == before
 
 
+def bytes_of_rows(shop: Shop, table: str) -> bytes:
+    """A file's bytes in front of its footer, which names the delivery by its own bytes."""
+    written = shop.bytes_of(table, "2025-01-01")
+    return written[: -8 - int.from_bytes(written[-8:-4], "little")]
+
+
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_neither_row_order_nor_thread_count_changes_a_snapshot(tmp_path: Path, threads: int):
     lines = [
@@ -98,9 +104,7 @@ def test_neither_row_order_nor_thread_count_changes_a_snapshot(tmp_path: Path, t
             shop.deliver("2025-01-01", *ordered)
             shop.take_in("2025-01-01")
             shop.snapshot("2025-01-01")
-            results.append(
-                [shop.bytes_of(t, "2025-01-01") for t in ("customer_features", "customer_rfm")]
-            )
+            results.append([bytes_of_rows(shop, t) for t in ("customer_features", "customer_rfm")])
     assert results[0] == results[1]
 
 
@@ -252,8 +256,9 @@ def test_the_same_rows_from_another_plan_are_the_same_bytes(published: Shop):
         doubtful = known.mutate(
             visit_frequency=ibis.ifelse(known.visit_frequency > 0, known.visit_frequency, None)
         )
+        origin = Origin(step.rules)
         files = [
-            step.store.stage(folder / name, FEATURES, day("2025-01-01"), rows, step.rules).path
+            step.store.stage(folder / name, FEATURES, day("2025-01-01"), rows, origin).path
             for name, rows in (("known", known), ("doubtful", doubtful))
         ]
         assert files[0].read_bytes() == files[1].read_bytes()

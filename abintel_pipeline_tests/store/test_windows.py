@@ -10,7 +10,8 @@ import pytest
 
 from abintel_pipeline.contract import CUSTOMER_FEATURES, RAW_CUSTOMERS, RAW_TRANSACTIONS, Table
 from abintel_pipeline.rules import Rules
-from abintel_pipeline.store.snapshot_store import SnapshotStore, file_metadata
+from abintel_pipeline.store.proofs import Origin, file_metadata
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 from abintel_pipeline.store.windows import (
     NothingDelivered,
     Window,
@@ -38,7 +39,7 @@ def store(tmp_path: Path) -> SnapshotStore:
 def put(store: SnapshotStore, table: Table, day: date, rows: pa.Table, rules: Rules) -> None:
     path = store.path(table, day)
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows.replace_schema_metadata(file_metadata(table, rules)), path)
+    pq.write_table(rows.replace_schema_metadata(file_metadata(table, day, Origin(rules))), path)
 
 
 def put_snapshot(store: SnapshotStore, day: date, history_days: int) -> None:

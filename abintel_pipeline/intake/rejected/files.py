@@ -25,7 +25,7 @@ from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.rejected.verdicts import WHOLE_ROW, Verdicts
 from abintel_pipeline.intake.staging import Part, Reading
 from abintel_pipeline.intake.texts.screening import problem
-from abintel_pipeline.store.snapshot_store import SnapshotStore, Staged, file_metadata
+from abintel_pipeline.store.snapshot_store import SnapshotStore, Staged
 
 FOLDER = ".rejected"
 REJECTED_OF = {
@@ -56,7 +56,7 @@ def write_rejected(reading: Reading, parts: list[Part], verdicts: Verdicts) -> t
     )
     path = reading.folder / f"{reading.table.rejected.name}-{reading.day}.parquet"
     rows = f"SELECT * FROM ({' UNION ALL '.join(selects or [nothing])}) ORDER BY file, row"
-    metadata = file_metadata(reading.table.rejected, reading.settings.rules)
+    metadata = reading.metadata(reading.table.rejected)
     if left_out := sum(part.typed.left_out for part in parts):
         metadata[LEFT_OUT_KEY] = str(left_out)
     copy_to_parquet(reading.duckdb, rows, path, metadata)
@@ -239,7 +239,7 @@ def over_cap(reading: Reading, received: int, rejected: int, rows: Path) -> Reje
         reading.duckdb,
         f"SELECT * FROM read_parquet({file_literal(rows)})",
         counted,
-        file_metadata(table, reading.settings.rules) | counts,
+        reading.metadata(table) | counts,
     )
     counted.replace(rows)
     return RejectedDelivery(table, reading.day, received, rejected, cap, reasons, rows)

@@ -4,6 +4,7 @@ model, and what stands twice. Kept in the engine, so that it may spill.
 
 import os
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pandera.errors import SchemaErrors
 
-from abintel_pipeline.engine.parallel import parallel_map
 from abintel_pipeline.engine.sql import ROW_GROUP_SIZE, file_literal, identifier, quoted
 from abintel_pipeline.intake.errors import IntakeBroken
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS
@@ -177,14 +177,16 @@ def _breaches(reading: Reading, part: Part) -> Iterator[pa.Table]:
         rows, doubtful = _split(schema, _rows(reading, part, chunk))
         return _judge(schema, rows), doubtful
 
-    waiting: list[pa.Table] = []
-    for _, (found, doubtful) in parallel_map(judge, _chunks(part), threads):
-        yield found
-        waiting.append(doubtful)
-        if sum(rows.num_rows for rows in waiting) >= GROUPS_AT_ONCE * ROW_GROUP_SIZE:
-            yield _judge(schema, pa.concat_tables(waiting))
-            waiting.clear()
-    if waiting:
+    chunks, waiting = _chunks(part), list[pa.Table]()
+    with ThreadPoolExecutor(threads) as pool:
+        for n in range(0, len(chunks), threads):
+            for found, doubtful in pool.map(judge, chunks[n : n + threads]):
+                yield found
+                waiting.append(doubtful)
+            if sum(rows.num_rows for rows in waiting) >= GROUPS_AT_ONCE * ROW_GROUP_SIZE:
+                yield _judge(schema, pa.concat_tables(waiting))
+                waiting.clear()
+    if any(rows.num_rows for rows in waiting):
         yield _judge(schema, pa.concat_tables(waiting))
 
 

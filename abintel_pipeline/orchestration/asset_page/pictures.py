@@ -13,7 +13,7 @@ from abintel_pipeline.engine.connection import native
 from abintel_pipeline.engine.sql import file_literal
 from abintel_pipeline.orchestration.asset_page.drawing import BLUE, DARK, bars, in_short, picture
 from abintel_pipeline.snapshots import StepContext
-from abintel_pipeline.store.snapshot_store import stored_rules
+from abintel_pipeline.store.proofs import snapshot_rules
 
 BARS = 50
 """Bars of the histogram: each is 0.02 wide."""
@@ -26,7 +26,7 @@ ROOMY = 6
 def score_histogram(context: StepContext, day: date) -> bytes:
     """Customers by loyalty score, with the lower bounds of the segments."""
     counts = scores(context, day)
-    cuts = stored_rules(context.store.path(CUSTOMER_LOYALTY, day)).segment_thresholds
+    cuts = snapshot_rules(context.store.path(CUSTOMER_LOYALTY, day)).segment_thresholds
     with picture(f"Loyalty scores of {day}", "loyalty score", "customers") as drawn:
         axes = drawn.axes
         axes.bar([(n + 0.5) / BARS for n in range(BARS)], counts, width=1 / BARS, color=BLUE)
@@ -70,14 +70,14 @@ def spend(context: StepContext, day: date) -> list[tuple[str, int, float]]:
         day,
     )
     found = {name: (customers, total) for name, customers, total in rows}
-    rules = stored_rules(context.store.path(CUSTOMER_LOYALTY, day))
+    rules = snapshot_rules(context.store.path(CUSTOMER_LOYALTY, day))
     names = [*rules.segment_thresholds, *sorted(found.keys() - rules.segment_thresholds.keys())]
     return [(name, *found.get(name, (0, 0.0))) for name in names]
 
 
 def customers_by_score(context: StepContext, day: date) -> bytes:
     """Customers by recency and frequency score; in each field the commonest tier (short)."""
-    bins = stored_rules(context.store.path(CUSTOMER_RFM, day)).bins
+    bins = snapshot_rules(context.store.path(CUSTOMER_RFM, day)).bins
     fields = tiers(context, day)
     grid = [[sum(fields.get((r, f), {}).values()) for r in _up_to(bins)] for f in _up_to(bins)]
     with picture(f"Recency and frequency on {day}", "recency score", "frequency score") as drawn:

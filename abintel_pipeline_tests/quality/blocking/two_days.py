@@ -19,7 +19,8 @@ from abintel_pipeline.engine.connection import Backend, native
 from abintel_pipeline.engine.sql import copy_to_parquet
 from abintel_pipeline.quality.blocking import verified_again
 from abintel_pipeline.rules import METRICS, Rules
-from abintel_pipeline.store.snapshot_store import SnapshotStore, Staged, file_metadata
+from abintel_pipeline.store.proofs import Origin, file_metadata
+from abintel_pipeline.store.snapshot_store import SnapshotStore, Staged
 
 Row = dict[str, Any]
 Change = Callable[[list[Row]], list[Row]]
@@ -159,7 +160,7 @@ class TwoDays:
         path.parent.mkdir(parents=True, exist_ok=True)
         cursor = native(self.connection)
         cursor.register("own", pa.Table.from_pylist(rows, schema=own_schema(table)))
-        copy_to_parquet(cursor, "FROM own", path, file_metadata(table, RULES))
+        copy_to_parquet(cursor, "FROM own", path, file_metadata(table, day, Origin(RULES)))
         return Staged(table, day, path, len(rows))
 
     def publish(self, **changes: Change) -> "TwoDays":
