@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from abintel_pipeline.store.snapshot_store import (
     SnapshotStore,
     Staged,
     bind_files,
+    open_store,
     sweep,
     view_of_day,
 )
@@ -323,6 +325,34 @@ def test_of_days_that_are_missing_five_are_named(
     assert missing.value.missing == days
 
 
+@pytest.mark.parametrize("days", [[FIRST], []], ids=["a day", "no day"])
+def test_cursors_see_what_is_read_on_their_connection(
+    connection: Backend, store: SnapshotStore, days: list[date]
+) -> None:
+    publish(connection, store, FIRST, "A")
+    query = connection.compile(store.read(connection, CUSTOMER_LOYALTY, days))
+    with native(connection).cursor() as cursor:
+        assert cursor.execute(query).fetchall() == [(one, "A", 0.5, "Silver") for one in days]
+
+
+def test_added_columns_may_be_of_numbers_and_of_texts(
+    connection: Backend, store: SnapshotStore
+) -> None:
+    path = store.path(CUSTOMER_LOYALTY, FIRST)
+    path.parent.mkdir(parents=True)
+    told = {"abintel_table": "customer_loyalty", "abintel_schema_version": "1"}
+    pq.write_table(pa.table({"customer_id": ["A"]}).replace_schema_metadata(told), path)
+    added = {"loyalty_score": 0.25, "segment": "nobody's"}
+    table = replace(CUSTOMER_LOYALTY, version=2, added=added)
+    rows = connection.to_pyarrow(store.read(connection, table, [FIRST])).to_pylist()
+    assert rows == [{"snapshot_date": FIRST, "customer_id": "A"} | added]
+
+
+def test_the_settings_name_the_store(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, data_dir=tmp_path / "data")
+    assert open_store(settings).root == settings.store == tmp_path / "data" / "store"
+
+
 def test_only_the_stages_older_than_an_age_are_swept(tmp_path: Path) -> None:
     now = time.time()
     for name, age in (("old", 130.0), ("young", 70.0)):
@@ -331,6 +361,15 @@ def test_only_the_stages_older_than_an_age_are_swept(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (now - age, now - age))
     sweep(tmp_path, 100)
     assert [path.name for path in tmp_path.iterdir()] == ["young"]
+
+
+def test_what_cannot_be_removed_from_the_stages_stops_nobody(tmp_path: Path) -> None:
+    """A file is no stage, and to remove one as if it were a folder is an error."""
+    for name in ("a file", "b file"):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 0))
+    sweep(tmp_path, 100)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a file", "b file"]
 
 
 def test_a_stage_that_another_run_has_just_removed_stops_nobody(
@@ -435,6 +474,23 @@ def test_beside_a_customer_stands_the_other_tables_row_whose_columns_win(
     with native(connection).cursor() as cursor:
         bind_files(cursor, (table, both.path(table, FIRST)), (other, both.path(other, FIRST)))
         assert cursor.execute(query).fetchall() == expected
+
+
+def test_of_several_columns_in_common_all_are_the_others(
+    connection: Backend, store: SnapshotStore
+) -> None:
+    publish(connection, store, FIRST, "A", score=0.25)
+    other = replace(CUSTOMER_LOYALTY, name="other_loyalty")
+    path = store.path(other, FIRST)
+    path.parent.mkdir(parents=True)
+    rows = {"customer_id": ["A"], "loyalty_score": [0.75], "segment": ["Gold"]}
+    pq.write_table(pa.table(rows), path)
+    both = view_of_day(CUSTOMER_LOYALTY, other)
+    query = connection.compile(both.select("customer_id", "loyalty_score", "segment"))
+    with native(connection).cursor() as cursor:
+        own = (CUSTOMER_LOYALTY, store.path(CUSTOMER_LOYALTY, FIRST))
+        bind_files(cursor, own, (other, path))
+        assert cursor.execute(query).fetchall() == [("A", 0.75, "Gold")]
 
 
 def test_tables_of_no_column_in_common_stand_beside_each_other_whole(

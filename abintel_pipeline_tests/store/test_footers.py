@@ -1,6 +1,6 @@
 """What the footers of raw files tell, on files written for it."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -86,7 +86,7 @@ def test_a_footer_tells_of_one_such_line_among_others(tmp_path: Path, trait: str
 def test_a_footer_tells_of_lines_that_are_nothing_special(
     tmp_path: Path, schema: pa.Schema
 ) -> None:
-    path = put_lines(tmp_path / "plain.parquet", schema, {}, {})
+    path = put_lines(tmp_path / "plain.parquet", schema, {}, {"amount": Decimal("0.00")})
     assert line_traits(path, date(2025, 1, 2)) == ORDINARY
     assert line_traits(put_lines(path, schema), date(2025, 1, 2)) == ORDINARY
 
@@ -98,3 +98,11 @@ def test_where_a_footer_tells_nothing_anything_may_be_that_the_version_can_hold(
     assert line_traits(path, date(2025, 1, 2)) == LineTraits()
     path = put_lines(tmp_path / "mute.parquet", VERSION_1, {}, write_statistics=False)
     assert line_traits(path, date(2025, 1, 2)) == LineTraits(line_ids=False, cancelled=False)
+
+
+def test_each_day_of_a_store_has_the_traits_of_its_own_file(tmp_path: Path) -> None:
+    store, days = SnapshotStore(tmp_path), [date(2025, 1, 2), date(2025, 1, 3)]
+    for day in days:  # the line is of the 2nd
+        put_lines(store.path(RAW_TRANSACTIONS, day), VERSION_1, {})
+    traits = store.line_traits(days)
+    assert traits == {days[0]: ORDINARY, days[1]: replace(ORDINARY, late=True)}
