@@ -48,16 +48,22 @@ def test_a_row_group_that_tells_nothing_makes_the_spread_unknown(tmp_path: Path)
     assert spread(path, "date", UNKNOWN) == UNKNOWN
 
 
-def test_the_newest_date_of_a_delivery_is_read_off_its_file(tmp_path: Path) -> None:
+def test_the_oldest_and_the_newest_date_of_a_delivery_are_read_off_its_file(
+    tmp_path: Path,
+) -> None:
     store, day = SnapshotStore(tmp_path), date(2025, 1, 9)
-    assert store.newest_date(day) is None
+
+    def dates() -> tuple[date | None, date | None]:
+        return store.oldest_date(day), store.newest_date(day)
+
+    assert dates() == (None, None)
     path = store.path(RAW_TRANSACTIONS, day)
     put(path, [])
-    assert store.newest_date(day) is None
+    assert dates() == (None, None)
     put(path, january(4, 7, 3))
-    assert store.newest_date(day) == date(2025, 1, 7)
+    assert dates() == (date(2025, 1, 3), date(2025, 1, 7))
     put(path, january(4, 7, 3), write_statistics=False)
-    assert store.newest_date(day) == day
+    assert dates() == (date.min, day)
 
 
 # ── what is among the lines ──────────────────────────────────────────────────
