@@ -56,7 +56,7 @@ GROUPS = {
         modules=("store/*.py",),
         tests=("store",),
         without=(
-            "store/test_proofs.py::test_any_flipped_bit_is_noticed",
+            "store/test_proofs.py",
             "store/test_raw_versions.py",
             "store/test_runs_at_once.py",
             "store/test_store.py",

@@ -1,5 +1,6 @@
 """What one file says of itself, function by function, on files written for it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -288,9 +289,24 @@ def test_of_many_files_one_that_is_not_as_published_is_told(tmp_path: Path) -> N
     bad = tmp_path / "c"
     bad.touch()
     others = [sealed(tmp_path / name) for name in "de"]
-    with pytest.raises(NotAsPublished) as refused:
-        prove(CUSTOMER_LOYALTY, [(FIRST, path) for path in (*others, bad)])
-    assert refused.value.path == bad
+    for some in ([others[0], bad], [*others, bad]):
+        with pytest.raises(NotAsPublished) as refused:
+            prove(CUSTOMER_LOYALTY, [(FIRST, path) for path in some])
+        assert refused.value.path == bad
+
+
+def test_a_file_that_was_proved_is_not_read_again_as_long_as_it_seems_the_same(
+    tmp_path: Path,
+) -> None:
+    path = sealed(tmp_path / "file")
+    prove(CUSTOMER_LOYALTY, [(FIRST, path)])
+    known = path.stat()
+    path.write_bytes(b"x" * known.st_size)
+    os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
+    prove(CUSTOMER_LOYALTY, [(FIRST, path)])
+    os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns + 1))
+    with pytest.raises(NotAsPublished):
+        prove(CUSTOMER_LOYALTY, [(FIRST, path)])
 
 
 def test_what_was_proved_of_one_day_or_table_is_not_proved_of_another(tmp_path: Path) -> None:
