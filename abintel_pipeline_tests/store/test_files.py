@@ -25,7 +25,7 @@ from abintel_pipeline.contract import (
 from abintel_pipeline.engine.connection import Backend, engine, native
 from abintel_pipeline.rules import Rules
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.proofs import Origin, snapshot_rules
+from abintel_pipeline.store.proofs import NotAsPublished, Origin, snapshot_rules, stored_origin
 from abintel_pipeline.store.snapshot_store import (
     STAGING,
     Outdated,
@@ -127,6 +127,18 @@ def test_rows_that_are_in_order_already_are_written_as_they_come(
     assert written["customer_id"].to_pylist() == ["C", "A"]
 
 
+def test_each_days_file_says_what_that_day_was_made_from(
+    connection: Backend, store: SnapshotStore, tmp_path: Path
+) -> None:
+    def origin(day: date) -> Origin:
+        return Origin(RULES, {"customer_features": {str(day): "7"}})
+
+    write = store.writing(connection, CUSTOMER_LOYALTY, loyal(connection, "A"), origin)
+    for day in (FIRST, SECOND):
+        path = write(native(connection), tmp_path, day).path
+        assert stored_origin(path) == {"customer_features": {str(day): "7"}}
+
+
 def test_a_table_without_an_order_is_written_as_its_rows_come(
     connection: Backend, store: SnapshotStore, tmp_path: Path
 ) -> None:
@@ -180,6 +192,21 @@ def test_a_published_file_replaces_the_one_before_and_leaves_no_stage(
     assert store.rows(CUSTOMER_LOYALTY, FIRST) == 1
     assert store.versions(CUSTOMER_LOYALTY) != before
     assert store.versions(CUSTOMER_LOYALTY).keys() == before.keys() == {FIRST}
+
+
+def test_what_this_process_has_published_it_takes_for_proved(
+    connection: Backend, store: SnapshotStore
+) -> None:
+    """Bytes that changed in the same moment in the same file are the one thing it can't see."""
+    publish(connection, store, FIRST, "A")
+    path = store.path(CUSTOMER_LOYALTY, FIRST)
+    known = path.stat()
+    path.write_bytes(b"x" * known.st_size)
+    os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
+    assert store.paths(CUSTOMER_LOYALTY, [FIRST]) == [path]
+    os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns + 1))
+    with pytest.raises(NotAsPublished):
+        store.paths(CUSTOMER_LOYALTY, [FIRST])
 
 
 def test_days_whose_inputs_have_changed_are_not_published(

@@ -191,6 +191,15 @@ def test_a_hash_whose_name_was_damaged_is_a_change(tmp_path: Path) -> None:
     assert why_not(CUSTOMER_LOYALTY, FIRST, path) == CHANGED
 
 
+def test_rows_that_look_like_a_hash_are_none(tmp_path: Path) -> None:
+    rows = ROWS.set_column(0, "customer_id", [["abintel_hash: " + "0" * 32]])
+    plain = {"compression": "none", "write_statistics": False, "use_dictionary": False}
+    path = put(tmp_path / "file", EARLIER, rows, **plain)
+    assert path.read_bytes().count(b"abintel_hash: 0") == 1
+    assert hash_of(path) == content_hash(path)
+    assert why_not(CUSTOMER_LOYALTY, FIRST, path) is None
+
+
 TWO = replace(CUSTOMER_LOYALTY, version=2, added={"segment": None, "loyalty_score": 0.5})
 
 
