@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -18,6 +19,7 @@ from abintel_pipeline.intake.rejected.advice import ADVICE
 from abintel_pipeline.settings import Settings, unknown_variables
 from abintel_pipeline.settings.groups import GROUPS, Group
 from abintel_pipeline.settings.source import SourceSettings
+from abintel_pipeline.store.proofs import Origin, file_metadata, seal
 from abintel_pipeline_tests.shop import Shop, day
 
 ROOT = Path(__file__).parents[1]
@@ -126,7 +128,7 @@ def test_the_yaml_of_the_consumers_page_loads(monkeypatch: pytest.MonkeyPatch, t
 def december(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shop:
     """A published December 2017 in `data/` of the working folder, as after the demo.
 
-    Every day is the 31st's file: a file holds no date, its folder's name does.
+    Every day has the 31st's rows.
     """
     monkeypatch.chdir(tmp_path)
     with Shop.open(Settings(_env_file=None)) as shop:
@@ -137,7 +139,10 @@ def december(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shop:
         for number in range(1, 31):
             path = shop.store.path(rfm, day(f"2017-12-{number:02}"))
             path.parent.mkdir(parents=True)
-            shutil.copy(shop.store.path(rfm, day("2017-12-31")), path)
+            rows = pq.read_table(shop.store.path(rfm, day("2017-12-31")), partitioning=None)
+            told = file_metadata(rfm, day(f"2017-12-{number:02}"), Origin(shop.step.rules))
+            pq.write_table(rows.replace_schema_metadata(told), path)
+            seal(path)
     return shop
 
 

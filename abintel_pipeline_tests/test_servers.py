@@ -37,7 +37,12 @@ ASSETS = {
     "customer_rfm",
     "rfm_thresholds",
 }
-AUTOMATION = ("nightly_customer_snapshots", "missed_night", "deliveries_in_the_landing_folder")
+AUTOMATION = (
+    "nightly_customer_snapshots",
+    "missed_night",
+    "weekly_verification",
+    "deliveries_in_the_landing_folder",
+)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from abintel_pipeline.cli.service import call, credentials, serve
 from abintel_pipeline.cli.settings import show_settings
 from abintel_pipeline.cli.show import affected, show
 from abintel_pipeline.cli.ui import ui
+from abintel_pipeline.cli.verify import verify
 
 app = typer.Typer(
     help="Raw transactions in, a daily snapshot of every customer out.",
@@ -22,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (run, show, affected, demo, ui, rejected):
+for command in (run, show, affected, demo, ui, rejected, verify):
     app.command()(command)
 app.command("settings")(show_settings)
 app.command()(serve)

@@ -1,4 +1,4 @@
-"""What a check found on one day of one table, whoever checked it and wherever it is shown."""
+"""What a check found on one day of one table: for every check and every place that shows it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -7,9 +7,9 @@ from typing import Self
 
 @dataclass(frozen=True)
 class LineTraits:
-    """Whether such lines may be among those at hand; where nobody knows, they may be.
+    """Whether such lines may be among the given ones. True where it isn't known.
 
-    What is certain not to be there costs nothing: its columns aren't read.
+    Where a trait is False, the columns that are only there for it aren't read.
     """
 
     late: bool = True

@@ -48,9 +48,9 @@ BROKEN = (duckdb.InternalException, duckdb.FatalException)
 
 
 def reopen_if_broken(connection: Backend) -> bool:
-    """Open an engine anew that answers nothing any more; its temporary tables are gone.
+    """Open an engine again that no longer answers; True if it was broken.
 
-    Within the same connection, so that whoever holds it goes on. Whether it was broken.
+    Its temporary tables are gone. The connection object stays the same, so its holders can go on.
     """
     try:
         native(connection).execute("SELECT 1")

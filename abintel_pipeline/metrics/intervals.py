@@ -1,4 +1,4 @@
-"""Changes of a customer's totals where lines may be taken back: line by line, whatever they are.
+"""Changes of a customer's totals where lines may be taken back, computed line by line.
 
 What one delivery has at one position counts for an interval of days: from its delivery until the
 next one at the position, or until its date falls out of the window. An order, or a product that the

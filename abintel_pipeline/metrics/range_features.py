@@ -1,7 +1,7 @@
 """The totals of every customer over a range of days, from one pass over the lines.
 
 A line enters a customer's totals on the day it was delivered and leaves them when its date falls
-out of the window or another delivery at the same position supersedes it. Whatever happened up to
+out of the window or another delivery at the same position supersedes it. All that happened up to
 the first day of the range is one change, on that day. The changes run up to states that hold from
 one change to the next, and a snapshot picks the states of its day.
 

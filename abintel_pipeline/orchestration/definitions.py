@@ -9,6 +9,10 @@ from abintel_pipeline.orchestration.automation.missed_night import (
     missed_night_schedule,
 )
 from abintel_pipeline.orchestration.automation.sensors import landing_sensor
+from abintel_pipeline.orchestration.automation.verification import (
+    verification_checks,
+    weekly_schedule,
+)
 from abintel_pipeline.orchestration.naming import KeyPrefix, Names
 from abintel_pipeline.orchestration.resources import RULES, Progress, no_progress, rules_resource
 from abintel_pipeline.settings import Settings
@@ -26,13 +30,15 @@ def build_defs(
     names = Names.under(key_prefix)
     job = snapshots_job(names)
     check = missed_night_check(settings, names)
+    proofs = verification_checks(settings, names)
     return dg.Definitions(
         assets=build_assets(settings, names, progress),
-        asset_checks=[check],
+        asset_checks=[check, proofs],
         jobs=[job],
         schedules=[
             nightly_schedule(settings, job, names),
             missed_night_schedule(settings, names, check),
+            weekly_schedule(settings, names, proofs),
         ],
         sensors=[landing_sensor(settings, job, names)],
         resources={names.name(RULES): rules_resource(settings)},

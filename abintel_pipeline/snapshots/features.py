@@ -46,14 +46,14 @@ def features_snapshots(
     Raises VerificationFailed, likewise, for days that were rejected.
     """
     wanted = sorted(set(days))
-    step = _FeaturesStep(context)
+    step = FeaturesStep(context)
     for (staged,) in step.publish(wanted):
         yield staged, step.windows[staged.day]
     if impossible := [day for day in wanted if day not in step.windows]:
         raise NothingDelivered(impossible, context.rules.history_days)
 
 
-class _FeaturesStep(DailyStep):
+class FeaturesStep(DailyStep):
     def __init__(self, context: StepContext) -> None:
         super().__init__(context)
         self.windows: dict[date, Window] = {}

@@ -31,20 +31,20 @@ def loyalty_snapshots(context: StepContext, days: Iterable[date]) -> Days:
     Raises SnapshotMissing, before anything is written, when the features of a day aren't published;
     VerificationFailed, after the other days, for those that were rejected.
     """
-    return _LoyaltyStep(context).publish(days)
+    return LoyaltyStep(context).publish(days)
 
 
-class _LoyaltyStep(CohortStep):
-    made_from = MADE_FROM[CUSTOMER_LOYALTY]
+class LoyaltyStep(CohortStep):
+    parents = MADE_FROM[CUSTOMER_LOYALTY]
 
     def compute(self, folder: Path, days: list[date]) -> Days:
         connection, rules = self.context.connection, self.context.rules
         features = self.context.store.read(connection, CUSTOMER_FEATURES, days)
         with temporary_table(connection, loyalty_bounds(features, rules)) as bounds:
-            of_day = view_of_day(*self.made_from)
+            of_day = view_of_day(*self.parents)
             rows = customer_loyalty(of_day, rules, bounds=bound_figures(bounds))
             with self.written(
-                folder, CUSTOMER_LOYALTY, rows, days, beside=self.made_from, figures=bounds
+                folder, CUSTOMER_LOYALTY, rows, days, beside=self.parents, figures=bounds
             ) as staged:
                 scored = list(staged)
             loyalty = scan(connection, CUSTOMER_LOYALTY, [one.path for one in scored])

@@ -1,9 +1,9 @@
 """How a step's days are computed, verified and published, one day after the other.
 
-A day is published only if its inputs have not changed since it was computed. Otherwise runs at once
-over the same days would leave whatever the slower one had read. So the files that were read are
-looked at again in the turn to publish; if another run has replaced one, the days that are left are
-computed again.
+A day is published only if its inputs have not changed since it was computed. Otherwise, of two runs
+over the same days, the slower one would publish what it had read before the other replaced it. So
+the files that were read are looked at again under the lock. If another run has replaced one, the
+days that are left are computed again.
 """
 
 from abc import ABC, abstractmethod
@@ -28,7 +28,7 @@ from abintel_pipeline.engine.connection import (
 from abintel_pipeline.engine.parallel import parallel_map
 from abintel_pipeline.quality.blocking import verified
 from abintel_pipeline.rules import Rules
-from abintel_pipeline.snapshots.rules_in_force import rules_in_force, see_same_rules
+from abintel_pipeline.snapshots.rules_in_force import rules_in_force
 from abintel_pipeline.store.proofs import MadeFrom, Origin, hash_of
 from abintel_pipeline.store.snapshot_store import Outdated, SnapshotStore, Staged, bind_files
 from abintel_pipeline.store.step_context import StepContext
@@ -118,6 +118,23 @@ class DailyStep(ABC):
         with context.store.staging() as folder, closing(self.compute(folder, days)) as staged:
             yield from verified(context.connection, context.store, staged)
 
+    def computed_again(self, days: list[date]) -> Days:
+        """Each day's files, computed and not published: they are gone when the next are asked for.
+
+        Raises what `publish` raises before it writes anything.
+        """
+        for chunk in self.chunks(days):
+            self._inputs = self.inputs(chunk)
+            with (
+                self.context.store.staging() as folder,
+                closing(self.compute(folder, chunk)) as made,
+            ):
+                yield from made
+
+    def made_from(self, day: date) -> MadeFrom:
+        """What the day would be computed from now."""
+        return Inputs(self.context.store, {day: self.reads(day)}).hashes(day, self.reaches)
+
     def origin(self, day: date) -> Origin:
         """By which rules a day is computed, and from what."""
         return Origin(self.rules(day), self._inputs.hashes(day, self.reaches))
@@ -180,19 +197,20 @@ class DailyStep(ABC):
 class CohortStep(DailyStep):
     """A step that computes a day from published snapshots of that day."""
 
-    made_from: tuple[Table, ...]
+    parents: tuple[Table, ...]
+    _rules: dict[date, Rules]
 
     def chunks(self, days: list[date]) -> list[list[date]]:
-        for table in self.made_from:
+        for table in self.parents:
             self.context.store.paths(table, days)
-        see_same_rules(self.context.store, self.made_from, days, self.context.rules)
+        self._rules = rules_in_force(self.context.store, self.parents, days, self.context.rules)
         return cohorts(self.context.store, days, self.context.settings.memory_bytes)
 
     def reads(self, day: date) -> Reads:
-        return dict.fromkeys(self.made_from, (day, day))
+        return dict.fromkeys(self.parents, (day, day))
 
     def rules(self, day: date) -> Rules:
-        return rules_in_force(self.context.store, self.made_from, day, self.context.rules)
+        return self._rules[day]
 
 
 def cohorts(store: SnapshotStore, days: list[date], memory_bytes: float) -> list[list[date]]:

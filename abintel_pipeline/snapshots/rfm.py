@@ -31,22 +31,22 @@ def rfm_snapshots(context: StepContext, days: Iterable[date]) -> Days:
     Raises SnapshotMissing, before anything is written, when the features or the loyalty of a day
     aren't published; VerificationFailed, after the other days, for those that were rejected.
     """
-    return _RfmStep(context).publish(days)
+    return RfmStep(context).publish(days)
 
 
-class _RfmStep(CohortStep):
-    made_from = MADE_FROM[CUSTOMER_RFM]
+class RfmStep(CohortStep):
+    parents = MADE_FROM[CUSTOMER_RFM]
 
     def compute(self, folder: Path, days: list[date]) -> Days:
         connection, rules = self.context.connection, self.context.rules
         features = self.context.store.read(connection, CUSTOMER_FEATURES, days)
         with temporary_table(connection, rfm_cuts(features, rules)) as cuts:
-            of_day = view_of_day(*self.made_from)
+            of_day = view_of_day(*self.parents)
             rows = rfm_beside_loyalty(of_day, rules, cuts=bound_figures(cuts))
             thresholds = rfm_thresholds(cuts, rules)
             with (
                 self.written(
-                    folder, CUSTOMER_RFM, rows, days, beside=self.made_from, figures=cuts
+                    folder, CUSTOMER_RFM, rows, days, beside=self.parents, figures=cuts
                 ) as scored,
                 self.picked(folder, RFM_THRESHOLDS, thresholds, days) as listed,
             ):

@@ -30,30 +30,24 @@ class OtherRules(Exception):
         )
 
 
-def see_same_rules(
+def rules_in_force(
     store: SnapshotStore, tables: Iterable[Table], days: list[date], own: Rules
-) -> None:
-    """See that the days' files of these tables were made by the rules of this run.
+) -> dict[date, Rules]:
+    """{day: the rules that decide its values}: this run's, and those of what it is computed from.
 
-    Other rules that can't have decided a value don't matter. Raises OtherRules.
+    The latter may be others only where that can't have decided a value. Raises OtherRules.
     """
+    decided: dict[date, dict[str, Any]] = {day: {} for day in days}
     for table in tables:
         other = {}
         for day in days:
             stored = snapshot_rules(store.path(table, day))
             if differing := _differing(store, table, day, stored, own):
                 other[day] = differing
+            decided[day] |= {name: getattr(stored, name) for name in DECIDED_BY[table]}
         if other:
             raise OtherRules(table, other)
-
-
-def rules_in_force(store: SnapshotStore, tables: Iterable[Table], day: date, own: Rules) -> Rules:
-    """The rules of this run, but those that decided what is read as its files say."""
-    decided: dict[str, Any] = {}
-    for table in tables:
-        stored = snapshot_rules(store.path(table, day))
-        decided |= {name: getattr(stored, name) for name in DECIDED_BY[table]}
-    return own.model_copy(update=decided)
+    return {day: own.model_copy(update=values) for day, values in decided.items()}
 
 
 def _differing(

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from abintel_pipeline.contract.line_traits import LineTraits
+from abintel_pipeline.store.proofs import read_footer
 
 TOLD_BY = ("date", "line_id", "cancelled", "amount", "transaction_id", "product_id")
 
@@ -49,7 +50,7 @@ def spread(path: Path, column: str, unknown: tuple[date, date]) -> tuple[date, d
 
 def _statistics(path: Path, columns: Iterable[str]) -> dict[str, list[pq.Statistics | None]]:
     """{column: its statistics in each row group}; none of a column that the file doesn't have."""
-    footer = pq.read_metadata(path)
+    footer = read_footer(path)
     places = {name: place for place, name in enumerate(footer.schema.names)}
     every = (footer.row_group(number) for number in range(footer.num_row_groups))
     groups = [group for group in every if group.num_rows]

@@ -13,14 +13,16 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from blake3 import blake3
+from pydantic import ValidationError
 
-from abintel_pipeline.contract import Table
+from abintel_pipeline.contract import TABLES, Table
 from abintel_pipeline.rules import Rules
 
 TABLE_KEY = "abintel_table"
@@ -41,8 +43,11 @@ _TAIL = 8
 _BLOCK = 1 << 20
 _THREADS = min(8, os.cpu_count() or 1)
 
+_NO_PARQUET = "is no whole Parquet file"
+
 _proved: dict[tuple[str, str, date], tuple[int, int, int]] = {}
 """What this process has proved, as it was then: a file is hashed once."""
+_hashes: dict[str, tuple[tuple[int, int, int], str]] = {}
 
 
 class NotAsPublished(Exception):
@@ -50,7 +55,7 @@ class NotAsPublished(Exception):
 
     def __init__(self, table: Table, day: date, path: Path, why: str) -> None:
         self.table, self.day, self.path, self.why = table, day, path, why
-        super().__init__(f"{table.name} of {day} is not used: {path} {why}. {_advice(table, day)}")
+        super().__init__(f"{table.name} of {day} is not used: {path} {why}. {advice(table, day)}")
 
 
 @dataclass(frozen=True)
@@ -86,10 +91,18 @@ def seal(path: Path) -> None:
 
 
 def hash_of(path: Path) -> str:
-    """The hash that stands in a file; of a file that has none, the one that it would have."""
+    """The hash that stands in a file; of a file that has none, the one that it would have.
+
+    Looked up once in this process, unless the file is replaced.
+    """
     with path.open("rb") as file:
-        place = _place_of_hash(file)
-        return _hash(file, None) if place is None else _digits_at(file, place).decode()
+        state = _state(os.fstat(file.fileno()))
+        known = _hashes.get(str(path))
+        if known is None or known[0] != state:
+            place = _place_of_hash(file)
+            found = _hash(file, None) if place is None else _digits_at(file, place).decode()
+            known = _hashes[str(path)] = state, found
+        return known[1]
 
 
 def content_hash(path: Path) -> str:
@@ -98,9 +111,33 @@ def content_hash(path: Path) -> str:
         return _hash(file, None)
 
 
+def read_footer(path: Path) -> pq.FileMetaData:
+    """The footer of a file of the store, not proved. Raises NotAsPublished where it has none."""
+    with path.open("rb") as file:
+        footer = _footer(file)
+    if footer is None:
+        raise _damaged(path)
+    return footer
+
+
+def _footer(file: BinaryIO) -> pq.FileMetaData | None:
+    """None where pyarrow makes no sense of it; an error of the disk is raised."""
+    try:
+        return pq.read_metadata(file)
+    except (pa.ArrowException, ValueError):
+        return None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        return None  # pyarrow's word for Thrift that ends too early
+
+
 def footer_of(path: Path) -> dict[str, str]:
-    """What the pipeline wrote into a file's footer, by key."""
-    return _told(pq.read_metadata(path))
+    """What the pipeline wrote into a file's footer, by key. Raises as `read_footer` does."""
+    try:
+        return _told(read_footer(path))
+    except UnicodeDecodeError as error:
+        raise _damaged(path) from error
 
 
 def stored_rules(path: Path) -> Rules | None:
@@ -109,20 +146,38 @@ def stored_rules(path: Path) -> Rules | None:
     As raw files with rejected rows didn't before version 0.3; a snapshot always does.
     """
     told = footer_of(path).get(RULES_KEY)
-    return None if told is None else Rules.model_validate_json(told)
+    try:
+        return None if told is None else _parsed(told)
+    except ValidationError as error:
+        raise _damaged(path) from error
+
+
+@cache
+def _parsed(rules: str) -> Rules:
+    return Rules.model_validate_json(rules)
 
 
 def snapshot_rules(path: Path) -> Rules:
-    """The same, of a snapshot."""
+    """The same, of a snapshot. Raises NotAsPublished where it says none."""
     rules = stored_rules(path)
-    assert rules is not None, f"{path} doesn't say by which rules it was made"
+    if rules is None:
+        raise _damaged(path)
     return rules
+
+
+def _damaged(path: Path) -> NotAsPublished:
+    """Of a file in the store, or in a folder that is laid out like one."""
+    day = date.fromisoformat(path.parent.name.rpartition("=")[2])
+    return NotAsPublished(TABLES[path.parent.parent.name], day, path, _NO_PARQUET)
 
 
 def stored_origin(path: Path) -> MadeFrom | None:
     """What a published file was made from; None where a file of an earlier version doesn't say."""
     told = footer_of(path).get(MADE_FROM_KEY)
-    return None if told is None else json.loads(told)
+    try:
+        return None if told is None else json.loads(told)
+    except json.JSONDecodeError as error:
+        raise _damaged(path) from error
 
 
 def is_sealed(path: Path) -> bool:
@@ -152,16 +207,19 @@ def trust(table: Table, day: date, path: Path) -> None:
 
 def why_not(table: Table, day: date, path: Path) -> str | None:
     """What is wrong with a file, as the end of a sentence that begins with its path."""
+    if _is_proved(table, day, path):
+        return None
     with path.open("rb") as file:
-        return _why_not(table, day, file)
+        state = _state(os.fstat(file.fileno()))
+        wrong = _why_not(table, day, file)
+    if wrong is None:
+        _proved[str(path), table.name, day] = state
+    return wrong
 
 
 def _prove(table: Table, day: date, path: Path) -> None:
-    with path.open("rb") as file:
-        state = _state(os.fstat(file.fileno()))
-        if wrong := _why_not(table, day, file):
-            raise NotAsPublished(table, day, path, wrong)
-    _proved[str(path), table.name, day] = state
+    if wrong := why_not(table, day, path):
+        raise NotAsPublished(table, day, path, wrong)
 
 
 def _is_proved(table: Table, day: date, path: Path) -> bool:
@@ -174,11 +232,13 @@ def _state(found: os.stat_result) -> tuple[int, int, int]:
 
 
 def _why_not(table: Table, day: date, file: BinaryIO) -> str | None:
+    footer = _footer(file)
+    if footer is None:
+        return _NO_PARQUET
     try:
-        footer = pq.read_metadata(file)
         told, schema = _told(footer), footer.schema.to_arrow_schema()
-    except (pa.ArrowException, OSError, UnicodeDecodeError, ValueError):
-        return "is no whole Parquet file"
+    except (pa.ArrowException, ValueError):
+        return _NO_PARQUET
     wrong = _identity(table, day, told) or _columns(table, told, schema) or _bytes(told, file)
     return wrong or (None if HASH_KEY in told else _nulls(table, footer))
 
@@ -295,10 +355,11 @@ def _zeros(block: memoryview, place: int) -> None:
         block[first:behind] = _UNSEALED[: behind - first]
 
 
-def _advice(table: Table, day: date) -> str:
+def advice(table: Table, day: date) -> str:
+    """What brings a file back that is damaged, lost or stale."""
     if table.partition_column == "snapshot_date":
         return f"Publish it again: abintel run {day} --only snapshots"
     return (
         f"Restore it from a backup, or deliver the day again and take it in: abintel run {day}"
-        " --only intake"
+        " --only deliveries"
     )

@@ -38,8 +38,10 @@ from abintel_pipeline.store.proofs import (
     Origin,
     file_metadata,
     prove,
+    read_footer,
     seal,
     trust,
+    why_not,
 )
 
 FILE_NAME = "data.parquet"
@@ -121,7 +123,7 @@ class SnapshotStore:
 
     def rows(self, table: Table, day: date) -> int:
         """Row count of a published day, from the file's footer."""
-        return int(pq.read_metadata(self.path(table, day)).num_rows)
+        return int(read_footer(self.path(table, day)).num_rows)
 
     def line_traits(self, days: Iterable[date]) -> dict[date, LineTraits]:
         """{delivery day: what is among its lines}, read off each file's footer: it costs no scan.
@@ -254,6 +256,10 @@ class SnapshotStore:
             raise SnapshotMissing(table.name, missing, self.days(table))
         prove(table, zip(wanted, paths, strict=True))
         return paths
+
+    def is_whole(self, table: Table, day: date) -> bool:
+        """Whether a published file is what it says."""
+        return why_not(table, day, self.path(table, day)) is None
 
     def proved(self, table: Table, day: date) -> Path:
         """The file of one day, as `paths` gives it."""

@@ -52,6 +52,7 @@ def test_the_code_location_holds_one_asset_per_table_jobs_schedules_and_a_sensor
     assert [schedule.name for schedule in defs.schedules] == [
         "nightly_customer_snapshots",
         "missed_night",
+        "weekly_verification",
     ]
     assert [sensor.name for sensor in defs.sensors] == ["deliveries_in_the_landing_folder"]
 

@@ -10,8 +10,8 @@ import pytest
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.definitions import build_defs
 from abintel_pipeline.orchestration.assets import STEPS, daily_assets
+from abintel_pipeline.orchestration.automation import missed_night, verification
 from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
-from abintel_pipeline.orchestration.automation.missed_night import CHECK_NAME
 from abintel_pipeline.orchestration.partitions import daily_partitions, range_tags
 from abintel_pipeline.orchestration.running import QUIET
 from abintel_pipeline.snapshots import loyalty
@@ -19,6 +19,7 @@ from abintel_pipeline_tests.shop import Shop, day, days
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
+WITHOUT_PARTITIONS = (missed_night.CHECK_NAME, verification.CHECK_NAME)
 CHECKS = {(table, name) for step in STEPS for table, names in step.checks.items() for name in names}
 DAYS = [str(one) for one in days("2025-01-01", "2025-01-03")]
 
@@ -39,10 +40,12 @@ def run(shop: Shop, instance: dg.DagsterInstance, start: str, end: str, **option
 
 
 def events(result: Any, kind: str) -> list[Any]:
-    """Of that kind, but for the check without partitions, which isn't about the days of a run."""
+    """Of that kind, but for the checks without partitions, which aren't about each day of a run."""
     found = (one for one in result.all_events if one.event_type_value == kind)
     return [
-        one for one in found if getattr(one.event_specific_data, "check_name", "") != CHECK_NAME
+        one
+        for one in found
+        if getattr(one.event_specific_data, "check_name", "") not in WITHOUT_PARTITIONS
     ]
 
 
@@ -65,9 +68,10 @@ def statuses(
 
 def test_every_check_is_declared_with_its_asset(shop: Shop):
     graph = build_defs(shop.settings).resolve_asset_graph()
-    found = {key for key in graph.asset_check_keys if key.name != CHECK_NAME}
+    found = {key for key in graph.asset_check_keys if key.name not in WITHOUT_PARTITIONS}
     assert {(key.asset_key.to_user_string(), key.name) for key in found} == CHECKS
     assert len(CHECKS) == 16
+    assert sum(key.name == verification.CHECK_NAME for key in graph.asset_check_keys) == len(TABLES)
     assert {key.name for key in found if graph.get(key).blocking} == {"verified"}
 
 

@@ -85,7 +85,8 @@ def test_customers_are_counted_by_recency_and_frequency(five: Shop) -> None:
 @pytest.mark.parametrize("bins", [2, 10])
 def test_any_number_of_bins_can_be_drawn(shop: Shop, five: Shop, bins: int) -> None:
     shop.begin_with(five.settings.data_dir)
-    again = Shop(StepContext(shop.step.connection, shop.settings, Rules(bins=bins)))
+    rules = five.step.rules.model_copy(update={"bins": bins})
+    again = Shop(StepContext(shop.step.connection, shop.settings, rules))
     rfm_snapshot(again.step, day(ON))
     opened(customers_by_score(again.step, day(ON)))
 

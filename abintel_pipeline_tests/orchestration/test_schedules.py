@@ -108,6 +108,7 @@ def test_schedules_and_sensor_are_off_unless_settings_turn_them_on(settings: Set
         assert found == {
             "nightly_customer_snapshots": status,
             "missed_night": status,
+            "weekly_verification": status,
             "deliveries_in_the_landing_folder": status,
         }
 

@@ -342,7 +342,7 @@ def test_a_tier_that_shifts_from_one_day_to_the_next_is_a_warning(shop: Shop) ->
         step = with_settings(shop, warn_tier_shift=limit, bins=3)
         found = [one for one in rfm_warnings(step, [day(ON), later]) if one.check == "tier_shares"]
         first, then = found
-        assert "no snapshot of the day before" in first.sentence
+        assert "no whole snapshot of the day before" in first.sentence
         assert (first.passed, first.numbers["Loyal"]) == (True, 1.0)
         assert then.passed is passed
         assert then.sentence.startswith("Loyal went from 100.0% of the customers to 0.0%")

@@ -25,6 +25,7 @@ from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.rejected.verdicts import WHOLE_ROW, Verdicts
 from abintel_pipeline.intake.staging import Part, Reading
 from abintel_pipeline.intake.texts.screening import problem
+from abintel_pipeline.store.proofs import read_footer
 from abintel_pipeline.store.snapshot_store import SnapshotStore, Staged
 
 FOLDER = ".rejected"
@@ -318,6 +319,6 @@ def row_counts(store: SnapshotStore, raw: Table, day: date) -> RowCounts | None:
     paths = [store.path(table, day) for table in (raw, REJECTED_OF[raw.name])]
     if not all(path.is_file() for path in paths):
         return None
-    accepted, rejected = (pq.read_metadata(path) for path in paths)
+    accepted, rejected = map(read_footer, paths)
     left_out = (rejected.metadata or {}).get(LEFT_OUT_KEY.encode(), b"0")
     return RowCounts(accepted.num_rows, rejected.num_rows, int(left_out))

@@ -16,7 +16,8 @@ def rfm_warnings(
 ) -> list[Finding]:
     """`tier_shares` against the day before, and `cohort_size` against the bins."""
     published = set(context.store.days(CUSTOMER_RFM))
-    before = {day - timedelta(days=1) for day in days} & published
+    before = {day - timedelta(days=1) for day in days} & published - set(days)
+    before = {day for day in before if context.store.is_whole(CUSTOMER_RFM, day)}
     counted = _tiers(context, sorted({*days, *before}))
     return [
         finding
@@ -47,7 +48,7 @@ def _tier_shares(
     limit = context.settings.warn_tier_shift
     shares = _shares(counts)
     if not before or not sum(before.values()) or not sum(counts.values()):
-        sentence = "there is no snapshot of the day before to compare with"
+        sentence = "there is no whole snapshot of the day before to compare with"
         return warning(CUSTOMER_RFM.name, day, "tier_shares", True, sentence, **shares)
     earlier = _shares(before)
     tier = max(TIERS, key=lambda name: abs(shares[name] - earlier[name]))

@@ -155,7 +155,7 @@ class Calls:
         def made(chunk: Chunk) -> Columns | None:
             lines = enforcement.typed(chunk)
             tables = plan_tables.delivered(chunk, lines.rows, enforcement.today)
-            # DuckDB computes while Pandera looks; what comes of faulty lines nobody sees.
+            # DuckDB computes while Pandera validates; results of faulty lines are dropped.
             computing = self._beside.submit(self._formulas.run, plan, tables)
             enforcement.tell(enforcement.held(chunk, lines))
             features = computing.result()["features"]
