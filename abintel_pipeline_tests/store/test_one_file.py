@@ -1,10 +1,12 @@
 """What one file says of itself, function by function, on files written for it."""
 
+import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from abintel_pipeline.store.proofs import (
     hash_of,
     is_sealed,
     prove,
+    read_footer,
     seal,
     snapshot_rules,
     stored_origin,
@@ -32,6 +35,7 @@ from abintel_pipeline.store.proofs import (
     trust,
     why_not,
 )
+from abintel_pipeline.store.snapshot_store import SnapshotStore
 from abintel_pipeline_tests.store.raw_files import VERSION_1, VERSION_2, put_lines
 
 FIRST, SECOND = date(2025, 1, 1), date(2025, 1, 2)
@@ -84,9 +88,45 @@ def test_a_file_of_an_earlier_version_does_not_say_all_of_it(tmp_path: Path) -> 
     assert stored_origin(path) is None
     assert not is_sealed(path)
     assert hash_of(path) == content_hash(path)
-    with pytest.raises(AssertionError) as missing:
-        snapshot_rules(path)
-    assert str(missing.value) == f"{path} doesn't say by which rules it was made"
+
+
+NO_PARQUET = (
+    "customer_loyalty of 2025-01-01 is not used: {} is no whole Parquet file. Publish it again:"
+    " abintel run 2025-01-01 --only snapshots"
+)
+
+
+@pytest.mark.parametrize(
+    ("told", "ask"),
+    [
+        ({}, snapshot_rules),
+        ({"abintel_rules": "{"}, stored_rules),
+        ({"abintel_rules": "{}", "abintel_made_from": "{"}, stored_origin),
+        ({"abintel_rules": b"\xff"}, footer_of),
+        (None, read_footer),
+    ],
+    ids=["no rules", "torn rules", "torn origin", "no text", "no Parquet"],
+)
+def test_a_footer_that_makes_no_sense_is_told_with_the_file_s_table_and_day(
+    tmp_path: Path, told: dict[str, Any] | None, ask: Callable[[Path], object]
+) -> None:
+    path = SnapshotStore(tmp_path).path(CUSTOMER_LOYALTY, FIRST)
+    put(path, EARLIER | (told or {}))
+    if told is None:
+        path.write_bytes(b"PAR1")
+    with pytest.raises(NotAsPublished) as refused:
+        ask(path)
+    assert str(refused.value) == NO_PARQUET.format(path)
+
+
+def test_an_error_of_the_disk_is_no_fault_of_the_file() -> None:
+    class FailingDisk(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output error") as failed:
+        proofs._footer(FailingDisk(b"PAR1" * 9))
+    assert failed.value.errno == errno.EIO
 
 
 def test_a_file_is_sealed_once_and_only_where_there_is_room(tmp_path: Path) -> None:
@@ -271,7 +311,7 @@ def test_a_null_is_wrong_only_where_none_may_be_and_the_footer_tells(tmp_path: P
         (
             RAW_TRANSACTIONS,
             "Restore it from a backup, or deliver the day again and take it in: abintel run"
-            " 2025-01-01 --only intake",
+            " 2025-01-01 --only deliveries",
         ),
     ],
     ids=["a snapshot", "a delivery"],
