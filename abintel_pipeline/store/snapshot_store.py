@@ -30,7 +30,7 @@ from abintel_pipeline.contract import RAW_TRANSACTIONS, Table
 from abintel_pipeline.contract.findings import Figure, Finding
 from abintel_pipeline.contract.line_traits import LineTraits
 from abintel_pipeline.engine.connection import Backend, Cursor, native
-from abintel_pipeline.engine.sql import copy_to_parquet, file_literal
+from abintel_pipeline.engine.sql import copy_to_parquet, file_literal, literal
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.footers import line_traits, spread
 from abintel_pipeline.store.locks import abandoned, forget_killed_intakes, owned, publishing
@@ -280,13 +280,10 @@ def open_store(settings: Settings) -> SnapshotStore:
 
 def scan(connection: Backend, table: Table, paths: list[Path]) -> ir.Table:
     """Rows of Parquet files laid out as the store lays them out."""
-    if not paths:
-        return connection.create_table(
-            f"empty_{uuid.uuid4().hex}", schema=ibis.schema(table.schema), temp=True
-        )
     # A view that isn't temporary, so that cursors of the connection see it too.
     name = f"scan_{uuid.uuid4().hex}"
-    native(connection).execute(f"CREATE VIEW {name} AS {_select(table, paths)}")
+    query = _select(table, paths) if paths else f"SELECT {_nulls(table.schema)} WHERE false"
+    native(connection).execute(f"CREATE VIEW {name} AS {query}")
     return connection.table(name).select(*table.schema.names)
 
 
@@ -343,15 +340,19 @@ def _with_added(table: Table, rows: str, paths: list[Path]) -> str:
     """
     if not table.added or table.added.keys() <= set(pq.read_schema(paths[-1]).names):
         return rows
-    types = ibis.schema(table.schema)
-    columns = ", ".join(f"NULL::{_sql_type(types[name])} AS {name}" for name in table.added)
-    return f"(FROM {rows} UNION ALL BY NAME SELECT {columns} WHERE false)"
+    added = _nulls(pa.schema(table.schema.field(name) for name in table.added))
+    return f"(FROM {rows} UNION ALL BY NAME SELECT {added} WHERE false)"
+
+
+def _nulls(columns: pa.Schema) -> str:
+    types = ibis.schema(columns)
+    return ", ".join(f"NULL::{_sql_type(types[name])} AS {name}" for name in types)
 
 
 def _replaced(table: Table) -> str:
     """SQL that gives the added columns the value they have in earlier versions, where not null."""
     values = {name: value for name, value in table.added.items() if value is not None}
-    given = ", ".join(f"coalesce({name}, {value}) AS {name}" for name, value in values.items())
+    given = ", ".join(f"coalesce({n}, {literal(value)}) AS {n}" for n, value in values.items())
     return f" REPLACE ({given})" if given else ""
 
 

@@ -74,6 +74,22 @@ def test_what_a_killed_intake_left_is_removed(tmp_path: Path) -> None:
     assert later.exists()
 
 
+def test_what_another_that_waited_has_removed_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class RemovedByAnother(FileLock):
+        def release(self, force: bool = False) -> None:
+            super().release(force)
+            Path(self.lock_file).unlink(missing_ok=True)
+
+    monkeypatch.setattr(locks, "FileLock", RemovedByAnother)
+    left = tmp_path / FOLDER / "intake_2025-01-01_2025-01-02_0.lock"
+    left.parent.mkdir()
+    left.touch()
+    await_intakes(tmp_path, SECOND)
+    assert not left.exists()
+
+
 def test_a_store_without_intakes_holds_nobody_up(tmp_path: Path) -> None:
     await_intakes(tmp_path / "data" / "store", THIRD)
 
