@@ -32,6 +32,7 @@ from abintel_pipeline.contract.line_traits import LineTraits
 from abintel_pipeline.engine.connection import Backend, Cursor, native
 from abintel_pipeline.engine.sql import copy_to_parquet, file_literal, literal
 from abintel_pipeline.settings import Settings
+from abintel_pipeline.store.flushing import flush
 from abintel_pipeline.store.footers import line_traits, spread
 from abintel_pipeline.store.locks import abandoned, forget_killed_intakes, owned, publishing
 from abintel_pipeline.store.proofs import (
@@ -212,7 +213,7 @@ class SnapshotStore:
             copy_to_parquet(cursor, query, path, file_metadata(table, day, origin(day)))
             _of_contract(table, pq.read_schema(path))
             seal(path)
-            _flush(path)  # while other files are written; publishing finds nothing left to flush
+            flush(path)  # while other files are written; publishing finds nothing left to flush
             return Staged(table, day, path, int(pq.read_metadata(path).num_rows))
 
         return write
@@ -225,7 +226,7 @@ class SnapshotStore:
         """
         for one in staged:
             seal(one.path)
-            _flush(one.path)
+            flush(one.path)
         with publishing(self.root):
             if not all(unchanged(day) for day in {one.day for one in staged}):
                 raise Outdated
@@ -234,8 +235,10 @@ class SnapshotStore:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 one.path.replace(place)
                 trust(one.table, one.day, place)
-                _flush(place.parent)
-                _flush(place.parent.parent)
+                # A new folder is safe once the one above it is flushed, and whoever made it may
+                # have been killed before that. Unchanged folders cost next to nothing.
+                for folder in (place.parent, place.parent.parent, self.root):
+                    flush(folder)
 
     # ── reading ──────────────────────────────────────────────────────────────
 
@@ -383,14 +386,6 @@ def _of_contract(table: Table, written: pa.Schema) -> None:
     wanted = {f.name: f.type for f in table.schema if f.name != table.partition_column}
     if {field.name: field.type for field in written} != wanted:
         raise TypeError(f"{table.name}: wrote {written.to_string()}, the contract has {wanted}")
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _ibis_types(schema: dict[str, pa.DataType]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """A store belongs to one pipeline, and its files go with the settings that they were made by."""
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -11,6 +12,7 @@ from abintel_pipeline.store.ownership import (
     StoreOfOtherSettings,
     claim,
 )
+from abintel_pipeline_tests.nights.disk import Disk, Process, running
 
 LINES = "currency_decimals=2\nfirst_day=2025-01-01\ntimezone=UTC\n"
 
@@ -111,3 +113,13 @@ def test_what_the_files_were_made_by_is_not_changed_under_them(
         f" change the line in {tmp_path}/.pipeline"
     )
     assert (tmp_path / MARKER).read_text() == f"\n{LINES}"
+
+
+def test_a_claimed_store_is_claimed_after_a_loss_of_power(tmp_path: Path) -> None:
+    for seed in range(5):
+        disk = Disk(tmp_path, Random(seed))
+        with disk.installed(), running(Process("run")):
+            claim(settings(tmp_path), "north")
+        disk.power.lose(Random(seed))
+        assert (tmp_path / MARKER).read_text() == "north\n" + LINES
+        (tmp_path / MARKER).unlink()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 
 import ibis
 import pandas as pd
@@ -27,7 +28,9 @@ from abintel_pipeline.store.snapshot_store import (
     STAGING,
     SnapshotMissing,
     SnapshotStore,
+    Staged,
 )
+from abintel_pipeline_tests.nights.disk import Disk, Process, running
 from abintel_pipeline_tests.shop import Shop, day, shop_settings
 
 FEATURES = TABLES["customer_features"]
@@ -230,6 +233,21 @@ def test_a_writer_killed_at_any_moment_leaves_whole_files(tmp_path: Path):
             writer.stdout.close()
             after = {table: shop.bytes_of(table, "2025-01-01") for table in before}
             assert after == before
+
+
+def test_what_is_published_for_the_first_time_survives_a_loss_of_power(published: Shop):
+    content = published.bytes_of("customer_features", "2025-01-01")
+    for seed in range(5):
+        root = published.settings.data_dir / f"after {seed}"
+        root.mkdir()
+        fresh, disk = SnapshotStore(root), Disk(root, Random(seed))
+        with disk.installed(), running(Process("run")), fresh.staging() as folder:
+            path = SnapshotStore(folder).path(FEATURES, day("2025-01-01"))
+            path.parent.mkdir(parents=True)
+            disk.write(path, content)
+            fresh.publish(Staged(FEATURES, day("2025-01-01"), path, 2))
+        disk.power.lose(Random(seed))
+        assert fresh.path(FEATURES, day("2025-01-01")).read_bytes() == content
 
 
 def test_every_common_reader_finds_the_partition_column(published: Shop):
