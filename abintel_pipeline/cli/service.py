@@ -29,17 +29,23 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Let everybody in; on loopback alone.")
     ] = False,
+    plain_http: Annotated[
+        bool,
+        typer.Option("--plain-http", help="Listen beyond loopback, though nothing is encrypted."),
+    ] = False,
     proxy: Annotated[
         str | None,
         typer.Option(help="Address of a proxy whose X-Forwarded-For is believed."),
     ] = None,
 ) -> None:
     """Serve the documented calls, and reads of the published snapshots, over HTTP."""
-    with told_settings() as settings, _extra():
+    with _extra():  # imported before signals interrupt: until then they end the process
         from abintel_pipeline.service.http import serving
-
+    with told_settings() as settings:
         try:
-            serving.serve(settings, host, port, insecure=insecure, proxy=proxy)
+            serving.serve(
+                settings, host, port, insecure=insecure, plain_http=plain_http, proxy=proxy
+            )
         except serving.CannotServe as error:
             raise _cannot(str(error)) from None
 
@@ -76,7 +82,12 @@ def call(name: str) -> Callable[..., None]:
     return made
 
 
-credentials = typer.Typer(help="The service's credentials: ABINTEL_CREDENTIALS_FILE.")
+features, loyalty, rfm = map(call, ("customer_features", "customer_loyalty", "customer_rfm"))
+credentials = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    help="The service's credentials: ABINTEL_CREDENTIALS_FILE.",
+)
 Known = Annotated[str | None, typer.Argument(metavar="[ID]", help="A customer's id.")]
 
 

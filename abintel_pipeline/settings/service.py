@@ -37,13 +37,6 @@ class ServiceSettings(BaseModel):
         le=3600,
         description="Seconds that a stop of the service waits for what was begun.",
     )
-    service_failed_attempts: int = Field(
-        10,
-        ge=1,
-        le=1_000_000,
-        description="Wrong credentials with one id from one address, in a minute, before it has"
-        " to wait.",
-    )
 
     @property
     def max_body_bytes(self) -> int:

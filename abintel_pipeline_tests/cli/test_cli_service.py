@@ -148,6 +148,12 @@ def test_without_credentials_it_serves_only_if_told_so_and_on_loopback(file: Pat
     assert (both.exit_code, "leave --insecure out" in both.stderr) == (1, True)
 
 
+def test_beyond_loopback_it_serves_plain_http_only_if_told_so(file: Path):
+    abintel("credentials", "add")
+    refused = abintel("serve", "--host", "0.0.0.0")
+    assert (refused.exit_code, "say --plain-http" in refused.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

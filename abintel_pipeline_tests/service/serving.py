@@ -1,14 +1,17 @@
 """`abintel serve` as a process of its own, on a free port of loopback."""
 
 import contextlib
+import hashlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +42,15 @@ class Served:
         host, _, port = self.url.removeprefix("http://").partition(":")
         return host, int(port)
 
+    def processes(self) -> list[int]:
+        """The ids of its process and of all that came from it."""
+        found = [self.process.pid]
+        for pid in found:
+            with contextlib.suppress(OSError):
+                for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                    found += map(int, children.read_text().split())
+        return found
+
     def lines(self) -> list[dict]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
@@ -47,14 +59,17 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(folder: Path, *options: str, **variables: str) -> Iterator[Served]:
+def served(
+    folder: Path, *options: str, open_files: int | None = None, **variables: str
+) -> Iterator[Served]:
     """A service that is ready; stopped by SIGTERM at the end, if it hasn't been before."""
+    limit = ["prlimit", f"--nofile={open_files}"] if open_files else []
     log = folder / "service.log"
     environment = os.environ | {f"ABINTEL_{k.upper()}": v for k, v in variables.items()}
     environment["ABINTEL_DATA_DIR"] = str(folder / "data")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [ABINTEL, "serve", "--port", "0", *options],
+            [*limit, ABINTEL, "serve", "--port", "0", *options],
             cwd=folder,
             env=environment,
             stdout=output,
@@ -113,4 +128,17 @@ def publish(data: Path, days: Iterable[str]) -> None:
 def add_credentials(path: Path) -> dict[str, str]:
     """The headers of a new customer."""
     customer, secret = add_secret(path)
+    return {"X-Customer-Api-Id": str(customer), "X-Secret": secret}
+
+
+def add_old_credentials(path: Path) -> dict[str, str]:
+    """The headers of a new customer in a file as 0.2.0 wrote it."""
+    customer, secret, salt = uuid.uuid4(), secrets.token_urlsafe(32), secrets.token_bytes(16)
+    digest = hashlib.scrypt(secret.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32)
+    kept = [{"hash": digest.hex(), "made": "2026-11-21"}]
+    held = {
+        "scrypt": {"n": 2**14, "r": 8, "p": 1},
+        "customers": {str(customer): {"salt": salt.hex(), "secrets": kept}},
+    }
+    path.write_text(json.dumps(held, indent=2))
     return {"X-Customer-Api-Id": str(customer), "X-Secret": secret}

@@ -1,5 +1,6 @@
 """The app's routes: who is let in, what is read, what is refused. In process, without a server."""
 
+import asyncio
 import gzip
 import io
 import json
@@ -16,6 +17,7 @@ from abintel_pipeline.service.access import credentials_file
 from abintel_pipeline.service.access.credentials import Credentials
 from abintel_pipeline.service.http.app import create_app
 from abintel_pipeline.service.http.observing import JsonLines
+from abintel_pipeline.service.http.parts import Parts
 from abintel_pipeline.settings import Settings
 from abintel_pipeline_tests.service.documents import FEATURES_RESPONSE, REQUESTS
 from abintel_pipeline_tests.service.serving import add_credentials, publish
@@ -49,7 +51,6 @@ def app(folder: Path, headers: Headers) -> Iterator[TestClient]:
         memory_limit="1GB",
         service_max_body="3MB",
         service_large_requests=1,
-        service_failed_attempts=5,
     )
     with TestClient(create_app(settings, Credentials(folder / "credentials.json"))) as client:
         yield client
@@ -115,25 +116,17 @@ def test_secrets_are_rotated_while_the_service_runs(anybody: TestClient, folder:
     assert [anybody.get(DAYS_OF_RFM, headers=one).status_code for one in (old, new)] == [401, 401]
 
 
-def test_who_is_wrong_too_often_has_to_wait_and_the_others_do_not(
-    anybody: TestClient, headers: Headers
-):
-    wrong = {"X-Customer-Api-Id": "11111111-1111-1111-1111-111111111111", "X-Secret": "wrong"}
-    answers = [anybody.get(DAYS_OF_RFM, headers=wrong) for _ in range(8)]
-    assert [answer.status_code for answer in answers] == [401] * 5 + [429] * 3
-    assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+def test_any_number_of_wrong_secrets_locks_nobody_out(anybody: TestClient, headers: Headers):
+    wrong = headers | {"X-Secret": "wrong"}
+    assert {anybody.get(DAYS_OF_RFM, headers=wrong).status_code for _ in range(200)} == {401}
     assert anybody.get(DAYS_OF_RFM, headers=headers).status_code == 200
 
 
-def test_other_spellings_of_an_id_do_not_get_around_the_wait(anybody: TestClient):
-    spelled = "22222222-2222-2222-2222-22222222222a"
-    spellings = [spelled, spelled.upper(), f"{{{spelled}}}", f"urn:uuid:{spelled}"]
-    spellings += [spelled.replace("-", ""), spelled.replace("-", "--"), spelled]
-    answers = [
-        anybody.get(DAYS_OF_RFM, headers={"X-Customer-Api-Id": one, "X-Secret": "wrong"})
-        for one in spellings
-    ]
-    assert [answer.status_code for answer in answers] == [401] * 5 + [429] * 2
+def test_an_id_may_be_spelled_in_any_way(anybody: TestClient, headers: Headers):
+    spelled = headers["X-Customer-Api-Id"]
+    for one in (spelled.upper(), f"{{{spelled}}}", f"urn:uuid:{spelled}", spelled.replace("-", "")):
+        named = headers | {"X-Customer-Api-Id": one}
+        assert anybody.get(DAYS_OF_RFM, headers=named).status_code == 200
 
 
 def test_too_long_ids_and_secrets_are_answered_as_any_other_that_is_wrong(
@@ -147,6 +140,22 @@ def test_too_long_ids_and_secrets_are_answered_as_any_other_that_is_wrong(
     for one in tried:
         answer = anybody.get(DAYS_OF_RFM, headers=one)
         assert (answer.status_code, answer.content) == (401, usual.content)
+
+
+def test_who_asks_at_the_same_time_whether_it_is_ready_costs_one_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    parts = Parts(Settings(_env_file=None, data_dir=tmp_path), None)
+    probed: list[int] = []
+    monkeypatch.setattr(parts.calls, "probe", lambda: probed.append(1))
+
+    async def ask() -> None:
+        await asyncio.gather(*(parts.probe() for _ in range(20)))
+
+    for asked in (1, 2):
+        asyncio.run(ask())
+        assert len(probed) == asked
+    parts.close()
 
 
 # ── bodies ───────────────────────────────────────────────────────────────────

@@ -1,43 +1,24 @@
-"""Who is let in, and how often one may be wrong."""
+"""Who is let in."""
 
 import os
 import re
 import subprocess
 import sys
-import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from abintel_pipeline.service.access import credentials_file
-from abintel_pipeline.service.access.attempts import FailedAttempts
 from abintel_pipeline.service.access.credentials import Credentials
 from abintel_pipeline.service.access.credentials_file import CredentialsBroken, add_secret
+from abintel_pipeline_tests.service.serving import add_old_credentials
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "credentials.json"
-
-
-def test_a_pair_that_was_right_is_known_until_the_file_changes(file: Path):
-    customer, secret = add_secret(file)
-    known = Credentials(file)
-    assert not known.known(str(customer), secret)
-    assert known.right(str(customer), secret)
-    assert known.known(str(customer), secret)
-    assert not known.known(str(customer), secret[:-1])
-    add_secret(file)
-    assert not known.known(str(customer), secret)
-    assert known.right(str(customer), secret)
-
-
-def test_an_id_and_a_secret_are_not_mixed_up_where_they_meet(file: Path):
-    customer, secret = add_secret(file)
-    known = Credentials(file)
-    assert known.right(str(customer), secret)
-    assert not known.known(str(customer) + secret[0], secret[1:])
 
 
 def test_of_a_file_that_is_gone_or_broken_nobody_is_right(file: Path):
@@ -62,22 +43,69 @@ def test_any_text_may_be_wrong(file: Path, wrong: str):
     known = Credentials(file)
     assert not known.right(str(customer), wrong)
     assert not known.right(wrong, wrong)
-    assert not known.known(wrong, wrong)
 
 
-def test_whatever_is_wrong_one_hash_is_made(file: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows by the name of every hash that is made."""
+    made: list[str] = []
+    fast, scrypt = credentials_file.fast_hash, credentials_file.Scrypt.hash
+    monkeypatch.setattr(
+        "abintel_pipeline.service.access.credentials.fast_hash",
+        lambda *given: made.append("fast") or fast(*given),
+    )
+    monkeypatch.setattr(
+        credentials_file.Scrypt, "hash", lambda *given: made.append("scrypt") or scrypt(*given)
+    )
+    return made
+
+
+def test_whatever_is_wrong_one_hash_is_made(file: Path, hashed: list[str]):
     """The time of an answer tells neither whether the id exists nor how many secrets it has."""
     customer, _ = add_secret(file)
     for _ in range(3):
         add_secret(file, customer)
-    known, made = Credentials(file), []
-    hashed = credentials_file.Scrypt.hash
-    monkeypatch.setattr(
-        credentials_file.Scrypt, "hash", lambda *given: made.append(given) or hashed(*given)
-    )
-    for one in (str(customer), "11111111-1111-1111-1111-111111111111", "nobody"):
+    known = Credentials(file)
+    hashed.clear()
+    for one in (str(customer), "11111111-1111-1111-1111-111111111111", "nobody", "x" * 10**6):
         assert not known.right(one, "wrong")
-    assert len(made) == 3
+        assert not known.needs_scrypt(one)
+    assert hashed == ["fast"] * 4
+
+
+def pair(headers: dict[str, str]) -> tuple[str, str]:
+    return headers["X-Customer-Api-Id"], headers["X-Secret"]
+
+
+def test_an_old_secret_costs_scrypt_until_it_was_right_once(file: Path, hashed: list[str]):
+    customer, secret = pair(add_old_credentials(file))
+    known = Credentials(file)
+    assert known.needs_scrypt(customer)
+    assert not known.right(customer, secret)
+    assert not known.right_by_scrypt(customer, "wrong")
+    assert known.needs_scrypt(customer)
+    assert known.right_by_scrypt(customer, secret)
+    add_secret(file)  # the file is another one now
+    hashed.clear()
+    assert known.right(customer, secret)
+    assert not known.right(customer, "wrong")
+    assert not known.needs_scrypt(customer)
+    assert hashed == ["fast"] * 2
+
+
+def test_an_old_secret_is_right_until_it_is_rotated(file: Path):
+    customer, secret = pair(add_old_credentials(file))
+    _, newer = add_secret(file, uuid.UUID(customer))
+    known = Credentials(file)
+    assert known.right(customer, newer)
+    assert not known.right_by_scrypt(customer, newer)
+    assert known.right_by_scrypt(customer, secret)
+    credentials_file.remove_old_secrets(file, uuid.UUID(customer))
+    assert not known.right(customer, secret)
+    assert not known.right_by_scrypt(customer, secret)
+    assert not known.needs_scrypt(customer)
+    assert known.right(customer, newer)
+    assert '"kind": "scrypt"' not in file.read_text()
 
 
 @pytest.mark.parametrize("new", [False, True], ids=["secrets of one id", "new ids"])
@@ -128,73 +156,19 @@ def test_retiring_where_no_secret_is_left_retires_none(file: Path):
 def test_a_damaged_entry_breaks_the_file_and_nobody_is_let_in(
     file: Path, found: str, damaged: str, said: str
 ):
-    customer, secret = add_secret(file)
+    customer, secret = pair(add_old_credentials(file))
     other, others = add_secret(file)
     known = Credentials(file)
+    assert known.right_by_scrypt(customer, secret)
     assert known.usable
     whole = file.read_text()
     file.write_text(re.sub(found, damaged, whole, count=1))
-    for pair in ((customer, secret), (other, others)):
-        assert not known.right(str(pair[0]), pair[1])
+    for one in ((customer, secret), (str(other), others)):
+        assert not known.right(*one)
+        assert not known.right_by_scrypt(*one)
     assert not known.usable
     with pytest.raises(CredentialsBroken, match=f"is no credentials file .*{said}"):
         Credentials(file)
     file.write_text(whole)
-    assert known.right(str(customer), secret)
+    assert known.right(customer, secret)
     assert known.usable
-
-
-def test_what_is_too_long_is_wrong_and_costs_the_same_hash(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-):
-    customer, secret = add_secret(file)
-    known, hashed_texts = Credentials(file), []
-    hashed = credentials_file.Scrypt.hash
-
-    def counting(cost: credentials_file.Scrypt, text: bytes, salt: bytes) -> bytes:
-        hashed_texts.append(text)
-        return hashed(cost, text, salt)
-
-    monkeypatch.setattr(credentials_file.Scrypt, "hash", counting)
-    padded = f"{{{customer}}}".replace("-", "-" * 10)
-    assert len(padded) > 64
-    for pair in ((padded, secret), (str(customer), secret + "x" * 300), ("x" * 10**6, secret)):
-        assert not known.known(*pair)
-        assert not known.right(*pair)
-    assert hashed_texts == [b""] * 3
-
-
-def test_failures_are_counted_within_a_minute_of_the_first():
-    now = [1000.0]
-    attempts = FailedAttempts(3, clock=lambda: now[0])
-    for _ in range(3):
-        assert attempts.wait("a") == 0
-        attempts.failed("a")
-        now[0] += 10
-    assert attempts.wait("a") == 30
-    assert attempts.wait("b") == 0
-    now[0] += 30
-    assert attempts.wait("a") == 0
-    attempts.failed("a")
-    assert attempts.wait("a") == 0
-
-
-def test_failures_are_forgotten_after_their_minute():
-    now = [1000.0]
-    attempts = FailedAttempts(3, clock=lambda: now[0])
-    for n in range(100):
-        attempts.failed(str(n))
-    now[0] += 30
-    attempts.failed("0")  # within its minute: the minute goes on as it began
-    attempts.failed("later")
-    now[0] += 30
-    attempts.failed("last")
-    assert len(attempts) == 2
-
-
-def test_only_so_many_keys_are_remembered(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("abintel_pipeline.service.access.attempts.REMEMBERED", 10)
-    attempts = FailedAttempts(1, clock=time.monotonic)
-    for n in range(100):
-        attempts.failed(str(n))
-    assert [n for n in range(100) if attempts.wait(str(n))] == list(range(90, 100))

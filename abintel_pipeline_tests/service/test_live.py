@@ -39,7 +39,6 @@ def service(folder: Path, headers: dict[str, str]) -> Iterator[Served]:
         "service_max_body": "3MB",
         "service_large_requests": "1",
         "service_body_seconds": "2",
-        "service_failed_attempts": "5",
         "memory_limit": "1GB",
     }
     with served(folder, **limits) as running:

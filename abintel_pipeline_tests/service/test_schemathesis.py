@@ -21,12 +21,8 @@ def test_schemathesis_finds_nothing(tmp_path: Path):
     headers = add_credentials(tmp_path / "credentials.json")
     known = [words for pair in headers.items() for words in ("-H", ": ".join(pair))]
     options = ["--max-examples", "10", "--seed", "1", "--no-color", "--exclude-checks", UNSAYABLE]
-    variables = {
-        "credentials_file": str(tmp_path / "credentials.json"),
-        # It leaves the credentials out of many requests to see that they are asked for.
-        "service_failed_attempts": "1000000",
-    }
-    with served(tmp_path, **variables) as service:
+    credentials = str(tmp_path / "credentials.json")
+    with served(tmp_path, credentials_file=credentials) as service:
         found = subprocess.run(
             [SCHEMATHESIS, "run", f"{service.url}/openapi.json", *known, *options],
             cwd=tmp_path,

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import threading
@@ -30,7 +31,8 @@ def request() -> bytes:
     return json.dumps({"today": "2025-02-01", "customers": customers}).encode()
 
 
-def test_sigterm_finishes_what_was_begun_and_ends_with_0(tmp_path: Path):
+@pytest.mark.parametrize("everywhere", [False, True], ids=["the service", "all its processes"])
+def test_sigterm_finishes_what_was_begun_and_ends_with_0(tmp_path: Path, everywhere: bool):
     body = request()
     with served(tmp_path, "--insecure") as service, ThreadPoolExecutor(1) as pool:
         url = f"{service.url}/api/v1/ai/customer_features"
@@ -39,7 +41,8 @@ def test_sigterm_finishes_what_was_begun_and_ends_with_0(tmp_path: Path):
         while b"abintel_requests_in_flight 2.0" not in httpx.get(f"{service.url}/metrics").content:
             assert not answer.done(), "the request was over before it could be interrupted"
             time.sleep(0.01)
-        service.process.send_signal(signal.SIGTERM)
+        for pid in service.processes() if everywhere else [service.process.pid]:
+            os.kill(pid, signal.SIGTERM)
         response = answer.result()
         assert service.process.wait(30) == 0
     assert response.status_code == 200
@@ -99,3 +102,23 @@ def test_a_second_sigterm_ends_it_at_once(tmp_path: Path):
             time.sleep(0.01)
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(30) == 128 + signal.SIGTERM
+
+
+def test_its_processes_end_when_it_is_killed(tmp_path: Path):
+    with served(tmp_path, "--insecure") as service:
+        httpx.post(f"{service.url}/api/v1/ai/customer_features", content=request(), timeout=60)
+        processes = service.processes()
+        assert len(processes) >= 3  # the forkserver and a worker
+        service.process.kill()
+        until = time.monotonic() + 60
+        while (left := list(filter(running, processes))) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert left == []
+
+
+def running(pid: int) -> bool:
+    """Whether it has not ended; one that nobody waits for any more has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -49,6 +49,22 @@ def test_a_store_of_a_version_that_kept_no_settings_takes_those_of_now(tmp_path:
     assert (tmp_path / MARKER).read_text() == f"north\n{LINES}"
 
 
+def test_a_marker_of_which_nothing_was_written_is_that_of_a_pipeline_without_a_prefix(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / MARKER).touch()
+    claim(settings(tmp_path), "")
+    assert (tmp_path / MARKER).read_text() == f"\n{LINES}"
+
+
+def test_a_line_of_a_setting_that_this_version_does_not_keep_rejects_nobody(
+    tmp_path: Path,
+) -> None:
+    (with_a_file(tmp_path) / MARKER).write_text(f"north\ncolour=red\n{LINES}")
+    claim(settings(tmp_path), "north")
+    assert (tmp_path / MARKER).read_text() == f"north\n{LINES}"
+
+
 @pytest.mark.parametrize(
     ("owner", "pipeline", "told"),
     [

@@ -5,24 +5,21 @@ import logging
 import secrets
 import threading
 import uuid
-from collections import OrderedDict
+from datetime import date
 from pathlib import Path
 
 from abintel_pipeline.service.access.credentials_file import (
+    HASH_BYTES,
     SALT_BYTES,
     CredentialsBroken,
+    Customer,
     Held,
+    Secret,
+    fast_hash,
     read,
 )
 
 logger = logging.getLogger(__name__)
-
-KEPT = 10_000
-"""Pairs that were right and needn't be hashed again: a hash takes 50 ms by design."""
-
-LONGEST_ID = 64
-LONGEST_SECRET = 256
-"""Characters. What is longer is wrong, and is neither hashed nor kept."""
 
 NO_ID = uuid.UUID(int=0)
 """Stands for all that is no id."""
@@ -38,84 +35,77 @@ class Credentials:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._key = secrets.token_bytes(32)
-        self._right: OrderedDict[bytes, None] = OrderedDict()
+        self._nobody = _nobody()
+        self._used: dict[str, str] = {}  # by an old secret's hash: the fast one, once it is known
         self._state = _state(path)
         self._file: Held | None = read(path)
 
     @property
     def usable(self) -> bool:
         """Whether the file is there and whole. While it isn't, nobody is right."""
-        self._refresh()
-        with self._lock:
-            return self._file is not None
-
-    def known(self, customer: str, secret: str) -> bool:
-        """Whether this pair was found right before, which costs no hash."""
-        if _too_long(customer, secret):
-            return False
-        self._refresh()
-        with self._lock:
-            return self._mark(customer, secret) in self._right
+        return self._held() is not None
 
     def right(self, customer: str, secret: str) -> bool:
-        """Whether the secret is one of the customer's. Takes the same time whatever is wrong."""
-        if too_long := _too_long(customer, secret):
-            customer = secret = ""
-        self._refresh()
-        with self._lock:
-            file = self._file
-        held = file or Held()
-        own = held.customers.get(canonical_id(customer))
-        salt = bytes.fromhex(own.salt) if own else self._key[:SALT_BYTES]
-        digest = held.scrypt.hash(secret.encode(errors="surrogatepass"), salt)
-        hashes = [bytes.fromhex(one.hash) for one in own.secrets] if own else []
-        # Every hash is compared, as bytes: texts that aren't ASCII can't be.
-        found = sum([hmac.compare_digest(digest, one) for one in hashes]) > 0 and not too_long
-        if found:
-            self._keep(self._mark(customer, secret), file)
-        return found
+        """Whether the secret is one of the customer's. Takes the same time whatever is wrong.
 
-    def _keep(self, mark: bytes, file: Held | None) -> None:
-        with self._lock:
-            if file is self._file:
-                self._right[mark] = None
-                while len(self._right) > KEPT:
-                    self._right.popitem(last=False)
+        A secret that was made by 0.2.0 or earlier is right once `right_by_scrypt` has found it.
+        """
+        own = self._customer(customer) or self._nobody
+        digest = fast_hash(_bytes(secret), bytes.fromhex(own.salt)).hex()
+        kept = [self._used.get(one.hash, "") if one.old else one.hash for one in own.secrets]
+        return sum([hmac.compare_digest(digest, one) for one in kept]) > 0
 
-    def _mark(self, customer: str, secret: str) -> bytes:
-        """The pair under a key that only this process has."""
-        parts = (customer.encode(errors="surrogatepass"), secret.encode(errors="surrogatepass"))
-        text = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
-        return hmac.digest(self._key, text, "sha256")
+    def needs_scrypt(self, customer: str) -> bool:
+        """Whether the customer has a secret from 0.2.0 or earlier that wasn't used here yet."""
+        own = self._customer(customer) or self._nobody
+        return any(one.old and one.hash not in self._used for one in own.secrets)
 
-    def _refresh(self) -> None:
-        """Read the file if it isn't the one that was read. While it is broken nobody is right."""
+    def right_by_scrypt(self, customer: str, secret: str) -> bool:
+        """Whether the secret is one of the customer's from 0.2.0 or earlier. Takes 50 ms."""
+        held, own = self._held(), self._customer(customer)
+        if held is None or own is None:
+            return False
+        salt = bytes.fromhex(own.salt)
+        digest = held.scrypt.hash(_bytes(secret), salt).hex()
+        found = [one for one in own.secrets if one.old and hmac.compare_digest(digest, one.hash)]
+        for one in found:
+            self._used[one.hash] = fast_hash(_bytes(secret), salt).hex()
+        return bool(found)
+
+    def _customer(self, customer: str) -> Customer | None:
+        held = self._held()
+        return held.customers.get(canonical_id(customer)) if held else None
+
+    def _held(self) -> Held | None:
+        """What the file holds; it is read if it isn't the one that was read. None: it is broken."""
         state = _state(self._path)
         with self._lock:
-            if state == self._state:
-                return
-            self._state = state
-            self._right.clear()
-            try:
-                self._file = read(self._path)
-            except CredentialsBroken as error:
-                self._file = None
-                logger.error("%s: nobody is let in", error)
+            if state != self._state:
+                self._state = state
+                try:
+                    self._file = read(self._path)
+                except CredentialsBroken as error:
+                    self._file = None
+                    logger.error("%s: nobody is let in", error)
+            return self._file
 
 
 def canonical_id(text: str) -> uuid.UUID:
     """The id that a text spells: there are many spellings of one. NO_ID where it is none."""
-    if len(text) > LONGEST_ID:
-        return NO_ID
     try:
         return uuid.UUID(text)
     except ValueError:
         return NO_ID
 
 
-def _too_long(customer: str, secret: str) -> bool:
-    return len(customer) > LONGEST_ID or len(secret) > LONGEST_SECRET
+def _nobody() -> Customer:
+    """A customer whose secret nobody has: for ids that nobody has."""
+    unknown = Secret(secrets.token_hex(HASH_BYTES), date.min, "hmac-sha256")
+    return Customer(secrets.token_hex(SALT_BYTES), [unknown])
+
+
+def _bytes(secret: str) -> bytes:
+    return secret.encode(errors="surrogatepass")
 
 
 def _state(path: Path) -> tuple[int, int, int]:

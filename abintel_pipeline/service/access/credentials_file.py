@@ -1,16 +1,17 @@
-"""Credentials: each customer's id with the scrypt hashes of its secrets, in one file.
+"""Credentials: each customer's id with the hashes of its secrets, in one file.
 
-    {"scrypt": {"n": 16384, "r": 8, "p": 1},
-     "customers": {"<uuid>": {"salt": "<hex>",
-                              "secrets": [{"hash": "<hex>", "made": "2026-11-21"}]}}}
+    {"customers": {"<uuid>": {"salt": "<hex>",
+                              "secrets": [{"kind": "hmac-sha256", "hash": "<hex>",
+                                           "made": "2026-11-21"}]}}}
 
-All secrets of an id share its salt: whatever is presented costs one hash, so that the time of an
-answer tells neither whether the id exists nor how many secrets it has. A secret is 256 random bits,
-so nothing can be learned from two of them having a salt in common.
+A hash is an HMAC under the customer's salt. A secret is 256 random bits: nobody can try them all,
+however fast a hash is. Secrets that were made by 0.2.0 or earlier have no `kind`. Their hash is
+scrypt's, which takes 50 ms. The file holds its cost: {"scrypt": {"n": 16384, "r": 8, "p": 1}}.
 """
 
 import functools
 import hashlib
+import hmac
 import os
 import secrets
 import tempfile
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from filelock import FileLock
@@ -35,7 +37,7 @@ class CredentialsBroken(OSError):
 
 
 class Scrypt(Struct, frozen=True):
-    """The cost of a hash."""
+    """The cost of a hash of scrypt."""
 
     n: int = 2**14
     r: int = 8
@@ -50,6 +52,12 @@ class Secret(Struct):
 
     hash: str
     made: date
+    kind: Literal["hmac-sha256", "scrypt"] = "scrypt"
+
+    @property
+    def old(self) -> bool:
+        """Whether the hash is scrypt's."""
+        return self.kind == "scrypt"
 
 
 class Customer(Struct):
@@ -59,11 +67,16 @@ class Customer(Struct):
     secrets: list[Secret]
 
 
-class Held(Struct):
+class Held(Struct, omit_defaults=True):
     """All that the file holds."""
 
-    scrypt: Scrypt = Scrypt()
     customers: dict[uuid.UUID, Customer] = {}
+    scrypt: Scrypt = Scrypt()
+
+
+def fast_hash(secret: bytes, salt: bytes) -> bytes:
+    """The hash under which a secret is kept."""
+    return hmac.digest(salt, secret, "sha256")
 
 
 def add_secret(path: Path, customer: uuid.UUID | None = None) -> tuple[uuid.UUID, str]:
@@ -79,8 +92,8 @@ def add_secret(path: Path, customer: uuid.UUID | None = None) -> tuple[uuid.UUID
             customer = uuid.uuid4()
             held.customers[customer] = Customer(secrets.token_hex(SALT_BYTES), [])
         own = held.customers[customer]
-        digest = held.scrypt.hash(secret.encode(), bytes.fromhex(own.salt))
-        own.secrets.append(Secret(digest.hex(), datetime.now(UTC).date()))
+        digest = fast_hash(secret.encode(), bytes.fromhex(own.salt))
+        own.secrets.append(Secret(digest.hex(), datetime.now(UTC).date(), "hmac-sha256"))
     return customer, secret
 
 

@@ -1,62 +1,40 @@
 """Lets in who has credentials. Whatever is wrong with them, the answer is the same."""
 
 import asyncio
-import math
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+from weakref import WeakValueDictionary
 
 from starlette.requests import Request
 
-from abintel_pipeline.service.access.attempts import FailedAttempts
 from abintel_pipeline.service.access.credentials import Credentials, canonical_id
 from abintel_pipeline.service.calls.faults import Refused
 
 ID_HEADER = "X-Customer-Api-Id"
 SECRET_HEADER = "X-Secret"
-IDS_PER_ADDRESS = 10
-"""How many ids' failures an address may have before it has to wait whatever the id."""
-
-WAITING = 100
-"""Pairs that wait to be hashed. Beyond it an address is told to come again."""
 
 
 class Guard:
-    """Checks the credentials of requests, and has those wait who were wrong too often.
+    """Checks the credentials of requests, which takes microseconds.
 
-    One hash is made at a time: it takes 50 ms and 16 MB, which must not be had for the asking. A
-    pair that was right before is let in without one, and without waiting.
+    Only the first use of a secret from 0.2.0 or earlier takes 50 ms, and so does a wrong secret for
+    its id until then. These wait for each other, an address with one at a time: who sends many
+    wrong ones has itself wait, and others for one of them.
     """
 
-    def __init__(self, credentials: Credentials, allowed_failures: int) -> None:
+    def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
-        self._of_pair = FailedAttempts(allowed_failures)
-        self._of_address = FailedAttempts(allowed_failures * IDS_PER_ADDRESS)
-        self._hashing = ThreadPoolExecutor(1, "hashing")
-        self._turn = asyncio.Lock()
-        self._waiting = 0
+        self._scrypt = ThreadPoolExecutor(1, "scrypt")
+        self._turns: WeakValueDictionary[tuple[UUID, str], asyncio.Lock] = WeakValueDictionary()
 
     async def admitted(self, request: Request) -> str:
-        """The id of the one who asks. Raises Refused: 401, or 429 after too many failures."""
+        """The id of the one who asks. Raises Refused (401)."""
         customer = request.headers.get(ID_HEADER, "")
         secret = request.headers.get(SECRET_HEADER, "")
-        if self._credentials.known(customer, secret):
-            return str(canonical_id(customer))
         address = request.client.host if request.client else ""
-        # Neither another spelling of the id nor its length gets around the count.
-        keys = {f"{address} {canonical_id(customer)}": self._of_pair, address: self._of_address}
-        self._check_wait(keys)
-        if self._waiting >= WAITING:
-            raise _too_many(1)
-        self._waiting += 1
-        try:
-            async with self._turn:
-                self._check_wait(keys)
-                run = asyncio.get_running_loop().run_in_executor
-                if await run(self._hashing, self._credentials.right, customer, secret):
-                    return str(canonical_id(customer))
-                for key, attempts in keys.items():
-                    attempts.failed(key)
-        finally:
-            self._waiting -= 1
+        right = self._credentials.right(customer, secret)
+        if right or await self._right_by_scrypt(customer, secret, address):
+            return str(canonical_id(customer))
         raise Refused(
             401,
             "Not let in",
@@ -64,15 +42,12 @@ class Guard:
             {"WWW-Authenticate": "APIKey"},
         )
 
-    def _check_wait(self, keys: dict[str, FailedAttempts]) -> None:
-        if seconds := max(attempts.wait(key) for key, attempts in keys.items()):
-            raise _too_many(seconds)
-
-
-def _too_many(seconds: float) -> Refused:
-    return Refused(
-        429,
-        "Too many failures",
-        "too many wrong credentials: come again later",
-        {"Retry-After": str(math.ceil(seconds))},
-    )
+    async def _right_by_scrypt(self, customer: str, secret: str, address: str) -> bool:
+        if not self._credentials.needs_scrypt(customer):
+            return False
+        turn = self._turns.setdefault((canonical_id(customer), address), asyncio.Lock())
+        async with turn:
+            if self._credentials.right(customer, secret):  # it was found while this one waited
+                return True
+            run = asyncio.get_running_loop().run_in_executor
+            return await run(self._scrypt, self._credentials.right_by_scrypt, customer, secret)

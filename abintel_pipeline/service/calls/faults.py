@@ -24,6 +24,10 @@ class Refused(Exception):
         self.problem = Problem(title, status, detail)
         self.headers = headers or {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What is sent between processes: what the client is told."""
+        return _refused, (self.problem, self.headers)
+
 
 class NotJson(Refused):
     """The body isn't JSON text: nothing in it has a place."""
@@ -45,6 +49,12 @@ class Faulty(Refused):
         super().__init__(422, "Not as documented", detail)
         self.problem.faults = listed
         self.problem.total_faults = count
+
+
+def _refused(problem: Problem, headers: dict[str, str]) -> Refused:
+    refused = Refused(problem.status, problem.title, problem.detail, headers)
+    refused.problem = problem
+    return refused
 
 
 def place_of(path: Path) -> str:

@@ -36,8 +36,8 @@ def create_app(settings: Settings, credentials: Credentials | None) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await parts.warm_up()
         try:
+            await parts.warm_up()
             yield
         finally:
             parts.close()

@@ -39,13 +39,12 @@ PROBLEMS = {
     413: "The body is too large.",
     415: "The body has another content type, or an encoding.",
     422: "Not as documented: one fault of structure, or every fault of value.",
-    429: "Too many wrong credentials.",
     503: "Too many large requests at a time.",
 }
 NOT_READY = "An example can't be computed, or the credentials are gone or broken."
-OF_CALLS = (400, 401, 408, 413, 415, 422, 429, 503)
-OF_DAYS = (401, 422, 429)
-OF_READS = (401, 404, 406, 422, 429, 503)
+OF_CALLS = (400, 401, 408, 413, 415, 422, 503)
+OF_DAYS = (401, 422)
+OF_READS = (401, 404, 406, 422, 503)
 
 
 def call(name: str) -> Json:
@@ -147,7 +146,7 @@ def describe(app: FastAPI, *, secured: bool) -> None:
     app.openapi = document  # type: ignore[method-assign]
 
 
-RETRIED = frozenset({429, 503})
+RETRIED = frozenset({503})
 _RETRY_AFTER = {
     "description": "Seconds after which to come again.",
     "schema": {"type": "integer", "minimum": 1},
@@ -177,8 +176,8 @@ def _finish(paths: Json, *, secured: bool) -> None:
     """What holds for every route: each answer has an id, and who is let in is asked or isn't."""
     for operations in paths.values():
         for operation in operations.values():
-            for status in () if secured else ("401", "429"):
-                operation["responses"].pop(status, None)
+            if not secured:
+                operation["responses"].pop("401", None)
             for answer in operation["responses"].values():
                 answer["headers"] = {**answer.get("headers", {}), "X-Request-Id": _REQUEST_ID}
 

@@ -11,9 +11,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from abintel_pipeline.service.calls.decoding import Body
 from abintel_pipeline.service.calls.documents import encode
+from abintel_pipeline.service.calls.examples import EXAMPLES
 from abintel_pipeline.service.calls.faults import Refused
+from abintel_pipeline.service.calls.workers import answered
 from abintel_pipeline.service.http import openapi, published
 from abintel_pipeline.service.http.bodies import LARGE, read_json
 from abintel_pipeline.service.http.parameters import (
@@ -42,19 +43,21 @@ def calls_router(parts: Parts) -> APIRouter:
     guards = [Depends(parts.admit), Depends(check_known)]
     router = APIRouter(prefix="/api/v1/ai", tags=["calls"], dependencies=guards)
 
-    def add(name: str, call: Callable[[Body], Any]) -> None:
+    def add(name: str) -> None:
         async def answer(request: Request) -> Response:
             with ExitStack() as held:
                 body = await read_json(request, parts.settings, parts.places, held)
-                made = partial(_answered, parts, name, call, body)
-                content = await parts.run(made, large=len(body) > LARGE)
+                large = len(body) > LARGE
+                apart, here = parts.workers.answered, partial(answered, parts.calls)
+                made = partial(apart if large else here, name, body)
+                content, customers = await parts.run(made, large=large)
+                parts.metrics.customers.labels(name).inc(customers)
                 return Holding(content, held.pop_all(), JSON)
 
         router.add_api_route(f"/{name}", answer, methods=["POST"], name=name, **openapi.call(name))
 
-    add("customer_features", parts.calls.customer_features)
-    add("customer_loyalty", parts.calls.customer_loyalty)
-    add("customer_rfm", parts.calls.customer_rfm)
+    for name in EXAMPLES:
+        add(name)
     return router
 
 
@@ -67,12 +70,6 @@ def _reading(router: APIRouter, path: str, **described: Any) -> Callable[[Endpoi
         return answer
 
     return add
-
-
-def _answered(parts: Parts, name: str, call: Callable[[Body], Any], body: Body) -> bytes:
-    response = call(body)
-    parts.metrics.customers.labels(name).inc(len(response.customers))
-    return encode(response)
 
 
 def published_router(parts: Parts) -> APIRouter:
@@ -163,7 +160,7 @@ def operations_router(parts: Parts) -> APIRouter:
         if not parts.has_credentials:
             raise Refused(503, "Not ready", "the credentials are gone or broken: nobody is let in")
         try:
-            await parts.run(parts.calls.probe)
+            await parts.probe()
         except Exception as error:
             logger.exception("not ready")
             why = f"an example can't be computed ({type(error).__name__})"

@@ -1,5 +1,6 @@
 """Serves the app with uvicorn, in one process, until it is told to stop."""
 
+import ctypes
 import gc
 import ipaddress
 import logging
@@ -7,38 +8,33 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from abintel_pipeline.service.access.credentials import Credentials
+from abintel_pipeline.service.calls.workers import GARBAGE_THRESHOLD, start_forkserver
 from abintel_pipeline.service.http.app import create_app
+from abintel_pipeline.service.http.connections import HEAD_BYTES, Connection, connection_limit
 from abintel_pipeline.service.http.observing import log_to_stdout
-from abintel_pipeline.service.http.sending import ABORT
 from abintel_pipeline.settings import Settings
 
 SWITCH_SECONDS = 0.001
 """How long a thread that decodes a large request may keep the event loop waiting."""
 
-GARBAGE_THRESHOLD = 50_000
-"""Lists and such that are made before the youngest are looked through: a batch makes hundreds."""
+ENDING = (signal.SIGTERM, signal.SIGINT)
+"""The signals that end the service."""
 
-WAITING_CONNECTIONS = 2048
+M_MMAP_THRESHOLD = -3
+MAPPED_BYTES = 128 * 1024
+"""From which size on memory is mapped for its own, as glibc does at first: it would raise it."""
 
 logger = logging.getLogger(__name__)
 
 
 class CannotServe(Exception):
     """The service can't be started so; the message says what to do."""
-
-
-class Connection(HttpToolsProtocol):
-    """Gives each request what breaks its connection off, whatever is still to be sent on it."""
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["state"][ABORT] = self.transport.abort
 
 
 class Server(uvicorn.Server):
@@ -54,31 +50,72 @@ class Server(uvicorn.Server):
 
 
 def serve(
-    settings: Settings, host: str, port: int, *, insecure: bool = False, proxy: str | None = None
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    insecure: bool = False,
+    plain_http: bool = False,
+    proxy: str | None = None,
 ) -> None:
     """Answer requests until SIGTERM or SIGINT; what was begun by then is finished, in its time.
 
+    Before it answers any, KeyboardInterrupt ends it in the same way.
+
     `proxy`: the address of a proxy whose X-Forwarded-For is believed. Raises CannotServe without
-    credentials, unless `insecure` says so on loopback, and where the port can't be had.
+    credentials, unless `insecure` says so on loopback; beyond loopback, unless `plain_http` says
+    so; and where the port can't be had.
     """
-    credentials = _credentials(settings, host, insecure)
-    with _listening(host, port) as listener:
-        log_to_stdout()
-        config = configured(settings, credentials, proxy)
-        address, bound = listener.getsockname()[:2]
-        url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
-        logger.info("serving %s", url, extra={"fields": {"url": url, "insecure": insecure}})
-        sys.setswitchinterval(SWITCH_SECONDS)
-        gc.set_threshold(GARBAGE_THRESHOLD)
-        gc.freeze()  # what was imported lives as long as the process: never look at it again
-        # uvicorn raises the signal again once it has stopped: an end that was asked for is no fault
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-        try:
-            Server(config).run(sockets=[listener])
-        finally:
-            gc.unfreeze()
-        logger.info("stopped")
+    with suppress(KeyboardInterrupt):
+        credentials = _credentials(settings, host, insecure)
+        beyond = not _is_loopback(host)
+        if beyond and not plain_http:
+            raise CannotServe(
+                f"{host} is no loopback address, and plain HTTP shows secrets to whoever reads the"
+                " network: put a proxy with TLS in front and listen on 127.0.0.1, or say"
+                " --plain-http"
+            )
+        with _listening(host, port) as listener:
+            log_to_stdout()
+            config = configured(settings, credentials, proxy)
+            _log_start(listener, insecure, beyond)
+            _serve(listener, config)
+    logger.info("stopped")
+
+
+def _log_start(listener: socket.socket, insecure: bool, beyond: bool) -> None:
+    address, bound = listener.getsockname()[:2]
+    url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
+    logger.info("serving %s", url, extra={"fields": {"url": url, "insecure": insecure}})
+    if beyond:
+        logger.warning("plain HTTP beyond loopback: who reads the network reads the secrets")
+
+
+def _serve(listener: socket.socket, config: uvicorn.Config) -> None:
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.set_threshold(GARBAGE_THRESHOLD)
+    gc.freeze()  # what was imported lives as long as the process: never look at it again
+    _return_freed_memory()
+    server = Server(config)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # Workers, which may be sent the signals too, ignore them and finish what was begun. One that
+    # comes while their server starts waits until it can be answered.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    start_forkserver()
+    # Until uvicorn listens to signals itself, and after: it raises them again once it has stopped,
+    # and an end that was asked for is no fault.
+    for number in ENDING:
+        signal.signal(number, stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    try:
+        server.run(sockets=[listener])
+    finally:
+        gc.unfreeze()
 
 
 def configured(
@@ -88,6 +125,7 @@ def configured(
     return uvicorn.Config(
         create_app(settings, credentials),
         http=Connection,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -95,7 +133,7 @@ def configured(
         ws="none",
         proxy_headers=proxy is not None,
         forwarded_allow_ips=proxy,
-        backlog=WAITING_CONNECTIONS,
+        backlog=connection_limit(),
         timeout_graceful_shutdown=settings.service_stop_seconds,
     )
 
@@ -114,6 +152,16 @@ def _credentials(settings: Settings, host: str, insecure: bool) -> Credentials |
     return Credentials(path) if path is not None else None
 
 
+def _return_freed_memory() -> None:
+    """Have glibc return what a freed body or answer took; it keeps it after the first of its size.
+
+    After two answers of 130 MB 50 to 150 MB stayed for good.
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -124,7 +172,7 @@ def _is_loopback(host: str) -> bool:
 def _listening(host: str, port: int) -> socket.socket:
     try:
         family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server((host, port), family=family, backlog=WAITING_CONNECTIONS)
+        return socket.create_server((host, port), family=family, backlog=connection_limit())
     except OSError as error:
         raise CannotServe(
             f"{host}, port {port}: {error.strerror or error}: choose another"
