@@ -23,8 +23,10 @@ from abintel_pipeline.snapshots import (
     take_in_days,
 )
 from abintel_pipeline.snapshots.verifying import published_files, verify
+from abintel_pipeline.store.locks import FOLDER
 from abintel_pipeline.store.ownership import MARKER, StoreOfAnother, claim
 from abintel_pipeline.store.snapshot_store import (
+    STAGING,
     Outdated,
     SnapshotMissing,
     SnapshotStore,
@@ -351,6 +353,21 @@ class Simulation:
                 self._empty |= set(nothing.days)
         self._owed -= set(days)
 
+    def _left_behind(self) -> list[str]:
+        """Stages and locks of runs that are no more.
+
+        A stage that a failing disk didn't let its own run remove goes by its age, a day later.
+        """
+        places = [
+            path
+            for path in (
+                *self.store.root.glob(f"{STAGING}/*"),
+                *self.store.root.glob(f"{FOLDER}/intake_*"),
+            )
+            if not (path.is_dir() and self.told.met["disk failing"])
+        ]
+        return sorted(path.name for path in places)
+
     # ── the end ──────────────────────────────────────────────────────────────
 
     def _compare(self) -> None:
@@ -365,6 +382,8 @@ class Simulation:
                 raise Wrong(f"the snapshot of {day} isn't of the newest deliveries")
         if half := self.ledger.half():
             raise Wrong(f"half: {half}")
+        if left := self._left_behind():
+            raise Wrong(f"what killed runs left is still there: {left}")
         files = published_files(self.store, self.world.days[0], self.world.days[-1])
         if flaws := verify(self.settings, self.connection, files).flaws:
             raise Wrong(f"abintel verify finds {'; '.join(map(str, flaws))}")
