@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from abintel_pipeline_tests.mutants import running
 from abintel_pipeline_tests.mutants.__main__ import _tell
 from abintel_pipeline_tests.mutants.groups import GROUPS
+from abintel_pipeline_tests.mutants.running import REACHED, TESTS, working_copy
 from abintel_pipeline_tests.mutants.survivors import (
     EXPLAINED,
     Reason,
@@ -98,6 +100,26 @@ def test_every_reason_is_one() -> None:
             module, _, function = one.where.partition(":")
             source = (ROOT / "abintel_pipeline" / module).read_text()
             assert f"def {function.rpartition('.')[2]}(" in source, one
+
+
+def test_a_second_run_finds_anew_which_tests_reach_what(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "COPIES", tmp_path)
+    folder = working_copy("rounding", GROUPS["rounding"], anew=True)
+    results, reached = folder / "mutants" / "rounding.py.meta", folder / "mutants" / REACHED
+    for path in (results, reached):
+        path.write_text("{}")
+    assert working_copy("rounding", GROUPS["rounding"], anew=False) == folder
+    assert results.exists()
+    assert not reached.exists()
+
+
+def test_what_is_left_out_of_a_groups_tests_is_there() -> None:
+    for group in GROUPS.values():
+        for left_out in group.without:
+            file, _, name = left_out.partition("::")
+            assert (f"def {name}(" if name else "def test_") in (ROOT / TESTS / file).read_text()
 
 
 MUTANT = Survivor("shop.py", "open_on", 18, "return day + «1 → 2»")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from abintel_pipeline.orchestration.running import RunFailed
+from abintel_pipeline.orchestration.errors import RunFailed
 from benchmarks.comparing import Different
 from benchmarks.plan import Plan
 from benchmarks.report import PARTS, write_report

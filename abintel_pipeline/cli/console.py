@@ -11,12 +11,7 @@ from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from abintel_pipeline.cli.demo_data import DemoDataMissing
-from abintel_pipeline.cli.showing import NothingTakenIn
-from abintel_pipeline.engine.connection import EngineError
-from abintel_pipeline.intake import DeliveryError
-from abintel_pipeline.orchestration.instance.ui import PortTaken
-from abintel_pipeline.orchestration.running import RunFailed
+from abintel_pipeline.cli.stopping import INTERRUPTED, SAID, interruptible
 from abintel_pipeline.settings import (
     ENV_FILE,
     ENV_PREFIX,
@@ -25,24 +20,7 @@ from abintel_pipeline.settings import (
     faults,
     unknown_variables,
 )
-from abintel_pipeline.store.proofs import NotAsPublished
-from abintel_pipeline.store.snapshot_store import SnapshotMissing
-from abintel_pipeline.store.windows import NothingDelivered
 
-CANNOT = (
-    RunFailed,
-    NothingDelivered,
-    NotAsPublished,
-    DeliveryError,
-    NothingTakenIn,
-    SnapshotMissing,
-    PortTaken,
-    DemoDataMissing,
-    EngineError,
-    OSError,
-)
-"""What can keep a command from its work that the person at the keyboard can do something about."""
-INTERRUPTED = 130
 SHOWN_DAYS = 10
 
 # What was delivered is shown as it is: no :emoji: codes, no [markup], no colours by content.
@@ -55,13 +33,46 @@ def told_settings() -> Iterator[Settings]:
     """The settings, and errors as sentences with their exit codes."""
     settings = _read_settings()
     try:
-        yield settings
+        with interruptible():
+            yield settings
     except KeyboardInterrupt as error:
-        err.print("interrupted: what was published by then stays", style="red")
+        err.print(SAID, style="red")
         raise typer.Exit(INTERRUPTED) from error
-    except CANNOT as error:
+    except Exception as error:
+        if not isinstance(error, told_in_a_sentence()):
+            raise
         err.print(str(error), style="red")
         raise typer.Exit(1) from error
+
+
+def told_in_a_sentence() -> tuple[type[Exception], ...]:
+    """What can keep a command from its work that the person at the keyboard can do something about.
+
+    Imported once there is an error: a command that knows neither engine nor data starts faster.
+    """
+    from abintel_pipeline.cli.demo_data import DemoDataMissing
+    from abintel_pipeline.cli.showing import DeliveryDeleted, NothingTakenIn
+    from abintel_pipeline.engine.connection import EngineError
+    from abintel_pipeline.intake import DeliveryError
+    from abintel_pipeline.orchestration.errors import HistoryBroken, PortTaken, RunFailed
+    from abintel_pipeline.store.proofs import NotAsPublished
+    from abintel_pipeline.store.snapshot_store import SnapshotMissing
+    from abintel_pipeline.store.windows import NothingDelivered
+
+    return (
+        RunFailed,
+        NothingDelivered,
+        NotAsPublished,
+        DeliveryError,
+        NothingTakenIn,
+        DeliveryDeleted,
+        SnapshotMissing,
+        PortTaken,
+        HistoryBroken,
+        DemoDataMissing,
+        EngineError,
+        OSError,
+    )
 
 
 def _read_settings() -> Settings:

@@ -12,6 +12,7 @@ from abintel_pipeline.intake.landing import misplaced_files
 from abintel_pipeline.orchestration.partitions import days_between, newest_day
 from abintel_pipeline.orchestration.running import GROUPS, Selection, run_days
 from abintel_pipeline.settings import ENV_PREFIX, Settings
+from abintel_pipeline.store.deleted import deleted_deliveries, told_deleted
 from abintel_pipeline.store.snapshot_store import open_store
 
 SHOWN_FILES = 10
@@ -73,12 +74,16 @@ def run_with_bar(settings: Settings, start: date, end: date, selection: Selectio
 
 def _print_undelivered(settings: Settings, start: date, end: date) -> None:
     """Name the days without a delivery: a landing folder that is set wrongly looks like that."""
-    taken_in = set(open_store(settings).days(RAW_TRANSACTIONS, start, end))
-    missing = [day for day in days_between(start, end) if day not in taken_in]
+    store = open_store(settings)
+    deleted = deleted_deliveries(store, start, end)
+    known = {*store.days(RAW_TRANSACTIONS, start, end), *deleted.get(RAW_TRANSACTIONS, [])}
+    missing = [day for day in days_between(start, end) if day not in known]
     if missing:
         out.print(
             f"No delivery of transactions: {some(missing)}. Looked for in {settings.landing}",
         )
+    for raw, days in deleted.items():
+        out.print(f"Deleted: {told_deleted(store, raw, days)}", style="red")
 
 
 def _print_intakes(settings: Settings, start: date, end: date) -> None:

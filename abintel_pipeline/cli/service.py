@@ -39,9 +39,9 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the documented calls, and reads of the published snapshots, over HTTP."""
-    with told_settings() as settings, _extra():
+    with _extra():  # imported before signals interrupt: until then they end the process
         from abintel_pipeline.service.http import serving
-
+    with told_settings() as settings:
         try:
             serving.serve(
                 settings, host, port, insecure=insecure, plain_http=plain_http, proxy=proxy
@@ -82,7 +82,12 @@ def call(name: str) -> Callable[..., None]:
     return made
 
 
-credentials = typer.Typer(help="The service's credentials: ABINTEL_CREDENTIALS_FILE.")
+features, loyalty, rfm = map(call, ("customer_features", "customer_loyalty", "customer_rfm"))
+credentials = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    help="The service's credentials: ABINTEL_CREDENTIALS_FILE.",
+)
 Known = Annotated[str | None, typer.Argument(metavar="[ID]", help="A customer's id.")]
 
 

@@ -6,11 +6,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from abintel_pipeline.cli.console import Day, out, some, told_settings
-from abintel_pipeline.cli.showing import REQUEST_TABLES, NothingTakenIn, Overview, Share, overview
-from abintel_pipeline.contract import CUSTOMER_RFM, DECIDED_BY
+from abintel_pipeline.cli.showing import (
+    REQUEST_TABLES,
+    DeliveryDeleted,
+    NothingTakenIn,
+    Overview,
+    Share,
+    overview,
+)
+from abintel_pipeline.contract import CUSTOMER_RFM, DECIDED_BY, RAW_TRANSACTIONS
 from abintel_pipeline.engine.connection import engine
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.snapshot_store import open_store
+from abintel_pipeline.store.deleted import deleted_deliveries, told_deleted
+from abintel_pipeline.store.snapshot_store import SnapshotStore, open_store
 from abintel_pipeline.store.windows import affected_snapshots, runs_of_days
 
 
@@ -21,8 +29,9 @@ def show(day: Day) -> None:
 
 
 def print_snapshot(settings: Settings, day: date) -> None:
+    store = open_store(settings)
     with engine(settings) as connection:
-        seen = overview(connection, open_store(settings), day)
+        seen = overview(connection, store, day)
     out.print(f"Snapshot of {day}: {seen.customers:,} customers")
     for name in DECIDED_BY[CUSTOMER_RFM]:
         made, now = getattr(seen.rules, name), getattr(settings.rules, name)
@@ -30,7 +39,7 @@ def print_snapshot(settings: Settings, day: date) -> None:
             out.print(f"Made with {name} {made}; the settings say {now}", style="yellow")
     out.print(_shares_table("Segment", seen.segments))
     out.print(_shares_table("Tier", seen.tiers))
-    _print_deliveries(seen)
+    _print_deliveries(store, seen)
 
 
 def _shares_table(title: str, shares: list[Share]) -> Table:
@@ -44,14 +53,17 @@ def _shares_table(title: str, shares: list[Share]) -> Table:
     return table
 
 
-def _print_deliveries(seen: Overview) -> None:
+def _print_deliveries(store: SnapshotStore, seen: Overview) -> None:
     window = seen.window
     out.print(
         f"Delivery days in the window: {len(window.delivered)}"
         f" ({window.delivered[0]} to {window.delivered[-1]})"
     )
-    missing = f" ({some(window.missing)})" if window.missing else ""
-    out.print(f"Missing delivery days: {len(window.missing)}{missing}")
+    missing = [day for day in window.missing if day not in seen.deleted.get(RAW_TRANSACTIONS, [])]
+    named = f" ({some(missing)})" if missing else ""
+    out.print(f"Missing delivery days: {len(missing)}{named}")
+    for raw, days in seen.deleted.items():
+        out.print(f"Deleted: {told_deleted(store, raw, days)}", style="red")
     left_out = f", {seen.left_out:,} left out" if seen.left_out else ""
     out.print(f"Rejected rows: {seen.rejected:,} of {seen.received:,}{left_out}")
 
@@ -63,6 +75,8 @@ def affected(day: Day) -> None:
     """
     with told_settings() as settings:
         store = open_store(settings)
+        if deleted := deleted_deliveries(store, day, day):
+            raise DeliveryDeleted(store, deleted)
         if not any(store.path(table, day).is_file() for table in REQUEST_TABLES):
             raise NothingTakenIn(day)
         days = affected_snapshots(store, day)

@@ -24,6 +24,7 @@ from abintel_pipeline.intake.rejected.files import (
     row_counts,
 )
 from abintel_pipeline.rules import Rules
+from abintel_pipeline.store.deleted import Deleted, deleted_deliveries, deleted_in, told_deleted
 from abintel_pipeline.store.proofs import snapshot_rules
 from abintel_pipeline.store.snapshot_store import SnapshotStore
 from abintel_pipeline.store.windows import Window, trailing_window
@@ -38,6 +39,13 @@ class NothingTakenIn(Exception):
 
     def __init__(self, day: date) -> None:
         super().__init__(f"no delivery of {day} has been taken in")
+
+
+class DeliveryDeleted(Exception):
+    """A delivery was asked about whose rows were removed from the store."""
+
+    def __init__(self, store: SnapshotStore, deleted: Deleted) -> None:
+        super().__init__("; ".join(told_deleted(store, *one) for one in deleted.items()))
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ class Overview:
     tiers: list[Share]
     rules: Rules
     window: Window
+    deleted: Deleted
     received: int
     rejected: int
     left_out: int
@@ -80,6 +89,7 @@ def overview(connection: Backend, store: SnapshotStore, day: date) -> Overview:
         tiers=_shares(rfm, "rfm_tier", list(TIERS)),
         rules=rules,
         window=window,
+        deleted=deleted_in(window, deleted_deliveries(store)),
         received=rows.received,
         rejected=rows.rejected,
         left_out=rows.left_out,

@@ -30,7 +30,7 @@ def verify(
         bool, typer.Option("--deep", help="Compute everything again, too, and compare the rows.")
     ] = False,
 ) -> None:
-    """Verify the published files of the days FROM to TO: one line per fault, and exit code 1.
+    """Verify the published files of the days FROM to TO: one line per flaw, and exit code 1.
 
     Each file is what it says: its bytes, its day, its columns. Each snapshot was made from what is
     published now.
@@ -41,7 +41,7 @@ def verify(
     with told_settings() as settings:
         report = _verified(settings, first, last, deep)
         _print_report(settings, report, deep)
-    if report.faults:
+    if report.flaws:
         raise typer.Exit(1)
 
 
@@ -52,7 +52,7 @@ def _verified(settings: Settings, first: date, last: date, deep: bool) -> Report
         report = verify_files(
             settings, connection, files, progress=lambda n: shown.advance(task, n)
         )
-        if deep and not report.faults:
+        if deep and not report.flaws:
             task = shown.add_task("computed again", total=len(files))
             again = recompute(
                 settings, connection, files, progress=lambda n: shown.advance(task, n)
@@ -62,24 +62,24 @@ def _verified(settings: Settings, first: date, last: date, deep: bool) -> Report
 
 
 def _print_report(settings: Settings, report: Report, deep: bool) -> None:
-    for fault in report.faults:
-        err.print(str(fault), style="red")
+    for flaw in report.flaws:
+        err.print(str(flaw), style="red")
     if not report.files:
         out.print(f"Nothing is published under {settings.store} for these days")
         return
     unproved = f", {report.unproved:,} of versions that wrote no proof" if report.unproved else ""
-    out.print(f"{report.files:,} files verified, {len(report.faults):,} faults{unproved}")
+    out.print(f"{report.files:,} files verified, {len(report.flaws):,} flaws{unproved}")
     if deep:
         _print_deep(report)
-    for advice in dict.fromkeys(fault.advice for fault in report.faults if not fault.renewed):
+    for advice in dict.fromkeys(flaw.advice for flaw in report.flaws if not flaw.of_snapshot):
         out.print(advice)
-    for first, last in runs_of_days(report.to_renew):
+    for first, last in runs_of_days(report.to_recompute):
         out.print(f"Publish again: abintel run {first} {last} --only snapshots")
 
 
 def _print_deep(report: Report) -> None:
     if not report.recomputed:
-        out.print("Nothing was computed again: mend the faults first")
+        out.print("Nothing was computed again: mend the flaws first")
         return
     lacking = (
         f", {report.without_delivery:,} not: their delivery lies nowhere as it was"

@@ -23,6 +23,12 @@ TABLES: dict[str, Table] = {
 }
 """Every table the pipeline publishes, by name, in the order in which a day's run makes them."""
 
+REJECTED_OF: dict[str, Table] = {
+    RAW_TRANSACTIONS.name: REJECTED_TRANSACTIONS,
+    RAW_CUSTOMERS.name: REJECTED_CUSTOMERS,
+}
+"""{raw table: where the rejected rows of its deliveries are}. Each delivery has a file in both."""
+
 MADE_FROM: dict[Table, tuple[Table, ...]] = {
     CUSTOMER_FEATURES: (),
     CUSTOMER_LOYALTY: (CUSTOMER_FEATURES,),
@@ -56,6 +62,7 @@ __all__ = [
     "RAW_CUSTOMERS",
     "RAW_TRANSACTIONS",
     "REJECTED_CUSTOMERS",
+    "REJECTED_OF",
     "REJECTED_TRANSACTIONS",
     "RFM_THRESHOLDS",
     "TABLES",

@@ -1,10 +1,12 @@
 """Runs of the chain from the command line: real Dagster runs, in this process."""
 
 import json
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -12,48 +14,75 @@ import dagster as dg
 from abintel_pipeline.orchestration.assets import STEPS
 from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
 from abintel_pipeline.orchestration.definitions import build_defs
+from abintel_pipeline.orchestration.errors import RunFailed
+from abintel_pipeline.orchestration.instance.opening import opening
 from abintel_pipeline.orchestration.partitions import range_tags
 from abintel_pipeline.orchestration.resources import Progress, no_progress
 from abintel_pipeline.settings import Settings
 
-MODULE = "module: abintel_pipeline.orchestration.instance.history\n"
-FORMER_MODULE = "module: abintel_pipeline.history\n"
-"""Where the event log was up to version 0.1; homes made by then name it."""
-
+STORAGE = """storage:
+  custom:
+    module: abintel_pipeline.orchestration.instance.history
+    class: KeptSqliteStorage
+    config:
+      base_dir: {home}
+"""
 INSTANCE_CONFIG = f"""telemetry:
   enabled: false
 nux:
   enabled: false
-event_log_storage:
-  {MODULE}  class: KeptSqliteEventLog
+{STORAGE}"""
+FORMER_STORAGE = re.compile(
+    r"""event_log_storage:
+  module: abintel_pipeline\.(?:orchestration\.instance\.)?history
+  class: KeptSqliteEventLog
   config:
-    base_dir: {{events}}
-"""
+    base_dir: ".*/history/runs"
+|"""
+    + re.escape(STORAGE).replace(re.escape("{home}"), '".*"')
+)
+"""What homes made by earlier versions have there, and homes that were moved since."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 GROUPS = tuple(dict.fromkeys(step.group for step in STEPS))
-
-
-class RunFailed(Exception):
-    """A run didn't succeed. The message has one line per cause."""
 
 
 def prepare_history(settings: Settings) -> str:
     """The folder of Dagster's history, made with telemetry off if it isn't there yet."""
     home = settings.history.resolve()
-    home.mkdir(parents=True, exist_ok=True)
-    config = home / "dagster.yaml"
-    if not config.exists():
-        events = json.dumps(str(home / "history" / "runs"))
-        config.write_text(INSTANCE_CONFIG.format(events=events))
-    elif FORMER_MODULE in (text := config.read_text()):
-        config.write_text(text.replace(FORMER_MODULE, MODULE))
+    named = json.dumps(str(home))
+    with opening(home):
+        config = home / "dagster.yaml"
+        storage = STORAGE.format(home=named)
+        if not config.exists():
+            _write(config, INSTANCE_CONFIG.format(home=named))
+        elif (now := FORMER_STORAGE.sub(lambda _: storage, text := config.read_text())) != text:
+            _write(config, now)
     return str(home)
+
+
+def _write(config: Path, text: str) -> None:
+    """Whole or not at all: a webserver may read it at any time."""
+    part = config.with_suffix(".part")
+    part.write_text(text)
+    part.replace(config)
 
 
 @contextmanager
 def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance of these settings."""
-    with dg.DagsterInstance.from_config(prepare_history(settings)) as opened:
+    """The Dagster instance of these settings, whose history is whole.
+
+    Raises HistoryBroken when it isn't.
+    """
+    home = Path(prepare_history(settings))
+    with opening(home):
+        opened = dg.DagsterInstance.from_config(str(home))
+        with ExitStack() as unless_broken:
+            unless_broken.callback(opened.dispose)
+            opened.get_run_records(limit=1)
+            opened.get_asset_keys(limit=1)
+            opened.all_instigator_state()
+            unless_broken.pop_all()
+    with opened:
         yield opened
 
 

@@ -25,7 +25,7 @@ from abintel_pipeline.intake import Intake, take_in_customers, take_in_transacti
 from abintel_pipeline.intake.landing import day_sources, delivered
 from abintel_pipeline.intake.request_tables import CUSTOMERS, TRANSACTIONS, RequestTable
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.snapshots.verifying import STEPS, Fault, Progress, Report
+from abintel_pipeline.snapshots.verifying import STEPS, Flaw, Progress, Report
 from abintel_pipeline.store.proofs import advice, hash_of, snapshot_rules, stored_origin
 from abintel_pipeline.store.snapshot_store import Staged, open_store
 from abintel_pipeline.store.step_context import StepContext
@@ -74,7 +74,7 @@ class _Again:
         path = self._store.path(table, day)
         if hash_of(path) != hash_of(made) and not _rows(path).equals(_rows(made)):
             told = "computed again it has other rows"
-            self.report.faults.append(Fault(table, day, "different", told, advice(table, day)))
+            self.report.flaws.append(Flaw(table, day, "different", told, advice(table, day)))
 
     def files(self) -> Iterator[tuple[Table, date, Path | None]]:
         """Each file, made again; without a path where its delivery is gone."""

@@ -59,7 +59,7 @@ Kind = Literal["damaged", "missing", "stale", "different"]
 
 
 @dataclass(frozen=True)
-class Fault:
+class Flaw:
     """What is wrong with one file, and what to do."""
 
     table: Table
@@ -69,8 +69,8 @@ class Fault:
     advice: str
 
     @property
-    def renewed(self) -> bool:
-        """Whether publishing the day's snapshots again mends it."""
+    def of_snapshot(self) -> bool:
+        """Whether publishing the day's snapshots again mends it; else its delivery is damaged."""
         return self.table in SNAPSHOTS
 
     def __str__(self) -> str:
@@ -87,12 +87,12 @@ class Report:
     recomputed: int = 0
     without_delivery: int = 0
     """Raw files that could not be taken in again: their delivery lies nowhere as it was."""
-    faults: list[Fault] = field(default_factory=list)
+    flaws: list[Flaw] = field(default_factory=list)
 
     @property
-    def to_renew(self) -> list[date]:
+    def to_recompute(self) -> list[date]:
         """The days whose snapshots are to be published again, in order."""
-        return sorted({one.day for one in self.faults if one.renewed})
+        return sorted({one.day for one in self.flaws if one.of_snapshot})
 
     def __add__(self, other: "Report") -> "Report":
         return Report(
@@ -100,7 +100,7 @@ class Report:
             self.unproved + other.unproved,
             self.recomputed + other.recomputed,
             self.without_delivery + other.without_delivery,
-            self.faults + other.faults,
+            self.flaws + other.flaws,
         )
 
 
@@ -130,10 +130,10 @@ def verify(
     """
     report, look = Report(), _Look(settings, connection)
     with ThreadPoolExecutor(THREADS) as pool:
-        for sealed, faults in pool.map(lambda one: look.at(*one), files):
+        for sealed, flaws in pool.map(lambda one: look.at(*one), files):
             report.files += 1
             report.unproved += not sealed
-            report.faults += faults
+            report.flaws += flaws
             progress(1)
     return report
 
@@ -146,27 +146,27 @@ class _Look:
         self._store = open_store(settings)
         self._steps: dict[tuple[Table, str], DailyStep] = {}
 
-    def at(self, table: Table, day: date) -> tuple[bool, list[Fault]]:
+    def at(self, table: Table, day: date) -> tuple[bool, list[Flaw]]:
         """Whether a file proves its bytes, and what is wrong with it."""
         path = self._store.path(table, day)
         try:
             if wrong := why_not(table, day, path):
-                return True, [Fault(table, day, "damaged", f"{path} {wrong}", advice(table, day))]
-            faults = [*self._missing(table, day), *self._stale(table, day, path)]
-            return is_sealed(path), faults
+                return True, [Flaw(table, day, "damaged", f"{path} {wrong}", advice(table, day))]
+            flaws = [*self._missing(table, day), *self._stale(table, day, path)]
+            return is_sealed(path), flaws
         except FileNotFoundError:
             return True, []  # a run removed it, or replaces it, while it was looked at
         except OSError as error:
             told = f"{path} can't be read ({error.strerror or error})"
-            return True, [Fault(table, day, "damaged", told, advice(table, day))]
+            return True, [Flaw(table, day, "damaged", told, advice(table, day))]
 
-    def _missing(self, table: Table, day: date) -> Iterator[Fault]:
+    def _missing(self, table: Table, day: date) -> Iterator[Flaw]:
         for other in TABLES_OF.get(table, ())[1:]:
             if not self._store.path(other, day).is_file():
                 told = f"{table.name} of the same day is there"
-                yield Fault(other, day, "missing", told, advice(other, day))
+                yield Flaw(other, day, "missing", told, advice(other, day))
 
-    def _stale(self, table: Table, day: date, path: Path) -> Iterator[Fault]:
+    def _stale(self, table: Table, day: date, path: Path) -> Iterator[Flaw]:
         parent = next((one for one, made in TABLES_OF.items() if table in made), None)
         was = stored_origin(path)
         if parent is None or was is None:
@@ -176,7 +176,7 @@ class _Look:
         except NotAsPublished as damaged:
             told = f"it was made from {damaged.table.name} of {damaged.day}, which is damaged"
         if told:
-            yield Fault(table, day, "stale", told, advice(table, day))
+            yield Flaw(table, day, "stale", told, advice(table, day))
 
     def _step(self, parent: Table, path: Path) -> DailyStep:
         """The step, by the rules of the file."""

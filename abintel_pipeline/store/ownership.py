@@ -10,6 +10,7 @@ from pathlib import Path
 
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.settings import ENV_PREFIX, Settings
+from abintel_pipeline.store.flushing import flush
 
 MARKER = ".pipeline"
 FIXED = ("currency_decimals", "first_day", "timezone")
@@ -67,7 +68,11 @@ def _write(marker: Path, pipeline: str, fixed: dict[str, str]) -> None:
     written = marker.with_name(f"{MARKER}.{uuid.uuid4().hex}")
     lines = [pipeline, *(f"{name}={value}" for name, value in fixed.items())]
     written.write_text("\n".join(lines) + "\n")
+    # An empty marker, as a loss of power may leave it, would be another pipeline's.
+    flush(written)
     written.replace(marker)
+    for folder in (marker.parent, marker.parent.parent):
+        flush(folder)
 
 
 def _has_files(store: Path) -> bool:

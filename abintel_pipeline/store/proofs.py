@@ -133,8 +133,11 @@ def _footer(file: BinaryIO) -> pq.FileMetaData | None:
 
 
 def footer_of(path: Path) -> dict[str, str]:
-    """What the pipeline wrote into a file's footer, by key."""
-    return _told(read_footer(path))
+    """What the pipeline wrote into a file's footer, by key. Raises as `read_footer` does."""
+    try:
+        return _told(read_footer(path))
+    except UnicodeDecodeError as error:
+        raise _damaged(path) from error
 
 
 def stored_rules(path: Path) -> Rules | None:
@@ -171,7 +174,10 @@ def _damaged(path: Path) -> NotAsPublished:
 def stored_origin(path: Path) -> MadeFrom | None:
     """What a published file was made from; None where a file of an earlier version doesn't say."""
     told = footer_of(path).get(MADE_FROM_KEY)
-    return None if told is None else json.loads(told)
+    try:
+        return None if told is None else json.loads(told)
+    except json.JSONDecodeError as error:
+        raise _damaged(path) from error
 
 
 def is_sealed(path: Path) -> bool:

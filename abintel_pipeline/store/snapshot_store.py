@@ -30,10 +30,11 @@ from abintel_pipeline.contract import RAW_TRANSACTIONS, Table
 from abintel_pipeline.contract.findings import Figure, Finding
 from abintel_pipeline.contract.line_traits import LineTraits
 from abintel_pipeline.engine.connection import Backend, Cursor, native
-from abintel_pipeline.engine.sql import copy_to_parquet, file_literal
+from abintel_pipeline.engine.sql import copy_to_parquet, file_literal, literal
 from abintel_pipeline.settings import Settings
+from abintel_pipeline.store.flushing import flush
 from abintel_pipeline.store.footers import line_traits, spread
-from abintel_pipeline.store.locks import publishing
+from abintel_pipeline.store.locks import abandoned, forget_killed_intakes, owned, publishing
 from abintel_pipeline.store.proofs import (
     Origin,
     file_metadata,
@@ -46,6 +47,7 @@ from abintel_pipeline.store.proofs import (
 
 FILE_NAME = "data.parquet"
 STAGING = ".staging"
+LOCK = ".lock"
 ABANDONED_AFTER_SECONDS = 24 * 3600
 
 DAY_OF_FILE = f"right(filename, {len('YYYY-MM-DD/') + len(FILE_NAME)})[:10]::DATE"
@@ -155,16 +157,21 @@ class SnapshotStore:
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
-        """A private folder on the store's own file system, gone at the end whatever happens."""
+        """A private folder on the store's own file system, gone at the end whatever happens.
+
+        What killed runs left of theirs goes first.
+        """
         root = self.root / STAGING
         root.mkdir(parents=True, exist_ok=True)
         sweep(root, ABANDONED_AFTER_SECONDS)
+        forget_killed_intakes(self.root)
         folder = root / uuid.uuid4().hex
-        folder.mkdir()
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder)
+        with owned(folder.with_suffix(LOCK)):
+            folder.mkdir()
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder)
 
     def stage(
         self, folder: Path, table: Table, day: date, rows: ir.Table, origin: Origin
@@ -206,7 +213,7 @@ class SnapshotStore:
             copy_to_parquet(cursor, query, path, file_metadata(table, day, origin(day)))
             _of_contract(table, pq.read_schema(path))
             seal(path)
-            _flush(path)  # while other files are written; publishing finds nothing left to flush
+            flush(path)  # while other files are written; publishing finds nothing left to flush
             return Staged(table, day, path, int(pq.read_metadata(path).num_rows))
 
         return write
@@ -219,7 +226,7 @@ class SnapshotStore:
         """
         for one in staged:
             seal(one.path)
-            _flush(one.path)
+            flush(one.path)
         with publishing(self.root):
             if not all(unchanged(day) for day in {one.day for one in staged}):
                 raise Outdated
@@ -228,8 +235,10 @@ class SnapshotStore:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 one.path.replace(place)
                 trust(one.table, one.day, place)
-                _flush(place.parent)
-                _flush(place.parent.parent)
+                # A new folder is safe once the one above it is flushed, and whoever made it may
+                # have been killed before that. Unchanged folders cost next to nothing.
+                for folder in (place.parent, place.parent.parent, self.root):
+                    flush(folder)
 
     # ── reading ──────────────────────────────────────────────────────────────
 
@@ -274,13 +283,10 @@ def open_store(settings: Settings) -> SnapshotStore:
 
 def scan(connection: Backend, table: Table, paths: list[Path]) -> ir.Table:
     """Rows of Parquet files laid out as the store lays them out."""
-    if not paths:
-        return connection.create_table(
-            f"empty_{uuid.uuid4().hex}", schema=ibis.schema(table.schema), temp=True
-        )
     # A view that isn't temporary, so that cursors of the connection see it too.
     name = f"scan_{uuid.uuid4().hex}"
-    native(connection).execute(f"CREATE VIEW {name} AS {_select(table, paths)}")
+    query = _select(table, paths) if paths else f"SELECT {_nulls(table.schema)} WHERE false"
+    native(connection).execute(f"CREATE VIEW {name} AS {query}")
     return connection.table(name).select(*table.schema.names)
 
 
@@ -337,15 +343,19 @@ def _with_added(table: Table, rows: str, paths: list[Path]) -> str:
     """
     if not table.added or table.added.keys() <= set(pq.read_schema(paths[-1]).names):
         return rows
-    types = ibis.schema(table.schema)
-    columns = ", ".join(f"NULL::{_sql_type(types[name])} AS {name}" for name in table.added)
-    return f"(FROM {rows} UNION ALL BY NAME SELECT {columns} WHERE false)"
+    added = _nulls(pa.schema(table.schema.field(name) for name in table.added))
+    return f"(FROM {rows} UNION ALL BY NAME SELECT {added} WHERE false)"
+
+
+def _nulls(columns: pa.Schema) -> str:
+    types = ibis.schema(columns)
+    return ", ".join(f"NULL::{_sql_type(types[name])} AS {name}" for name in types)
 
 
 def _replaced(table: Table) -> str:
     """SQL that gives the added columns the value they have in earlier versions, where not null."""
     values = {name: value for name, value in table.added.items() if value is not None}
-    given = ", ".join(f"coalesce({name}, {value}) AS {name}" for name, value in values.items())
+    given = ", ".join(f"coalesce({n}, {literal(value)}) AS {n}" for n, value in values.items())
     return f" REPLACE ({given})" if given else ""
 
 
@@ -354,12 +364,21 @@ def _sql_type(dtype: dt.DataType) -> str:
 
 
 def sweep(folder: Path, age_seconds: float) -> None:
-    """Remove what killed runs left in a staging folder."""
+    """Remove what killed runs left in a staging folder.
+
+    A run holds the lock beside its stage as long as it lives. Versions up to 0.2 made stages
+    without a lock: those go by their age.
+    """
     oldest = time.time() - age_seconds
     for entry in folder.iterdir():
-        with suppress(FileNotFoundError):  # another run has just removed its own
-            if entry.stat().st_mtime < oldest:
-                shutil.rmtree(entry, ignore_errors=True)
+        if entry.suffix == LOCK:
+            with abandoned(entry) as gone:
+                if gone:
+                    shutil.rmtree(entry.with_suffix(""), ignore_errors=True)
+        elif not entry.with_suffix(LOCK).exists():
+            with suppress(FileNotFoundError):  # another run has just removed its own
+                if entry.stat().st_mtime < oldest:
+                    shutil.rmtree(entry, ignore_errors=True)
 
 
 def _of_contract(table: Table, written: pa.Schema) -> None:
@@ -367,14 +386,6 @@ def _of_contract(table: Table, written: pa.Schema) -> None:
     wanted = {f.name: f.type for f in table.schema if f.name != table.partition_column}
     if {field.name: field.type for field in written} != wanted:
         raise TypeError(f"{table.name}: wrote {written.to_string()}, the contract has {wanted}")
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _ibis_types(schema: dict[str, pa.DataType]) -> dict[str, str]:

@@ -29,7 +29,7 @@ def called(*arguments: str) -> Result:
 def test_a_store_that_is_true_ends_with_0(published: Shop) -> None:
     found = called()
     assert found.exit_code == 0, found.output
-    assert "14 files verified, 0 faults" in found.output
+    assert "14 files verified, 0 flaws" in found.output
 
 
 def test_faults_are_a_line_each_with_the_command_that_mends_them_and_end_with_1(

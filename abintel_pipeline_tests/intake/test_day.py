@@ -570,6 +570,17 @@ def test_the_staged_files_are_what_the_store_publishes(landing: Landing) -> None
     assert str(amount.type) == "decimal128(18, 3)"
 
 
+def test_a_file_that_lacks_its_rejected_rows_still_names_its_table(landing: Landing) -> None:
+    landing.put("transactions/2025-04-24.csv", HEADER + GOOD + line(amount="many"))
+    settings = landing.settings(max_rejected_share=0.5)
+    with engine(settings) as connection:
+        intake = take_in_transactions(connection, settings, DAY, landing.staging)
+    assert intake is not None
+    assert (intake.accepted, intake.rejected) == (1, 1)
+    metadata = pq.read_metadata(intake.accepted_rows.path).metadata
+    assert metadata[b"abintel_table"] == b"raw_transactions"
+
+
 @pytest.mark.parametrize("lost", [line(), "x\n"])
 def test_rows_that_get_lost_are_an_error(
     landing: Landing, monkeypatch: pytest.MonkeyPatch, lost: str

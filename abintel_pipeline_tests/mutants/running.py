@@ -16,6 +16,8 @@ PACKAGE, TESTS = "abintel_pipeline", "abintel_pipeline_tests"
 COPIES = ROOT / ".mutants"
 MUTATED = "mutants"
 """mutmut's own name for the folder of the mutated code."""
+REACHED = "mutmut-stats.json"
+"""mutmut's file of which test reaches which function."""
 QUICK = "not no_cover and not live and not spark and not slow"
 """Marks of tests that run; Hypothesis' tests have the mark no_cover, see conftest.py."""
 UNUSED = ("cacheprovider", "unraisableexception", "threadexception")
@@ -27,13 +29,15 @@ Statuses = dict[str, str]
 def working_copy(name: str, group: Group, *, anew: bool) -> Path:
     """The folder in which mutmut runs: links to the code, and the project's settings with mutmut's.
 
-    mutmut has one selection of tests for a project, and takes it from the folder it runs in.
+    mutmut has one selection of tests for a project, and takes it from the folder it runs in. Which
+    tests reach what is found anew: mutmut doesn't see that a test it knows has changed.
     """
     folder = COPIES / name
     if anew:
         shutil.rmtree(folder, ignore_errors=True)
     # Made before Python starts, which else remembers that there is none.
     (folder / MUTATED).mkdir(parents=True, exist_ok=True)
+    (folder / MUTATED / REACHED).unlink(missing_ok=True)
     for linked in (PACKAGE, TESTS):
         if not (folder / linked).exists():
             (folder / linked).symlink_to(ROOT / linked, target_is_directory=True)
@@ -44,6 +48,7 @@ def working_copy(name: str, group: Group, *, anew: bool) -> Path:
         "pytest_add_cli_args": [part for name in UNUSED for part in ("-p", f"no:{name}")],
         "pytest_add_cli_args_test_selection": [
             *("-m", QUICK),
+            *(f"--deselect={TESTS}/{test}" for test in group.without),
             *(f"{TESTS}/{test}" for test in group.tests),
             *(f"{PACKAGE}/{module.removesuffix('/*.py')}" for module in group.modules),  # doctests
         ],

@@ -1,5 +1,6 @@
 """The event logs that keep their connections: nothing is lost, whoever writes at the same time."""
 
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -68,19 +69,27 @@ def test_only_so_many_databases_stay_open(settings: Settings):
     assert storage._open == {}
 
 
-def test_a_home_that_names_the_event_log_by_its_former_place_is_brought_up_to_date(
-    settings: Settings,
-):
-    config = Path(prepare_history(settings)) / "dagster.yaml"
-    now = config.read_text()
-    former = now.replace(
-        "abintel_pipeline.orchestration.instance.history", "abintel_pipeline.history"
-    )
-    assert former != now
-    config.write_text(former)
+@pytest.mark.parametrize(
+    "module", ["abintel_pipeline.history", "abintel_pipeline.orchestration.instance.history"]
+)
+def test_a_home_of_an_earlier_version_is_brought_up_to_date(settings: Settings, module: str):
+    home = Path(prepare_history(settings))
+    now = (home / "dagster.yaml").read_text()
+    events = json.dumps(str(home / "history" / "runs"))
+    former = f"""telemetry:
+  enabled: false
+nux:
+  enabled: false
+event_log_storage:
+  module: {module}
+  class: KeptSqliteEventLog
+  config:
+    base_dir: {events}
+"""
+    (home / "dagster.yaml").write_text(former)
     with instance(settings) as opened:
         assert isinstance(opened.event_log_storage, KeptSqliteEventLog)
-    assert config.read_text() == now
+    assert (home / "dagster.yaml").read_text() == now
 
 
 @pytest.mark.live

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 import abintel_pipeline
 from abintel_pipeline.orchestration import private_dagster
+from abintel_pipeline.orchestration.instance.history import KeptSqliteEventLog, KeptSqliteStorage
 
 PACKAGE = Path(abintel_pipeline.__file__).parent
 BORROWINGS = {
@@ -312,3 +313,27 @@ def test_run_monitoring_asks_launchers_and_dagsters_own_cannot_answer():
         answer = CheckRunHealthResult(WorkerStatus.FAILED, "gone")
         assert (answer.status, answer.msg) == (WorkerStatus.FAILED, "gone")
         assert WorkerStatus.RUNNING is not WorkerStatus.FAILED
+
+
+def test_the_databases_of_a_history_are_opened_by_a_class_that_the_configuration_names(
+    tmp_path: Path,
+):
+    config = f"""storage:
+  custom:
+    module: {KeptSqliteStorage.__module__}
+    class: {KeptSqliteStorage.__name__}
+    config: {{base_dir: "{tmp_path}"}}
+telemetry: {{enabled: false}}
+"""
+    (tmp_path / "dagster.yaml").write_text(config)
+    with borrowed("sqlite_storage"), dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert isinstance(instance.event_log_storage, KeptSqliteEventLog)
+        ref = instance.get_ref()
+        assert instance.get_runs_count() == 0
+    with borrowed("sqlite_storage"), dg.DagsterInstance.from_ref(ref) as instance:
+        assert isinstance(instance.event_log_storage, KeptSqliteEventLog)
+    assert {path.name for path in tmp_path.rglob("*.db")} == {
+        "runs.db",
+        "index.db",
+        "schedules.db",
+    }

@@ -12,7 +12,8 @@ import pytest
 from abintel_pipeline.definitions import build_defs
 from abintel_pipeline.orchestration.automation import retries
 from abintel_pipeline.orchestration.automation.jobs import JOB_NAME
-from abintel_pipeline.orchestration.running import QUIET, RunFailed, run_days
+from abintel_pipeline.orchestration.errors import RunFailed
+from abintel_pipeline.orchestration.running import QUIET, run_days
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.snapshot_store import SnapshotStore
 from abintel_pipeline_tests.shop import Shop, day

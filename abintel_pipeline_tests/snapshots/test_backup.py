@@ -31,7 +31,7 @@ def correct_for_ever(data_dir: Path, stop: threading.Event, corrections: list[in
             corrections.append(number)
 
 
-def test_a_copy_made_while_runs_publish_is_whole_and_its_stale_days_are_renewed(
+def test_a_copy_made_while_runs_publish_is_whole_and_its_stale_days_are_recomputed(
     shop: Shop, tmp_path: Path
 ) -> None:
     shop.deliver(FIRST, "001,T1,2025-01-01,10.00,P1", "002,T2,2025-01-01,20.00,P2")
@@ -57,6 +57,6 @@ def test_a_copy_made_while_runs_publish_is_whole_and_its_stale_days_are_renewed(
         with Shop.open(shop_settings(copy)) as restored:
             found = verified(restored)
             assert found.files == 21
-            assert {fault.kind for fault in found.faults} <= {"stale"}
-            restored.snapshot(*map(str, found.to_renew))
-            assert not verified(restored).faults
+            assert {flaw.kind for flaw in found.flaws} <= {"stale"}
+            restored.snapshot(*map(str, found.to_recompute))
+            assert not verified(restored).flaws

@@ -52,7 +52,7 @@ def recomputed(shop: Shop) -> Report:
 def test_what_was_published_is_true(published: Shop) -> None:
     report = verified(published)
     assert report.files == 3 * 7  # lines, rejected lines, and the five tables of a snapshot
-    assert not report.faults
+    assert not report.flaws
     assert not report.unproved
 
 
@@ -70,27 +70,27 @@ def test_a_damaged_file_is_one_fault_and_does_not_stop_the_others(published: Sho
     spoilt[100] ^= 1
     path.write_bytes(spoilt)
     report = verified(published)
-    (fault,) = report.faults
+    (flaw,) = report.flaws
     assert report.files == 21
-    assert str(fault) == (
+    assert str(flaw) == (
         f"customer_rfm of {SECOND} is damaged: {path} has other bytes than those that were"
         " published: it was damaged or changed"
     )
-    assert fault.advice == f"Publish it again: abintel run {SECOND} --only snapshots"
-    assert report.to_renew == [day(SECOND)]
+    assert flaw.advice == f"Publish it again: abintel run {SECOND} --only snapshots"
+    assert report.to_recompute == [day(SECOND)]
 
 
 def test_a_correction_makes_every_snapshot_stale_that_it_reaches(published: Shop) -> None:
     published.deliver(SECOND, "001,T3,2025-01-02,6.00,P1")
     published.take_in(SECOND)
-    stale = {(fault.table.name, fault.day): str(fault) for fault in verified(published).faults}
+    stale = {(flaw.table.name, flaw.day): str(flaw) for flaw in verified(published).flaws}
     assert stale == {
         ("customer_features", day(on)): f"customer_features of {on} is stale:"
         f" raw_transactions of {SECOND} was replaced since"
         for on in (SECOND, THIRD)
     }
     published.snapshot(SECOND, THIRD)
-    assert not verified(published).faults
+    assert not verified(published).flaws
 
 
 def test_features_made_again_alone_leave_the_scores_stale(published: Shop) -> None:
@@ -98,20 +98,20 @@ def test_features_made_again_alone_leave_the_scores_stale(published: Shop) -> No
     published.take_in(THIRD)
     features_snapshot(published.step, day(THIRD))
     report = verified(published)
-    assert {(fault.table.name, fault.kind) for fault in report.faults} == {
+    assert {(flaw.table.name, flaw.kind) for flaw in report.flaws} == {
         ("customer_loyalty", "stale"),
         ("loyalty_summary", "stale"),
         ("customer_rfm", "stale"),
         ("rfm_thresholds", "stale"),
     }
-    assert report.to_renew == [day(THIRD)]
+    assert report.to_recompute == [day(THIRD)]
 
 
 def test_a_late_delivery_and_one_that_is_gone_are_told_apart(published: Shop) -> None:
     shutil.rmtree(published.store.path(RAW, day(FIRST)).parent)
     published.deliver_customers(THIRD, "001,0.5")
     published.take_in(THIRD)
-    told = {fault.day: fault.told for fault in verified(published).faults}
+    told = {flaw.day: flaw.told for flaw in verified(published).flaws}
     assert told == {
         day(FIRST): f"raw_transactions of {FIRST} was removed since",
         day(SECOND): f"raw_transactions of {FIRST} was removed since",
@@ -124,13 +124,13 @@ def test_a_delivery_that_reaches_no_snapshot_makes_none_stale(published: Shop) -
     published.deliver(THIRD, "003,T4,2025-01-03,7.00,P1")
     published.deliver("2025-01-04", "003,T5,2025-01-04,7.00,P1")
     published.take_in(THIRD, "2025-01-04")
-    assert not verified(published).faults
+    assert not verified(published).flaws
 
 
 def test_a_table_that_is_missing_beside_its_kin_is_a_fault(published: Shop) -> None:
     published.store.path(TABLES["rfm_thresholds"], day(FIRST)).unlink()
-    (fault,) = verified(published).faults
-    assert str(fault) == (
+    (flaw,) = verified(published).flaws
+    assert str(flaw) == (
         f"rfm_thresholds of {FIRST} is missing: customer_rfm of the same day is there"
     )
 
@@ -143,13 +143,13 @@ def test_files_of_earlier_versions_are_counted(published: Shop) -> None:
     pq.write_table(table.replace_schema_metadata(told), path)
     report = verified(published)
     assert report.unproved == 1
-    assert not report.faults
+    assert not report.flaws
 
 
 def test_everything_computed_again_is_the_same(published: Shop) -> None:
     report = recomputed(published)
     assert report.recomputed == 21
-    assert not report.faults
+    assert not report.flaws
     assert not list((published.store.root / ".staging").iterdir())
 
 
@@ -166,9 +166,9 @@ def forged(shop: Shop, table: str, on: str, column: str, value: object) -> None:
 
 def test_values_that_are_not_those_that_come_out_are_found_by_computing(published: Shop) -> None:
     forged(published, "customer_rfm", SECOND, "recency_days", 99)
-    assert not verified(published).faults
+    assert not verified(published).flaws
     report = recomputed(published)
-    assert [str(fault) for fault in report.faults] == [
+    assert [str(flaw) for flaw in report.flaws] == [
         f"customer_rfm of {SECOND} is different: computed again it has other rows"
     ]
     assert report.recomputed == 21
@@ -177,7 +177,7 @@ def test_values_that_are_not_those_that_come_out_are_found_by_computing(publishe
 def test_what_was_taken_in_is_read_again_from_its_delivery(published: Shop) -> None:
     forged(published, "raw_transactions", SECOND, "product_id", "P9")
     report = recomputed(published)
-    assert ("raw_transactions", day(SECOND)) in {(f.table.name, f.day) for f in report.faults}
+    assert ("raw_transactions", day(SECOND)) in {(f.table.name, f.day) for f in report.flaws}
 
 
 def test_a_delivery_that_lies_there_no_more_is_told_and_no_fault(published: Shop) -> None:
@@ -186,4 +186,4 @@ def test_a_delivery_that_lies_there_no_more_is_told_and_no_fault(published: Shop
     report = recomputed(published)
     assert report.without_delivery == 4  # lines and rejected lines of two days
     assert report.recomputed == 17
-    assert not report.faults
+    assert not report.flaws

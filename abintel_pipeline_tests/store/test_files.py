@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from abintel_pipeline.contract import (
 from abintel_pipeline.engine.connection import Backend, engine, native
 from abintel_pipeline.rules import Rules
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.store.proofs import Origin, snapshot_rules
+from abintel_pipeline.store.proofs import NotAsPublished, Origin, snapshot_rules, stored_origin
 from abintel_pipeline.store.snapshot_store import (
     STAGING,
     Outdated,
@@ -32,9 +33,11 @@ from abintel_pipeline.store.snapshot_store import (
     SnapshotStore,
     Staged,
     bind_files,
+    open_store,
     sweep,
     view_of_day,
 )
+from abintel_pipeline_tests.store.raw_files import VERSION_1, VERSION_2, put_lines
 
 Row = dict[str, Any]
 FIRST, SECOND, THIRD = (date(2025, 1, day) for day in (1, 2, 3))
@@ -124,6 +127,18 @@ def test_rows_that_are_in_order_already_are_written_as_they_come(
     assert written["customer_id"].to_pylist() == ["C", "A"]
 
 
+def test_each_days_file_says_what_that_day_was_made_from(
+    connection: Backend, store: SnapshotStore, tmp_path: Path
+) -> None:
+    def origin(day: date) -> Origin:
+        return Origin(RULES, {"customer_features": {str(day): "7"}})
+
+    write = store.writing(connection, CUSTOMER_LOYALTY, loyal(connection, "A"), origin)
+    for day in (FIRST, SECOND):
+        path = write(native(connection), tmp_path, day).path
+        assert stored_origin(path) == {"customer_features": {str(day): "7"}}
+
+
 def test_a_table_without_an_order_is_written_as_its_rows_come(
     connection: Backend, store: SnapshotStore, tmp_path: Path
 ) -> None:
@@ -177,6 +192,21 @@ def test_a_published_file_replaces_the_one_before_and_leaves_no_stage(
     assert store.rows(CUSTOMER_LOYALTY, FIRST) == 1
     assert store.versions(CUSTOMER_LOYALTY) != before
     assert store.versions(CUSTOMER_LOYALTY).keys() == before.keys() == {FIRST}
+
+
+def test_what_this_process_has_published_it_takes_for_proved(
+    connection: Backend, store: SnapshotStore
+) -> None:
+    """Bytes that changed in the same moment in the same file are the one thing it can't see."""
+    publish(connection, store, FIRST, "A")
+    path = store.path(CUSTOMER_LOYALTY, FIRST)
+    known = path.stat()
+    path.write_bytes(b"x" * known.st_size)
+    os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
+    assert store.paths(CUSTOMER_LOYALTY, [FIRST]) == [path]
+    os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns + 1))
+    with pytest.raises(NotAsPublished):
+        store.paths(CUSTOMER_LOYALTY, [FIRST])
 
 
 def test_days_whose_inputs_have_changed_are_not_published(
@@ -269,6 +299,25 @@ def test_no_day_at_all_is_an_empty_table_of_the_same_columns(
     assert connection.to_pyarrow(rows).schema.types == CUSTOMER_LOYALTY.schema.types
 
 
+def test_rows_of_an_earlier_version_have_the_values_of_what_was_added_since(
+    connection: Backend, store: SnapshotStore
+) -> None:
+    put_lines(store.path(RAW_TRANSACTIONS, FIRST), VERSION_1, {})
+    put_lines(store.path(RAW_TRANSACTIONS, SECOND), VERSION_2, {"line_id": "7", "cancelled": True})
+    old, new = (FIRST, None, False), (SECOND, "7", True)
+    for days, expected in (
+        ([FIRST], [old]),
+        ([SECOND], [new]),
+        ([FIRST, SECOND], [old, new]),
+        ([SECOND, FIRST], [new, old]),
+    ):
+        rows = connection.to_pyarrow(store.read(connection, RAW_TRANSACTIONS, days))
+        assert rows.column_names == RAW_TRANSACTIONS.schema.names
+        assert rows.schema.types == RAW_TRANSACTIONS.schema.types
+        names = ("delivered_on", "line_id", "cancelled")
+        assert [tuple(row[name] for name in names) for row in rows.to_pylist()] == expected
+
+
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
@@ -303,6 +352,34 @@ def test_of_days_that_are_missing_five_are_named(
     assert missing.value.missing == days
 
 
+@pytest.mark.parametrize("days", [[FIRST], []], ids=["a day", "no day"])
+def test_cursors_see_what_is_read_on_their_connection(
+    connection: Backend, store: SnapshotStore, days: list[date]
+) -> None:
+    publish(connection, store, FIRST, "A")
+    query = connection.compile(store.read(connection, CUSTOMER_LOYALTY, days))
+    with native(connection).cursor() as cursor:
+        assert cursor.execute(query).fetchall() == [(one, "A", 0.5, "Silver") for one in days]
+
+
+def test_added_columns_may_be_of_numbers_and_of_texts(
+    connection: Backend, store: SnapshotStore
+) -> None:
+    path = store.path(CUSTOMER_LOYALTY, FIRST)
+    path.parent.mkdir(parents=True)
+    told = {"abintel_table": "customer_loyalty", "abintel_schema_version": "1"}
+    pq.write_table(pa.table({"customer_id": ["A"]}).replace_schema_metadata(told), path)
+    added = {"loyalty_score": 0.25, "segment": "nobody's"}
+    table = replace(CUSTOMER_LOYALTY, version=2, added=added)
+    rows = connection.to_pyarrow(store.read(connection, table, [FIRST])).to_pylist()
+    assert rows == [{"snapshot_date": FIRST, "customer_id": "A"} | added]
+
+
+def test_the_settings_name_the_store(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, data_dir=tmp_path / "data")
+    assert open_store(settings).root == settings.store == tmp_path / "data" / "store"
+
+
 def test_only_the_stages_older_than_an_age_are_swept(tmp_path: Path) -> None:
     now = time.time()
     for name, age in (("old", 130.0), ("young", 70.0)):
@@ -311,6 +388,15 @@ def test_only_the_stages_older_than_an_age_are_swept(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (now - age, now - age))
     sweep(tmp_path, 100)
     assert [path.name for path in tmp_path.iterdir()] == ["young"]
+
+
+def test_what_cannot_be_removed_from_the_stages_stops_nobody(tmp_path: Path) -> None:
+    """A file is no stage, and to remove one as if it were a folder is an error."""
+    for name in ("a file", "b file"):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 0))
+    sweep(tmp_path, 100)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a file", "b file"]
 
 
 def test_a_stage_that_another_run_has_just_removed_stops_nobody(
@@ -415,6 +501,23 @@ def test_beside_a_customer_stands_the_other_tables_row_whose_columns_win(
     with native(connection).cursor() as cursor:
         bind_files(cursor, (table, both.path(table, FIRST)), (other, both.path(other, FIRST)))
         assert cursor.execute(query).fetchall() == expected
+
+
+def test_of_several_columns_in_common_all_are_the_others(
+    connection: Backend, store: SnapshotStore
+) -> None:
+    publish(connection, store, FIRST, "A", score=0.25)
+    other = replace(CUSTOMER_LOYALTY, name="other_loyalty")
+    path = store.path(other, FIRST)
+    path.parent.mkdir(parents=True)
+    rows = {"customer_id": ["A"], "loyalty_score": [0.75], "segment": ["Gold"]}
+    pq.write_table(pa.table(rows), path)
+    both = view_of_day(CUSTOMER_LOYALTY, other)
+    query = connection.compile(both.select("customer_id", "loyalty_score", "segment"))
+    with native(connection).cursor() as cursor:
+        own = (CUSTOMER_LOYALTY, store.path(CUSTOMER_LOYALTY, FIRST))
+        bind_files(cursor, own, (other, path))
+        assert cursor.execute(query).fetchall() == [("A", 0.75, "Gold")]
 
 
 def test_tables_of_no_column_in_common_stand_beside_each_other_whole(

@@ -12,7 +12,10 @@ from filelock import FileLock, Timeout
 from abintel_pipeline.store import locks
 from abintel_pipeline.store.locks import (
     FOLDER,
+    abandoned,
     await_intakes,
+    forget_killed_intakes,
+    owned,
     publishing,
     taking_in,
     turn_to_publish,
@@ -71,6 +74,22 @@ def test_what_a_killed_intake_left_is_removed(tmp_path: Path) -> None:
     assert later.exists()
 
 
+def test_what_another_that_waited_has_removed_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class RemovedByAnother(FileLock):
+        def release(self, force: bool = False) -> None:
+            super().release(force)
+            Path(self.lock_file).unlink(missing_ok=True)
+
+    monkeypatch.setattr(locks, "FileLock", RemovedByAnother)
+    left = tmp_path / FOLDER / "intake_2025-01-01_2025-01-02_0.lock"
+    left.parent.mkdir()
+    left.touch()
+    await_intakes(tmp_path, SECOND)
+    assert not left.exists()
+
+
 def test_a_store_without_intakes_holds_nobody_up(tmp_path: Path) -> None:
     await_intakes(tmp_path / "data" / "store", THIRD)
 
@@ -95,3 +114,35 @@ def test_a_short_wait_says_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixt
         assert not done()
     assert any(done() for _ in range(50))
     assert caplog.records == []
+
+
+def test_an_intake_under_way_is_not_forgotten(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).mkdir()
+    left = tmp_path / FOLDER / "intake_2025-01-03_2025-01-03_0.lock"
+    left.touch()
+    with taking_in(tmp_path, FIRST, THIRD):
+        forget_killed_intakes(tmp_path)
+        (path,) = (tmp_path / FOLDER).iterdir()
+        assert path != left
+
+
+def test_who_waits_for_a_lock_that_its_owner_removes_gets_one_that_is_there(tmp_path: Path) -> None:
+    """Else two could hold a lock of one name: the removed file's and the new one's."""
+    path = tmp_path / "one.lock"
+    taken, over = threading.Event(), threading.Event()
+
+    def second() -> None:
+        with owned(path):
+            taken.set()
+            over.wait(60)
+
+    waiting = threading.Thread(target=second)
+    with owned(path):
+        waiting.start()
+        assert not taken.wait(0.3)
+    assert taken.wait(60)
+    with abandoned(path) as gone:
+        assert not gone
+    over.set()
+    waiting.join()
+    assert not path.exists()

@@ -1,6 +1,7 @@
 """A store belongs to one pipeline, and its files go with the settings that they were made by."""
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -11,6 +12,7 @@ from abintel_pipeline.store.ownership import (
     StoreOfOtherSettings,
     claim,
 )
+from abintel_pipeline_tests.nights.disk import Disk, Process, running
 
 LINES = "currency_decimals=2\nfirst_day=2025-01-01\ntimezone=UTC\n"
 
@@ -43,6 +45,22 @@ def test_a_store_that_is_there_is_claimed_like_a_new_one(tmp_path: Path) -> None
 
 def test_a_store_of_a_version_that_kept_no_settings_takes_those_of_now(tmp_path: Path) -> None:
     (with_a_file(tmp_path) / MARKER).write_text("north\n")
+    claim(settings(tmp_path), "north")
+    assert (tmp_path / MARKER).read_text() == f"north\n{LINES}"
+
+
+def test_a_marker_of_which_nothing_was_written_is_that_of_a_pipeline_without_a_prefix(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / MARKER).touch()
+    claim(settings(tmp_path), "")
+    assert (tmp_path / MARKER).read_text() == f"\n{LINES}"
+
+
+def test_a_line_of_a_setting_that_this_version_does_not_keep_rejects_nobody(
+    tmp_path: Path,
+) -> None:
+    (with_a_file(tmp_path) / MARKER).write_text(f"north\ncolour=red\n{LINES}")
     claim(settings(tmp_path), "north")
     assert (tmp_path / MARKER).read_text() == f"north\n{LINES}"
 
@@ -95,3 +113,13 @@ def test_what_the_files_were_made_by_is_not_changed_under_them(
         f" change the line in {tmp_path}/.pipeline"
     )
     assert (tmp_path / MARKER).read_text() == f"\n{LINES}"
+
+
+def test_a_claimed_store_is_claimed_after_a_loss_of_power(tmp_path: Path) -> None:
+    for seed in range(5):
+        disk = Disk(tmp_path, Random(seed))
+        with disk.installed(), running(Process("run")):
+            claim(settings(tmp_path), "north")
+        disk.power.lose(Random(seed))
+        assert (tmp_path / MARKER).read_text() == "north\n" + LINES
+        (tmp_path / MARKER).unlink()

@@ -201,6 +201,19 @@ def test_a_file_of_another_table_or_of_none_is_refused(published: Shop) -> None:
         read_snapshots("customer_rfm", FIRST, SECOND, settings=published.settings)
 
 
+def test_a_footer_that_makes_no_sense_is_a_sentence_wherever_it_is_asked(published: Shop) -> None:
+    path = published.store.path(RFM, day(FIRST))
+    whole = path.read_bytes()
+    for spoilt, ask in (
+        (b'"history_days": 5', proofs.snapshot_rules),
+        (b'{"customer_features"', proofs.stored_origin),
+    ):
+        assert whole.count(spoilt)
+        path.write_bytes(whole.replace(spoilt, b"\xff" * len(spoilt)))
+        with pytest.raises(NotAsPublished, match="is no whole Parquet file"):
+            ask(path)
+
+
 def test_a_file_of_an_earlier_version_is_read_though_it_cannot_prove_itself(
     published: Shop,
 ) -> None:

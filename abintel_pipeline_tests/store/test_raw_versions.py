@@ -1,16 +1,12 @@
-"""Raw files as they lie in a store: of earlier versions, and what their footers tell."""
+"""Raw files of earlier versions, as they lie in a store."""
 
-from dataclasses import fields
 from datetime import date
-from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import ibis
 import pandas as pd
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from abintel_pipeline.contract import TABLES
@@ -22,50 +18,19 @@ from abintel_pipeline.metrics.snapshot_range import SnapshotRange
 from abintel_pipeline.reading import load
 from abintel_pipeline.rules import Rules
 from abintel_pipeline.snapshots import features_snapshots
-from abintel_pipeline.store.footers import line_traits
 from abintel_pipeline_tests.shop import Shop, day
+from abintel_pipeline_tests.store.raw_files import VERSION_1, VERSION_2, put_lines
 
 RAW = TABLES["raw_transactions"]
-FIRST = pa.schema(
-    [
-        ("customer_id", pa.string()),
-        ("transaction_id", pa.string()),
-        ("date", pa.date32()),
-        ("amount", pa.decimal128(18, 2)),
-        ("product_id", pa.string()),
-    ]
-)
-"""The columns of version 1, in which files were published before there were others."""
-SECOND = pa.schema([field for field in RAW.schema if field.name != "delivered_on"])
 FRAMES = [pd.DataFrame, pa.Table, pl.DataFrame, pl.LazyFrame, ibis.Table]
-PLAIN = {
-    "customer_id": "001",
-    "transaction_id": "T1",
-    "date": date(2025, 1, 2),
-    "amount": Decimal("10.00"),
-    "product_id": "P1",
-}
-
-
-def put(path: Path, schema: pa.Schema, *rows: dict[str, Any], **options: Any) -> Path:
-    """A file as earlier versions of the pipeline wrote it: it does not prove its bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole = [{"cancelled": False} | PLAIN | row for row in rows]
-    told = {
-        "abintel_table": RAW.name,
-        "abintel_schema_version": "1" if schema is FIRST else "2",
-        "abintel_rules": Rules().as_json(),
-    }
-    pq.write_table(pa.Table.from_pylist(whole, schema=schema.with_metadata(told)), path, **options)
-    return path
 
 
 @pytest.fixture
 def mixed(shop: Shop) -> Shop:
     """A day of version 1, and a day of version 2 that corrects one of its lines."""
-    put(shop.store.path(RAW, day("2025-01-02")), FIRST, {}, {"transaction_id": "T2"})
+    put_lines(shop.store.path(RAW, day("2025-01-02")), VERSION_1, {}, {"transaction_id": "T2"})
     taken_back = {"cancelled": True}, {"line_id": "1", "date": date(2025, 1, 3)}
-    put(shop.store.path(RAW, day("2025-01-03")), SECOND, *taken_back)
+    put_lines(shop.store.path(RAW, day("2025-01-03")), VERSION_2, *taken_back)
     return shop
 
 
@@ -102,40 +67,6 @@ def test_snapshots_are_made_of_files_of_both_versions(mixed: Shop):
     for one in wanted:  # T1 of the 2nd is gone on the 3rd, T1 of the 3rd there
         mixed.snapshot(str(one))
     assert [mixed.bytes_of("customer_features", str(one)) for one in wanted] == made
-
-
-TRAITS = {
-    "late": {"date": date(2025, 1, 1)},
-    "line_ids": {"line_id": "1"},
-    "cancelled": {"cancelled": True},
-    "returns": {"amount": Decimal("-0.01")},
-    "without_order": {"transaction_id": None},
-    "without_product": {"product_id": None},
-}
-
-
-@pytest.mark.parametrize("trait", TRAITS)
-def test_a_footer_tells_of_one_such_line_among_others(tmp_path: Path, trait: str):
-    schema = pa.schema([field.with_nullable(True) for field in SECOND])
-    lines = [{}, TRAITS[trait], {}]
-    for groups in (1, 3):  # all in one row group, or each in one of its own
-        path = put(tmp_path / "some.parquet", schema, *lines, row_group_size=groups)
-        told = line_traits(path, date(2025, 1, 2))
-        assert told == LineTraits(**{f.name: f.name == trait for f in fields(LineTraits)})
-
-
-@pytest.mark.parametrize("schema", [FIRST, SECOND])
-def test_a_footer_tells_of_lines_that_are_nothing_special(tmp_path: Path, schema: pa.Schema):
-    path = put(tmp_path / "plain.parquet", schema, {}, {})
-    assert line_traits(path, date(2025, 1, 2)) == ORDINARY
-    assert line_traits(put(path, schema), date(2025, 1, 2)) == ORDINARY
-
-
-def test_where_a_footer_tells_nothing_anything_may_be_that_the_version_can_hold(tmp_path: Path):
-    path = put(tmp_path / "mute.parquet", SECOND, {}, write_statistics=False)
-    assert line_traits(path, date(2025, 1, 2)) == LineTraits()
-    path = put(tmp_path / "mute.parquet", FIRST, {}, write_statistics=False)
-    assert line_traits(path, date(2025, 1, 2)) == LineTraits(line_ids=False, cancelled=False)
 
 
 def test_the_traits_of_many_files_are_those_of_any():

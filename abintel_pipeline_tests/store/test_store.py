@@ -6,8 +6,11 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 
 import ibis
 import pandas as pd
@@ -25,7 +28,9 @@ from abintel_pipeline.store.snapshot_store import (
     STAGING,
     SnapshotMissing,
     SnapshotStore,
+    Staged,
 )
+from abintel_pipeline_tests.nights.disk import Disk, Process, running
 from abintel_pipeline_tests.shop import Shop, day, shop_settings
 
 FEATURES = TABLES["customer_features"]
@@ -130,7 +135,60 @@ def test_a_step_that_fails_leaves_what_was_published_and_no_stage(
     assert list((published.store.root / STAGING).iterdir()) == []
 
 
-def test_what_a_killed_run_staged_is_swept_once_it_is_old(published: Shop):
+STAGING_FOR_EVER = textwrap.dedent("""
+    import sys, time
+    from datetime import date
+    from pathlib import Path
+    from abintel_pipeline.store.locks import taking_in
+    from abintel_pipeline.store.snapshot_store import SnapshotStore
+    root = Path(sys.argv[1])
+    with SnapshotStore(root).staging() as folder, taking_in(root, date(2025, 1, 1), date.max):
+        (folder / "half.parquet").write_bytes(b"PAR1")
+        print(folder, flush=True)
+        time.sleep(600)
+""")
+
+
+@contextmanager
+def staging_elsewhere(root: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Another process that stages and takes in for ever, and the folder of its stage."""
+    command = [sys.executable, "-c", STAGING_FOR_EVER, str(root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process, Path(process.stdout.readline().strip())
+        finally:
+            process.kill()
+
+
+def left(root: Path) -> list[str]:
+    return sorted(path.name for path in [*root.glob(".staging/*"), *root.glob(".runs/intake_*")])
+
+
+def test_what_a_killed_run_left_goes_with_the_next_run_and_what_a_living_one_has_stays(
+    tmp_path: Path,
+):
+    store = SnapshotStore(tmp_path)
+    with staging_elsewhere(tmp_path) as (living, its), staging_elsewhere(tmp_path) as (killed, _):
+        killed.kill()
+        killed.wait()
+        assert len(left(tmp_path)) == 6
+        long_ago = time.time() - ABANDONED_AFTER_SECONDS - 60
+        os.utime(its, (long_ago, long_ago))
+        with store.staging() as own:
+            assert living.poll() is None
+            assert len(left(tmp_path)) == 5
+            folders = {path for path in (tmp_path / STAGING).iterdir() if path.is_dir()}
+            assert folders == {its, own}
+            assert (its / "half.parquet").is_file()
+    with store.staging():
+        pass
+    assert left(tmp_path) == []
+
+
+def test_a_stage_without_a_lock_is_of_an_earlier_version_and_is_swept_once_it_is_old(
+    published: Shop,
+):
     old, young = (published.store.root / STAGING / name for name in ("old", "young"))
     for folder in (old, young):
         folder.mkdir()
@@ -175,6 +233,21 @@ def test_a_writer_killed_at_any_moment_leaves_whole_files(tmp_path: Path):
             writer.stdout.close()
             after = {table: shop.bytes_of(table, "2025-01-01") for table in before}
             assert after == before
+
+
+def test_what_is_published_for_the_first_time_survives_a_loss_of_power(published: Shop):
+    content = published.bytes_of("customer_features", "2025-01-01")
+    for seed in range(5):
+        root = published.settings.data_dir / f"after {seed}"
+        root.mkdir()
+        fresh, disk = SnapshotStore(root), Disk(root, Random(seed))
+        with disk.installed(), running(Process("run")), fresh.staging() as folder:
+            path = SnapshotStore(folder).path(FEATURES, day("2025-01-01"))
+            path.parent.mkdir(parents=True)
+            disk.write(path, content)
+            fresh.publish(Staged(FEATURES, day("2025-01-01"), path, 2))
+        disk.power.lose(Random(seed))
+        assert fresh.path(FEATURES, day("2025-01-01")).read_bytes() == content
 
 
 def test_every_common_reader_finds_the_partition_column(published: Shop):

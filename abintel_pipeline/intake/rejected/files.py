@@ -17,9 +17,7 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from abintel_pipeline.contract import Table
-from abintel_pipeline.contract.customers import RAW_CUSTOMERS, REJECTED_CUSTOMERS
-from abintel_pipeline.contract.transactions import RAW_TRANSACTIONS, REJECTED_TRANSACTIONS
+from abintel_pipeline.contract import REJECTED_OF, Table
 from abintel_pipeline.engine.sql import Names, copy_to_parquet, file_literal, quoted
 from abintel_pipeline.intake.errors import DeliveryError
 from abintel_pipeline.intake.rejected.verdicts import WHOLE_ROW, Verdicts
@@ -29,10 +27,6 @@ from abintel_pipeline.store.proofs import read_footer
 from abintel_pipeline.store.snapshot_store import SnapshotStore, Staged
 
 FOLDER = ".rejected"
-REJECTED_OF = {
-    RAW_TRANSACTIONS.name: REJECTED_TRANSACTIONS,
-    RAW_CUSTOMERS.name: REJECTED_CUSTOMERS,
-}
 REJECTED = tuple(REJECTED_OF.values())
 LEFT_OUT_KEY = "abintel_left_out"
 """Metadata of a rejected file whose delivery had rows that the settings leave out: how many."""

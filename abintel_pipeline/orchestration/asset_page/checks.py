@@ -28,7 +28,8 @@ DESCRIPTIONS: Mapping[str, str] = {
     "repeated_lines": "Few lines of the delivery are exact copies of another.",
     "misplaced_files": "Every file in the landing folder belongs to a day. Looked for on the newest"
     " day of a run.",
-    "missing_deliveries": "No delivery day is missing from the snapshot's window.",
+    "missing_deliveries": "No delivery day is missing from the snapshot's window, and none was"
+    " deleted from the store.",
     "customer_share": "No customer has a large part of all orders.",
     "empty_segment": "Every loyalty segment has customers.",
     "constant_metric": "Every loyalty metric with a weight differs between customers.",

@@ -12,13 +12,14 @@ import dagster as dg
 import pandera.pandas as pa
 import pyarrow.parquet as pq
 
-from abintel_pipeline.contract import Table
+from abintel_pipeline.contract import RAW_TRANSACTIONS, Table
 from abintel_pipeline.contract.findings import Finding
 from abintel_pipeline.intake import Intake
 from abintel_pipeline.orchestration.naming import Names
 from abintel_pipeline.quality.blocking import nothing_delivered
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.snapshots import StepContext
+from abintel_pipeline.store.deleted import Deleted, deleted_deliveries, deleted_in
 from abintel_pipeline.store.snapshot_store import SnapshotStore, Staged
 from abintel_pipeline.store.windows import Window, affected_snapshots, published_windows
 
@@ -145,7 +146,7 @@ def intakes_metadata(
     """(day, {table: metadata}, findings) per day: rows received, accepted, rejected, and why.
 
     The tables are the raw and the rejected one. A day without a delivery has `delivery: missing`;
-    what was published for it before stays.
+    what was published for it before stays. If somebody has deleted that, `delivery: deleted`.
     """
     windows = published_windows(store)
     for day, intake in taken:
@@ -161,7 +162,9 @@ def _intake_metadata(
     windows: dict[date, date],
 ) -> dict[str, Metadata]:
     if intake is None:
-        none = {"delivery": "missing", "received": 0, "accepted": 0, "rejected": 0, "left_out": 0}
+        known = deleted_deliveries(store, day, day).get(tables[0])
+        delivery = "deleted" if known else "missing"
+        none = {"delivery": delivery, "received": 0, "accepted": 0, "rejected": 0, "left_out": 0}
         return {table.name: dict(none) for table in tables}
     affected = affected_snapshots(store, day, windows)
     counts: Metadata = {
@@ -189,14 +192,17 @@ def _intake_metadata(
     }
 
 
-def window_metadata(window: Window) -> Metadata:
-    """The trailing window, and which delivery days of it are missing."""
-    return {
+def window_metadata(window: Window, deleted: Deleted) -> Metadata:
+    """The trailing window, and which delivery days of it are missing, which were deleted."""
+    gone = deleted_in(window, deleted).get(RAW_TRANSACTIONS, [])
+    missing = [day for day in window.missing if day not in gone]
+    told: Metadata = {"deleted_deliveries": dg.MetadataValue.json(_days(gone))} if gone else {}
+    return told | {
         "window_start": window.start.isoformat(),
         "first_delivery": window.first_delivery.isoformat(),
         "delivery_days": len(window.delivered),
-        "missing_delivery_days": len(window.missing),
-        "missing_deliveries": dg.MetadataValue.json(_days(window.missing)),
+        "missing_delivery_days": len(missing),
+        "missing_deliveries": dg.MetadataValue.json(_days(missing)),
     }
 
 

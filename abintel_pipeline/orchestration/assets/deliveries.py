@@ -37,7 +37,7 @@ def reconcile_again(
     raw, rejected = tables
     received = {
         day: None
-        if one.get("delivery") == "missing"
+        if one.get("delivery") in ("missing", "deleted")
         else Received(one["received"], one.get("left_out", 0))
         for day, one in told.items()
         if "received" in one

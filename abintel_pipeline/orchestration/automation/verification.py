@@ -17,7 +17,7 @@ from abintel_pipeline.orchestration.automation.jobs import schedule_status
 from abintel_pipeline.orchestration.naming import Names
 from abintel_pipeline.orchestration.partitions import RANGE_END_TAG, RANGE_START_TAG
 from abintel_pipeline.settings import Settings
-from abintel_pipeline.snapshots.verifying import Fault, Report, published_files, verify
+from abintel_pipeline.snapshots.verifying import Flaw, Report, published_files, verify
 from abintel_pipeline.store.snapshot_store import open_store
 
 CHECK_NAME = "as_published"
@@ -25,7 +25,7 @@ JOB_NAME = "verify_published_files"
 SCHEDULE_NAME = "weekly_verification"
 PARTITION_TAG = "dagster/partition"
 SUNDAY_AT_FIVE = "0 5 * * 0"
-SHOWN_FAULTS = 20
+SHOWN_FLAWS = 20
 
 
 def verification_checks(settings: Settings, names: Names) -> dg.AssetChecksDefinition:
@@ -78,18 +78,18 @@ def _begin(settings: Settings, table: Table, first: date) -> date:
 
 def _result(spec: dg.AssetCheckSpec, report: Report) -> dg.AssetCheckResult:
     """Damaged and missing files are errors; stale ones are true to their day, and a warning."""
-    faults = report.faults
-    told = f"{report.files:,} files are what was published" if not faults else str(faults[0])
-    if len(faults) > 1:
-        told += f"; and {len(faults) - 1:,} more faults"
-    metadata: dict[str, Any] = {"files": report.files, "faults": len(faults)}
+    flaws = report.flaws
+    told = f"{report.files:,} files are what was published" if not flaws else str(flaws[0])
+    if len(flaws) > 1:
+        told += f"; and {len(flaws) - 1:,} more flaws"
+    metadata: dict[str, Any] = {"files": report.files, "flaws": len(flaws)}
     if report.unproved:
         metadata["of_versions_without_proof"] = report.unproved
-    if faults:
-        metadata["told"] = dg.MetadataValue.md("\n".join(map(_line, faults[:SHOWN_FAULTS])))
-    only_stale = all(fault.kind == "stale" for fault in faults)
+    if flaws:
+        metadata["told"] = dg.MetadataValue.md("\n".join(map(_line, flaws[:SHOWN_FLAWS])))
+    only_stale = all(flaw.kind == "stale" for flaw in flaws)
     return dg.AssetCheckResult(
-        passed=not faults,
+        passed=not flaws,
         check_name=spec.name,
         asset_key=spec.asset_key,
         severity=dg.AssetCheckSeverity.WARN if only_stale else dg.AssetCheckSeverity.ERROR,
@@ -98,8 +98,8 @@ def _result(spec: dg.AssetCheckSpec, report: Report) -> dg.AssetCheckResult:
     )
 
 
-def _line(fault: Fault) -> str:
-    return f"- {fault}. {fault.advice}"
+def _line(flaw: Flaw) -> str:
+    return f"- {flaw}. {flaw.advice}"
 
 
 def weekly_schedule(

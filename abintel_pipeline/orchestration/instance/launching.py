@@ -24,8 +24,8 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """FAILED once the code server answers and doesn't have the run.
 
-        A run counts as running while its state is unknown: its code server doesn't answer, or it was
-        started another way (`abintel run`).
+        A run counts as running while its state is unknown: its code server doesn't answer, or the
+        run was started another way (`abintel run`).
         """
         current = runs_of_code_server(self, run.run_id)
         if current is None or run.run_id in current:

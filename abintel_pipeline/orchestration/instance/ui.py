@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from abintel_pipeline.orchestration.errors import PortTaken
 from abintel_pipeline.orchestration.running import instance, prepare_history
 from abintel_pipeline.settings import ENV_PREFIX, Settings
 
@@ -19,26 +19,19 @@ SHOWN = {"automatic": "true", "owners": '["team:crm"]'}
 """Defaults for a UI that somebody tries out; none of them changes a table."""
 
 
-class PortTaken(OSError):
-    """Something else listens where the UI should."""
-
-
 def serve(settings: Settings, port: int) -> int:
-    """Run webserver and daemon until one of them ends, Ctrl-C or SIGTERM; returns an exit code.
+    """Run webserver and daemon until one of them ends or KeyboardInterrupt; returns an exit code.
 
     Raises PortTaken when something else listens on the port.
     """
-    _free(port)
-    with instance(settings):
-        pass  # two processes that find a fresh history at once both try to create its tables
-    environment = server_environment(settings)
-    commands = [
-        [_script("dagster-webserver"), "-m", MODULE, "-h", LOOPBACK, "-p", str(port)],
-        [_script("dagster-daemon"), "run", "-m", MODULE],
-    ]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    running = [subprocess.Popen(command, env=environment) for command in commands]
+    running: list[subprocess.Popen[bytes]] = []
     try:
+        _free(port)
+        with instance(settings):
+            pass  # so that a broken history is told here, and by a sentence
+        environment = server_environment(settings)
+        for command in _commands(port):
+            running.append(subprocess.Popen(command, env=environment))
         while all(process.poll() is None for process in running):
             time.sleep(0.5)
         return next(process.returncode for process in running if process.poll() is not None)
@@ -49,6 +42,13 @@ def serve(settings: Settings, port: int) -> int:
             process.terminate()
         for process in running:
             _stopped(process)
+
+
+def _commands(port: int) -> list[list[str]]:
+    return [
+        [_script("dagster-webserver"), "-m", MODULE, "-h", LOOPBACK, "-p", str(port)],
+        [_script("dagster-daemon"), "run", "-m", MODULE],
+    ]
 
 
 def server_environment(settings: Settings) -> dict[str, str]:

@@ -11,5 +11,6 @@ API has come to offer.
 | `check_targets`    | a check of one partition of a range, and its materialization |
 | `check_states`     | which partitions a check was evaluated for, in one query  |
 | `event_logs`       | an event log that keeps its database connections          |
+| `sqlite_storage`   | a lock around the making of its databases                 |
 | `run_health`       | whether the process of a run is still there               |
 """

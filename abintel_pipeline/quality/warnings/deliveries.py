@@ -1,4 +1,4 @@
-"""Warnings about deliveries: rejected rows, volume, and days that are missing."""
+"""Warnings about deliveries: rejected rows, volume, days that are missing or were deleted."""
 
 from collections.abc import Callable, Iterable
 from datetime import date, timedelta
@@ -10,9 +10,10 @@ from abintel_pipeline.intake.rejected.files import RowCounts, row_counts
 from abintel_pipeline.quality.warnings.customers import customer_share
 from abintel_pipeline.quality.warnings.misplaced import misplaced
 from abintel_pipeline.quality.warnings.repeated import repeated_lines
+from abintel_pipeline.store.deleted import Deleted, deleted_deliveries, deleted_in, told_deleted
 from abintel_pipeline.store.snapshot_store import SnapshotStore
 from abintel_pipeline.store.step_context import StepContext
-from abintel_pipeline.store.windows import window_of
+from abintel_pipeline.store.windows import Window, window_of
 
 RECENT_WEEKS = 8
 FEWEST_WEEKS = 3
@@ -105,24 +106,35 @@ def features_warnings(
     context: StepContext, days: list[date], _newest: date | None = None
 ) -> list[Finding]:
     """`missing_deliveries` in the windows of snapshots, and `customer_share`."""
-    taken_in, limit = context.store.days(RAW_TRANSACTIONS), context.settings.warn_missing_days
+    taken_in = context.store.days(RAW_TRANSACTIONS)
+    deleted = deleted_deliveries(context.store)
     windows = (window_of(taken_in, day, context.rules.history_days) for day in days)
     found = [
-        warning(
-            CUSTOMER_FEATURES.name,
-            window.end,
-            "missing_deliveries",
-            len(window.missing) <= limit,
-            f"{len(window.missing)} of {len(window.missing) + len(window.delivered)} delivery days"
-            f" in the window are missing{_first(window.missing)}",
-            missing=len(window.missing),
-            delivered=len(window.delivered),
-            limit=limit,
-        )
+        _missing_deliveries(context, window, deleted_in(window, deleted))
         for window in windows
         if window
     ]
     return found + customer_share(context, days)
+
+
+def _missing_deliveries(context: StepContext, window: Window, deleted: Deleted) -> Finding:
+    limit = context.settings.warn_missing_days
+    gone = deleted.get(RAW_TRANSACTIONS, [])
+    missing = [day for day in window.missing if day not in gone]
+    days = len(missing) + len(window.delivered) + len(gone)
+    told = [f"{len(missing)} of {days} delivery days in the window are missing{_first(missing)}"]
+    told += [told_deleted(context.store, *one) for one in deleted.items()]
+    numbers = {"missing": len(missing), "delivered": len(window.delivered), "limit": limit}
+    if deleted:
+        numbers["deleted"] = sum(map(len, deleted.values()))
+    return warning(
+        CUSTOMER_FEATURES.name,
+        window.end,
+        "missing_deliveries",
+        len(missing) <= limit and not deleted,
+        "; ".join(told),
+        **numbers,
+    )
 
 
 def _first(days: Iterable[date]) -> str:

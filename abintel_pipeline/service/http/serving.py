@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -21,6 +22,9 @@ from abintel_pipeline.settings import Settings
 
 SWITCH_SECONDS = 0.001
 """How long a thread that decodes a large request may keep the event loop waiting."""
+
+ENDING = (signal.SIGTERM, signal.SIGINT)
+"""The signals that end the service."""
 
 M_MMAP_THRESHOLD = -3
 MAPPED_BYTES = 128 * 1024
@@ -56,39 +60,62 @@ def serve(
 ) -> None:
     """Answer requests until SIGTERM or SIGINT; what was begun by then is finished, in its time.
 
+    Before it answers any, KeyboardInterrupt ends it in the same way.
+
     `proxy`: the address of a proxy whose X-Forwarded-For is believed. Raises CannotServe without
     credentials, unless `insecure` says so on loopback; beyond loopback, unless `plain_http` says
     so; and where the port can't be had.
     """
-    credentials = _credentials(settings, host, insecure)
-    beyond = not _is_loopback(host)
-    if beyond and not plain_http:
-        raise CannotServe(
-            f"{host} is no loopback address, and plain HTTP shows secrets to whoever reads the"
-            " network: put a proxy with TLS in front and listen on 127.0.0.1, or say --plain-http"
-        )
-    with _listening(host, port) as listener:
-        log_to_stdout()
-        config = configured(settings, credentials, proxy)
-        address, bound = listener.getsockname()[:2]
-        url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
-        logger.info("serving %s", url, extra={"fields": {"url": url, "insecure": insecure}})
-        if beyond:
-            logger.warning("plain HTTP beyond loopback: who reads the network reads the secrets")
-        sys.setswitchinterval(SWITCH_SECONDS)
-        gc.set_threshold(GARBAGE_THRESHOLD)
-        gc.freeze()  # what was imported lives as long as the process: never look at it again
-        _return_freed_memory()
-        # uvicorn raises the signal again once it has stopped: an end that was asked for is no
-        # fault. Workers, which may be sent it too, finish what was begun.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
-        start_forkserver()
-        try:
-            Server(config).run(sockets=[listener])
-        finally:
-            gc.unfreeze()
-        logger.info("stopped")
+    with suppress(KeyboardInterrupt):
+        credentials = _credentials(settings, host, insecure)
+        beyond = not _is_loopback(host)
+        if beyond and not plain_http:
+            raise CannotServe(
+                f"{host} is no loopback address, and plain HTTP shows secrets to whoever reads the"
+                " network: put a proxy with TLS in front and listen on 127.0.0.1, or say"
+                " --plain-http"
+            )
+        with _listening(host, port) as listener:
+            log_to_stdout()
+            config = configured(settings, credentials, proxy)
+            _log_start(listener, insecure, beyond)
+            _serve(listener, config)
+    logger.info("stopped")
+
+
+def _log_start(listener: socket.socket, insecure: bool, beyond: bool) -> None:
+    address, bound = listener.getsockname()[:2]
+    url = f"http://{f'[{address}]' if ':' in address else address}:{bound}"
+    logger.info("serving %s", url, extra={"fields": {"url": url, "insecure": insecure}})
+    if beyond:
+        logger.warning("plain HTTP beyond loopback: who reads the network reads the secrets")
+
+
+def _serve(listener: socket.socket, config: uvicorn.Config) -> None:
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.set_threshold(GARBAGE_THRESHOLD)
+    gc.freeze()  # what was imported lives as long as the process: never look at it again
+    _return_freed_memory()
+    server = Server(config)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # Workers, which may be sent the signals too, ignore them and finish what was begun. One that
+    # comes while their server starts waits until it can be answered.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    start_forkserver()
+    # Until uvicorn listens to signals itself, and after: it raises them again once it has stopped,
+    # and an end that was asked for is no fault.
+    for number in ENDING:
+        signal.signal(number, stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    try:
+        server.run(sockets=[listener])
+    finally:
+        gc.unfreeze()
 
 
 def configured(

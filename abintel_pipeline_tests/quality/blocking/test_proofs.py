@@ -34,6 +34,12 @@ class Shares(pa.DataFrameModel):
 SHARES = Table("shares", Shares, "snapshot_date", ())
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_translated_yet() -> None:
+    """A process translates each model once: here each test sees it done."""
+    constraints.cache_clear()
+
+
 def of_column(table: Table, column: str) -> dict[str, Constraint]:
     return {one.name: one for one in constraints(table) if one.column == column}
 

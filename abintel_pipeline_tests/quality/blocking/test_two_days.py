@@ -14,7 +14,7 @@ import pytest
 from abintel_pipeline.contract import TABLES
 from abintel_pipeline.contract.findings import VerificationFailed
 from abintel_pipeline.contract.rfm import TIERS
-from abintel_pipeline.engine.connection import Backend, engine
+from abintel_pipeline.engine.connection import Backend, engine, native
 from abintel_pipeline.intake import Intake
 from abintel_pipeline.quality.blocking import (
     Received,
@@ -26,6 +26,7 @@ from abintel_pipeline.quality.blocking import (
     verified_again,
 )
 from abintel_pipeline.quality.blocking.files import same_column
+from abintel_pipeline.quality.blocking.scores import scores_from_thresholds
 from abintel_pipeline.settings import Settings
 from abintel_pipeline.store.snapshot_store import SnapshotStore, Staged
 from abintel_pipeline_tests.quality.blocking.two_days import (
@@ -192,6 +193,27 @@ def test_days_that_pass_come_first_and_the_others_are_told_with_all_their_findin
     assert {one.day for one in failed.value.findings} == {FIRST}
 
 
+def test_a_step_that_makes_one_table_is_verified_day_by_day_too(two_days: TwoDays) -> None:
+    two_days.publish(customer_features=put(0, recency_days=-1))
+    made = verified(two_days.connection, two_days.store, staged(two_days, "customer_features"))
+    assert [(one.day, len(one.findings)) for one in next(made)] == [(SECOND, 2)]
+    with pytest.raises(VerificationFailed):
+        next(made)
+
+
+def test_the_findings_of_every_rejected_day_are_told(two_days: TwoDays) -> None:
+    two_days.publish(customer_features=put(0, recency_days=-1))
+    two_days.write("customer_features", SECOND, put(0, recency_days=-1)(features_of(SECOND)))
+    made = verified(two_days.connection, two_days.store, staged(two_days, "customer_features"))
+    with pytest.raises(VerificationFailed) as failed:
+        next(made)
+    assert [(one.day, one.check, one.passed) for one in failed.value.findings] == [
+        (day, check, passed)
+        for day in DAYS
+        for check, passed in (("contract", False), ("one_row_per_customer", True))
+    ]
+
+
 @pytest.mark.parametrize("missing", ["customer_rfm", "rfm_thresholds", "customer_loyalty"])
 def test_a_published_day_of_which_a_file_is_missing_is_not_looked_at_again(
     two_days: TwoDays, missing: str
@@ -332,6 +354,7 @@ def wrong_scores(two_days: TwoDays) -> tuple[str, dict[str, Any]] | None:
         (0, {"monetary_total": 20.0}),
         (1, {"monetary_total": 20.01}),
         (1, {"monetary_total": None}),
+        (0, {"frequency": 2, "monetary_total": 20.0}),
         (1, {"recency_score": None}),
         (1, {"recency_score": 3, "rfm_class": "311", "rfm_total": 5}),
         (1, {"recency_score": 0, "rfm_class": "011", "rfm_total": 2, "rfm_tier": "At-Risk"}),
@@ -433,6 +456,73 @@ def test_each_tier_between_follows_from_the_cuts_of_the_totals(
     assert wrong_scores(two_days.publish(rfm_thresholds=other, customer_rfm=follows)) is None
 
 
+def test_scores_of_ten_bins_follow_from_nine_thresholds_and_have_hyphens_between_them(
+    two_days: TwoDays,
+) -> None:
+    """Recency is listed from its largest threshold down, as it is published."""
+    cuts = {
+        "recency": [9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0],
+        "frequency": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
+        "monetary": [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0],
+        "rfm_total": [28.0, 24.0, 10.0, 4.0],
+    }
+    listed = [
+        {"metric": metric, "position": place, "cut": "", "threshold": cut}
+        for metric, of_metric in cuts.items()
+        for place, cut in enumerate(of_metric, start=1)
+    ]
+    # 0 is at or below all nine, 10 above all nine, 35 above three; 9 is at or below one.
+    customers = [
+        rfm("A", 0, 10, 35.0, (10, 10, 4), "10-10-4", "Loyal"),
+        rfm("B", 9, 1, 10.0, (2, 1, 1), "2-1-1", "At-Risk"),
+    ]
+    two_days.publish(rfm_thresholds=lambda _: listed, customer_rfm=lambda _: customers)
+    assert wrong_scores(two_days) is None
+    assert two_days.told("customer_rfm")["customer_rfm.scores_from_thresholds", FIRST] == (
+        "2 customers' scores and tiers follow from 31 thresholds"
+    )
+
+
+def rfm(
+    customer: str,
+    recency: int,
+    visits: int,
+    spent: float,
+    scores: tuple[int, int, int],
+    named: str,
+    tier: str,
+) -> Row:
+    names = ("recency_score", "frequency_score", "monetary_score")
+    return {
+        "customer_id": customer,
+        "recency_days": recency,
+        "frequency": visits,
+        "monetary_total": spent,
+        **dict(zip(names, scores, strict=True)),
+        "rfm_class": named,
+        "rfm_total": sum(scores),
+        "rfm_tier": tier,
+        "interpretation": TIERS[tier],
+        "loyalty_score": 0.5,
+        "segment": "Silver",
+    }
+
+
+def test_customers_of_a_tier_that_there_is_none_of_are_counted(two_days: TwoDays) -> None:
+    two_days.publish(customer_rfm=put(1, rfm_tier="VIP"))
+    scored, thresholds = zip(*staged(two_days, "customer_rfm"), strict=True)
+    with native(two_days.connection).cursor() as cursor:
+        _, figures = scores_from_thresholds(cursor, scored, thresholds)
+    assert figures[FIRST] == {
+        "customers in Champion": 1,
+        "customers in Loyal": 0,
+        "customers in Potential": 0,
+        "customers in Promising": 0,
+        "customers in At-Risk": 1,
+        "customers in VIP": 1,
+    }
+
+
 # ── loyalty ──────────────────────────────────────────────────────────────────
 
 
@@ -528,6 +618,16 @@ def test_customers_without_a_summary_are_told(two_days: TwoDays) -> None:
     )
 
 
+def test_a_summary_without_customers_is_told(two_days: TwoDays) -> None:
+    two_days.publish(customer_features=lambda _: [], customer_loyalty=lambda _: [])
+    assert faults(two_days) == (
+        "the segments add up to 3, the summary says 3 customers, 0 have a row;"
+        " At-Risk: the summary says 1, 0 customers have it;"
+        " Platinum: the summary says 1, 0 customers have it;"
+        " Silver: the summary says 1, 0 customers have it"
+    )
+
+
 # ── batches ──────────────────────────────────────────────────────────────────
 
 
@@ -557,6 +657,19 @@ def test_days_wait_for_each_other_up_to_so_many_days_or_rows(
     found = list(results._batches(made))
     assert [len(batch) for batch in found] == batches
     assert [day for batch in found for day in batch] == made
+
+
+def test_days_of_several_batches_are_looked_at_each_in_its_batch(
+    two_days: TwoDays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "BATCH_DAYS", 1)
+    two_days.publish()
+    assert {day for _, day in two_days.told("customer_features", passed=True)} == set(DAYS)
+    made = verified(two_days.connection, two_days.store, staged(two_days, "customer_loyalty"))
+    assert [
+        (summary.day, summary.figures["customers in Silver"], len(summary.findings))
+        for _, summary in made
+    ] == [(FIRST, 1, 2), (SECOND, 0, 2)]
 
 
 # ── equal columns by their bytes ─────────────────────────────────────────────
@@ -595,6 +708,25 @@ def test_one_value_among_many_makes_a_column_another(
     assert not same_column(*paths, "id")
     assert not same_column(*paths, "before")
     assert same_column(*paths, "after")
+
+
+def test_a_column_that_goes_on_where_another_ends_is_not_the_same(tmp_path: Path) -> None:
+    short, long = tmp_path / "short", tmp_path / "long"
+    pq.write_table(pa.table({"id": ["A", "B"]}), short, row_group_size=2)
+    pq.write_table(pa.table({"id": ["A", "B", "C", "D"]}), long, row_group_size=2)
+    assert not same_column(short, long, "id")
+    assert not same_column(long, short, "id")
+
+
+def test_a_value_between_the_smallest_and_the_largest_makes_a_column_another(
+    tmp_path: Path,
+) -> None:
+    """Of two columns with as many values only their dictionaries tell."""
+    paths = [tmp_path / name for name in ("one", "other")]
+    for path, between in zip(paths, "BC", strict=True):
+        rows = pa.table({"id": ["A", between, "D"], "after": [1.5, 2.5, 3.5]})
+        pq.write_table(rows, path, compression="none")
+    assert not same_column(*paths, "id")
 
 
 # ── intake ───────────────────────────────────────────────────────────────────
