@@ -1,6 +1,6 @@
 """Runs seeds: `python -m abintel_pipeline_tests.nights 7`, `0 200`, or `--campaign`.
 
-A seed that fails is told with the smallest plan that fails too. `--figures` writes what a campaign
+A seed that fails is told with the smallest plan that fails too. `--write` puts what a campaign
 came to into docs/reliability.md.
 """
 

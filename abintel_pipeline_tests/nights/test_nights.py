@@ -25,7 +25,7 @@ from abintel_pipeline_tests.nights.seeds import Seeds
 from abintel_pipeline_tests.nights.shrink import shrunk
 from abintel_pipeline_tests.nights.world import VERSIONS
 
-FOUND_WITHIN = 60
+FOUND_WITHIN = 200
 """Seeds, for each planted fault."""
 
 
