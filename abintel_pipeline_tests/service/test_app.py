@@ -389,6 +389,25 @@ def test_a_defect_is_a_500_that_tells_nothing_of_the_request(
     assert answer.json()["detail"] == "a defect in the service (RuntimeError)"
 
 
+def test_a_damaged_day_is_not_read_and_the_log_alone_names_its_file(
+    client: TestClient, folder: Path, caplog: pytest.LogCaptureFixture
+):
+    path = folder / "data/store/customer_loyalty/snapshot_date=2025-04-24/data.parquet"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    try:
+        answer = client.get("/api/v1/snapshots/customer_loyalty/2025-04-24")
+    finally:
+        path.write_bytes(whole)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "600"
+    assert answer.json()["detail"] == (
+        "customer_loyalty of 2025-04-24 is damaged in the store: it is not read"
+    )
+    assert str(folder) not in answer.text
+    assert str(path) in caplog.text
+
+
 def test_a_log_line_is_one_json_object():
     record = logging.LogRecord("x", logging.ERROR, "", 1, "two\nlines of %s", ("text",), None)
     record.fields = {"status": 500}

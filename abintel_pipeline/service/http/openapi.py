@@ -39,7 +39,7 @@ PROBLEMS = {
     413: "The body is too large.",
     415: "The body has another content type, or an encoding.",
     422: "Not as documented: one fault of structure, or every fault of value.",
-    503: "Too many large requests at a time.",
+    503: "Too many large requests at a time, or a published file is damaged.",
 }
 NOT_READY = "An example can't be computed, or the credentials are gone or broken."
 OF_CALLS = (400, 401, 408, 413, 415, 422, 503)

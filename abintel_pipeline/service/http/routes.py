@@ -31,7 +31,11 @@ from abintel_pipeline.service.http.parts import Parts
 from abintel_pipeline.service.http.published import SNAPSHOTS, Found, NoSuchCustomer, Page
 from abintel_pipeline.service.http.rendering import FILES, JSON, preferred, rows_as_json
 from abintel_pipeline.service.http.sending import Holding
+from abintel_pipeline.store.proofs import NotAsPublished
 from abintel_pipeline.store.snapshot_store import SnapshotMissing
+
+DAMAGED_RETRY = {"Retry-After": "600"}
+"""Somebody has to publish the day again."""
 
 logger = logging.getLogger(__name__)
 
@@ -141,6 +145,10 @@ async def _page(
             body, total = await parts.run(content, large=large)
         except (SnapshotMissing, NoSuchCustomer) as error:
             raise Refused(404, "Not published", str(error)) from None
+        except NotAsPublished as error:
+            logger.error("%s", error)  # it names a path, which is not for customers
+            told = f"{error.table.name} of {error.day} is damaged in the store: it is not read"
+            raise Refused(503, "Damaged", told, DAMAGED_RETRY) from None
         counted = {"X-Total-Count": str(total), "Vary": "Accept"}
         return Holding(body, held.pop_all(), kind, counted)
 
