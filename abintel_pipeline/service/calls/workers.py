@@ -102,13 +102,14 @@ class _Worker:
         try:
             self._connection.send(name)
             self._connection.send_bytes(body)
-            found: Answered | Exception = self._connection.recv()
+            found: int | Exception = self._connection.recv()
+            content = b"" if isinstance(found, Exception) else self._connection.recv_bytes()
         except (EOFError, OSError) as error:
             self.close()
             raise WorkerLost("a large request's process was killed: is there memory?") from error
         if isinstance(found, Exception):
             raise found
-        return found
+        return content, found
 
 
 def _work(connection: Connection, settings: Settings) -> None:
@@ -120,13 +121,12 @@ def _work(connection: Connection, settings: Settings) -> None:
         calls.prepare()
         while True:
             name = connection.recv()
-            connection.send(_found(calls, name, connection.recv_bytes()))
-
-
-def _found(calls: Calls, name: str, body: bytes) -> Answered | Exception:
-    try:
-        return answered(calls, name, body)
-    except Refused as error:
-        return error
-    except Exception:
-        return RuntimeError(traceback.format_exc())  # others may not go through the connection
+            try:
+                content, customers = answered(calls, name, connection.recv_bytes())
+            except Refused as error:
+                connection.send(error)
+            except Exception:  # not all of them can be sent
+                connection.send(RuntimeError(traceback.format_exc()))
+            else:
+                connection.send(customers)
+                connection.send_bytes(content)  # what is sent as an object is copied three times

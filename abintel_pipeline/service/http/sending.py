@@ -5,7 +5,7 @@ as the client sends it.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 
 from starlette.datastructures import Headers
@@ -84,14 +84,15 @@ class _Answer:
                 pass
 
 
-def _pieces(message: Message) -> list[Message]:
+def _pieces(message: Message) -> Iterator[Message]:
     """A message, or in its place several with a part of its body and an empty one at the end."""
     body = message.get("body", b"")
-    if len(body) <= PIECE:
-        return [message]
-    parts = [body[start : start + PIECE] for start in range(0, len(body), PIECE)]
-    more = [{"type": message["type"], "body": part, "more_body": True} for part in parts]
-    return [*more, {**message, "body": b""}]
+    if len(body) > PIECE:
+        for start in range(0, len(body), PIECE):
+            part = body[start : start + PIECE]
+            yield {"type": message["type"], "body": part, "more_body": True}
+        message = {**message, "body": b""}
+    yield message
 
 
 class Unread:
