@@ -56,6 +56,7 @@ GROUPS = {
         modules=("store/*.py",),
         tests=("store",),
         without=(
+            "store/test_deleted.py",
             "store/test_proofs.py",
             "store/test_raw_versions.py",
             "store/test_runs_at_once.py",

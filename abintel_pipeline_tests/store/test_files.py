@@ -25,8 +25,10 @@ from abintel_pipeline.contract import (
 from abintel_pipeline.engine.connection import Backend, engine, native
 from abintel_pipeline.rules import Rules
 from abintel_pipeline.settings import Settings
+from abintel_pipeline.store.locks import owned
 from abintel_pipeline.store.proofs import NotAsPublished, Origin, snapshot_rules, stored_origin
 from abintel_pipeline.store.snapshot_store import (
+    LOCK,
     STAGING,
     Outdated,
     SnapshotMissing,
@@ -388,6 +390,19 @@ def test_only_the_stages_older_than_an_age_are_swept(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (now - age, now - age))
     sweep(tmp_path, 100)
     assert [path.name for path in tmp_path.iterdir()] == ["young"]
+
+
+def test_a_stage_goes_with_the_run_that_held_its_lock_however_old_it_is(tmp_path: Path) -> None:
+    for name in ("killed", "living"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half.parquet").touch()
+    os.utime(tmp_path / "living", (0, 0))
+    for name in ("killed", "killed before it made its stage"):
+        (tmp_path / f"{name}{LOCK}").touch()
+    with owned(tmp_path / f"living{LOCK}"):
+        sweep(tmp_path, 100)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["living", f"living{LOCK}"]
+        assert (tmp_path / "living" / "half.parquet").exists()
 
 
 def test_what_cannot_be_removed_from_the_stages_stops_nobody(tmp_path: Path) -> None:

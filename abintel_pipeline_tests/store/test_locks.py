@@ -5,9 +5,10 @@ import threading
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from abintel_pipeline.store import locks
 from abintel_pipeline.store.locks import (
@@ -74,15 +75,16 @@ def test_what_a_killed_intake_left_is_removed(tmp_path: Path) -> None:
     assert later.exists()
 
 
-def test_what_another_that_waited_has_removed_is_no_error(
+def test_what_somebody_removes_meanwhile_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class RemovedByAnother(FileLock):
-        def release(self, force: bool = False) -> None:
-            super().release(force)
-            Path(self.lock_file).unlink(missing_ok=True)
+    class RemovedByHand(FileLock):
+        def acquire(self, *given: Any, **named: Any) -> AcquireReturnProxy:
+            held = super().acquire(*given, **named)
+            Path(self.lock_file).unlink()
+            return held
 
-    monkeypatch.setattr(locks, "FileLock", RemovedByAnother)
+    monkeypatch.setattr(locks, "FileLock", RemovedByHand)
     left = tmp_path / FOLDER / "intake_2025-01-01_2025-01-02_0.lock"
     left.parent.mkdir()
     left.touch()

@@ -372,6 +372,33 @@ def test_a_file_that_is_trusted_is_not_looked_at_until_it_changes(tmp_path: Path
     path.write_bytes(b"anything")
     trust(CUSTOMER_LOYALTY, FIRST, path)
     prove(CUSTOMER_LOYALTY, [(FIRST, path)])
+    assert why_not(CUSTOMER_LOYALTY, FIRST, path) is None
     path.write_bytes(b"anything else")
     with pytest.raises(NotAsPublished):
         prove(CUSTOMER_LOYALTY, [(FIRST, path)])
+
+
+def test_the_hash_of_a_file_is_looked_up_again_when_the_file_changes(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    known, before = path.stat(), hash_of(path)
+    path.write_bytes(b"two")
+    os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
+    assert hash_of(path) == before
+    os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns + 1))
+    assert hash_of(path) == content_hash(path) != before
+
+
+def test_a_sealed_file_is_taken_at_its_hash_whatever_is_in_it(tmp_path: Path) -> None:
+    """What is in it was verified before it was published."""
+    rows = ROWS.set_column(2, "segment", [pa.nulls(1, pa.string())])
+    assert why_not(CUSTOMER_LOYALTY, FIRST, sealed(tmp_path / "file", rows)) is None
+
+
+def test_a_published_file_is_whole_until_it_is_damaged(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    path = store.path(CUSTOMER_LOYALTY, FIRST)
+    sealed(path)
+    assert store.is_whole(CUSTOMER_LOYALTY, FIRST)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert not store.is_whole(CUSTOMER_LOYALTY, FIRST)
