@@ -54,8 +54,10 @@ def _await(path: Path, what: str) -> None:
     except Timeout:
         logger.warning("waiting for %s, which another run of this store is at", what)
         lock.acquire()
-    path.unlink(missing_ok=True)
-    lock.release()
+    try:
+        path.unlink(missing_ok=True)
+    finally:
+        lock.release()
 
 
 def forget_killed_intakes(store: Path) -> None:
@@ -93,8 +95,10 @@ def abandoned(path: Path) -> Iterator[bool]:
     try:
         yield True
     finally:
-        path.unlink(missing_ok=True)
-        lock.release()
+        try:
+            path.unlink(missing_ok=True)
+        finally:
+            lock.release()
 
 
 def _folder(store: Path) -> Path:

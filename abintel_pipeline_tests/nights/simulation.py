@@ -246,6 +246,8 @@ class Simulation:
     def _ends(one: Process, work: Callable[[Process], None], outcome: Outcome) -> None:
         try:
             work(one)
+        except Killed as killed:
+            outcome.error = type(killed)()  # without what its frames hold: a dead process has none
         except BaseException as error:
             outcome.error = error
 

@@ -1,5 +1,6 @@
 """Locks of a store: who waits for whom, and what is left."""
 
+import errno
 import logging
 import threading
 from collections.abc import Callable
@@ -148,3 +149,24 @@ def test_who_waits_for_a_lock_that_its_owner_removes_gets_one_that_is_there(tmp_
     over.set()
     waiting.join()
     assert not path.exists()
+
+
+def test_a_lock_that_cannot_be_removed_is_let_go_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever comes later would wait for the process that met the error."""
+    path = tmp_path / "intake.lock"
+
+    def failing(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", failing)
+        with pytest.raises(OSError, match="Input/output error") as first, locks.abandoned(path):
+            pass
+        with pytest.raises(OSError, match="Input/output error") as second:
+            locks._await(path, "an intake")
+    assert first.traceback
+    assert second.traceback  # the frames that hold the locks are still there
+    with locks.abandoned(path) as gone:
+        assert gone
