@@ -1,6 +1,7 @@
 """What several test modules need: a small shop with deliveries, in a folder of its own."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from abintel_pipeline_tests.metrics.running import THOROUGH
 from abintel_pipeline_tests.shop import Shop, shop_settings
 
 hypothesis.settings.register_profile(THOROUGH)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Behind a shell's `&`. What the tests start would ignore Ctrl-C too, and wait for ever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -58,7 +58,6 @@ class FeaturesStep(DailyStep):
         super().__init__(context)
         self.windows: dict[date, Window] = {}
         """The window that each day was last computed from."""
-        self._newest: dict[date, date | None] = {}
 
     def chunks(self, days: list[date]) -> list[list[date]]:
         if not days:
@@ -69,24 +68,18 @@ class FeaturesStep(DailyStep):
     def inputs(self, days: list[date]) -> Inputs:
         """Intakes under way are waited for first."""
         await_intakes(self.context.store.root, days[-1])
-        self._newest.clear()
         return super().inputs(days)
 
     def reads(self, day: date) -> Reads:
         start = window_start(day, self.context.rules.history_days)
         return {RAW_TRANSACTIONS: (start, day), RAW_CUSTOMERS: (date.min, day)}
 
-    def reaches(self, table: Table, read: date, day: date) -> bool:
+    def reach(self, table: Table, read: date) -> date | None:
         """As `affected_snapshots` tells it."""
+        store = self.context.store
         if table is RAW_CUSTOMERS:
-            return self.context.store.rows(table, read) > 0
-        newest = self._newest_date(read)
-        return newest is not None and newest >= window_start(day, self.context.rules.history_days)
-
-    def _newest_date(self, delivery: date) -> date | None:
-        if delivery not in self._newest:
-            self._newest[delivery] = self.context.store.newest_date(delivery)
-        return self._newest[delivery]
+            return date.max if store.rows(table, read) else None
+        return store.newest_date(read)
 
     def compute(self, folder: Path, days: list[date]) -> Days:
         windows = self._windows(days)

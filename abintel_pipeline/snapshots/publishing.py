@@ -7,6 +7,7 @@ days that are left are computed again.
 """
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import date
@@ -133,15 +134,18 @@ class DailyStep(ABC):
 
     def made_from(self, day: date) -> MadeFrom:
         """What the day would be computed from now."""
-        return Inputs(self.context.store, {day: self.reads(day)}).hashes(day, self.reaches)
+        return Inputs(self.context.store, {day: self.reads(day)}).hashes(day, self.reach)
 
     def origin(self, day: date) -> Origin:
         """By which rules a day is computed, and from what."""
-        return Origin(self.rules(day), self._inputs.hashes(day, self.reaches))
+        return Origin(self.rules(day), self._inputs.hashes(day, self.reach))
 
-    def reaches(self, _table: Table, _read: date, _day: date) -> bool:
-        """Whether what the file of one day says can change another day that reads it."""
-        return True
+    def reach(self, _table: Table, _read: date) -> date | None:
+        """The newest date that a day's file tells of; None where it tells nothing.
+
+        A day that reads it is the same without it if its span begins later.
+        """
+        return date.max
 
     def rules(self, _day: date) -> Rules:
         """The rules that decide a day's values."""
@@ -232,7 +236,7 @@ class Inputs:
 
     def __init__(self, store: SnapshotStore, reads: dict[date, Reads]) -> None:
         self._store, self._reads = store, reads
-        self._hashes: dict[tuple[Table, date], str] = {}
+        self._entries: dict[Table, list[tuple[date, str, str, date]]] = {}
         spans: dict[Table, list[date]] = {}
         for one in reads.values():
             for table, ends in one.items():
@@ -248,27 +252,44 @@ class Inputs:
             for table, (first, last) in self._reads[day].items()
         )
 
-    def hashes(self, day: date, reaches: Callable[[Table, date, date], bool]) -> MadeFrom:
+    def hashes(self, day: date, reach: Callable[[Table, date], date | None]) -> MadeFrom:
         """{table: {day: hash of its file}} of what a day is computed from, in order.
 
         Of what reaches it: what doesn't leaves the day's files as they are, their footers too.
         """
         found = {}
         for table, (first, last) in self._reads[day].items():
-            seen = sorted(self._seen(table, first, last))
-            reaching = [one for one in seen if reaches(table, one, day)]
-            found[table.name] = {str(one): self._hash(table, one) for one in reaching}
+            entries = self._entries_of(table, reach)
+            begin = bisect_left(entries, first, key=_day_of)
+            end = bisect_right(entries, last, key=_day_of)
+            found[table.name] = {
+                named: hashed for _, named, hashed, until in entries[begin:end] if until >= first
+            }
         return found
 
-    def _hash(self, table: Table, day: date) -> str:
-        """Of a file as it is when first asked for: `unchanged` sees whether it was replaced."""
-        if (table, day) not in self._hashes:
-            self._hashes[table, day] = hash_of(self._store.path(table, day))
-        return self._hashes[table, day]
+    def _entries_of(
+        self, table: Table, reach: Callable[[Table, date], date | None]
+    ) -> list[tuple[date, str, str, date]]:
+        """(day, the same as text, hash of its file, the newest date that it tells of), in order.
+
+        Of the files as they are when first asked for: `unchanged` sees whether one was replaced.
+        """
+        if table not in self._entries:
+            reaching = ((day, reach(table, day)) for day in sorted(self._versions[table]))
+            self._entries[table] = [
+                (day, str(day), hash_of(self._store.path(table, day)), until)
+                for day, until in reaching
+                if until is not None
+            ]
+        return self._entries[table]
 
     def _seen(self, table: Table, first: date, last: date) -> dict[date, object]:
         versions = self._versions[table].items()
         return {day: version for day, version in versions if first <= day <= last}
+
+
+def _day_of(entry: tuple[date, str, str, date]) -> date:
+    return entry[0]
 
 
 def _by_day(figures: ir.Table | None) -> dict[date | None, dict[str, float | None]]:

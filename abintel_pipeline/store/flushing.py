@@ -4,10 +4,11 @@ import os
 from pathlib import Path
 
 
-def flush(path: Path) -> None:
-    """Let a file's content, or a folder's names, be on the disk before anything else happens."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def flush(*paths: Path) -> None:
+    """Let files' contents, or folders' names, be on the disk before anything else happens."""
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

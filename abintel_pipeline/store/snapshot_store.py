@@ -226,7 +226,7 @@ class SnapshotStore:
         """
         for one in staged:
             seal(one.path)
-            flush(one.path)
+        flush(*(one.path for one in staged))
         with publishing(self.root):
             if not all(unchanged(day) for day in {one.day for one in staged}):
                 raise Outdated
@@ -237,8 +237,7 @@ class SnapshotStore:
                 trust(one.table, one.day, place)
                 # A new folder is safe once the one above it is flushed, and whoever made it may
                 # have been killed before that. Unchanged folders cost next to nothing.
-                for folder in (place.parent, place.parent.parent, self.root):
-                    flush(folder)
+                flush(place.parent, place.parent.parent, self.root)
 
     # ── reading ──────────────────────────────────────────────────────────────
 

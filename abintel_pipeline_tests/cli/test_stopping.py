@@ -70,7 +70,10 @@ def test_a_command_that_is_still_importing_ends_as_it_would_later(
 ):
     with hanging(tmp_path, library, *words) as process:
         process.send_signal(number)
-        assert process.communicate(timeout=60)[1] == said
+        try:
+            assert process.communicate(timeout=60)[1] == said
+        finally:
+            process.kill()
     assert process.returncode == code
 
 

@@ -90,8 +90,6 @@ class Answers:
         if key not in self._days:
             self.computed += 1
             step._inputs = Inputs(store, {day: step.reads(day)})
-            if isinstance(step, FeaturesStep):
-                step._newest.clear()
             with TemporaryDirectory() as scratch:
                 (files,) = COMPUTE[type(step)](step, Path(scratch), [day])
                 self._days[key] = tuple((one, one.path.read_bytes()) for one in files)

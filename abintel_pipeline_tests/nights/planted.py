@@ -25,9 +25,8 @@ def no_fsync_of_folders() -> Iterator[None]:
     """Files are flushed, and the folders with their names are not."""
     real = snapshot_store.flush
 
-    def flush(path: Path) -> None:
-        if path.is_file():
-            real(path)
+    def flush(*paths: Path) -> None:
+        real(*(path for path in paths if path.is_file()))
 
     with mock.patch.object(snapshot_store, "flush", flush):
         yield
