@@ -1,4 +1,4 @@
-"""Whether what is published is still true: each file's proof, and what it was made from.
+"""Checks published files: is each one unchanged, and are its inputs still the published ones?
 
 A snapshot is stale when what reaches it is no longer what it was made from: a delivery was taken in
 again, or late, or is gone. It is not damaged; it says what was true when it was made.

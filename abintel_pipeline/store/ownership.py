@@ -41,7 +41,7 @@ class StoreOfOtherSettings(Exception):
 
 
 def claim(settings: Settings, pipeline: str) -> None:
-    """Make a store that is nobody's the pipeline's own.
+    """Record the pipeline as the owner of a store that has no owner yet.
 
     `pipeline` is its prefix, empty where it has none. Of two that claim a new store in the same
     moment one is refused, at the latest in its next step. Raises StoreOfAnother if it is another's,

@@ -1,4 +1,4 @@
-"""A published store is held against what it says: damaged, missing, stale or different files."""
+"""`verify` finds published files that are damaged, missing, stale or different."""
 
 import shutil
 from datetime import date

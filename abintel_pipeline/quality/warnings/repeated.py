@@ -37,7 +37,7 @@ def _repeated_lines(context: StepContext, day: date, repeated: int) -> Finding:
     if share > limit:
         sentence += (
             ". It looks like an export written twice: deliver it again, or let"
-            " ABINTEL_REPEATED_LINES=reject keep the first of each"
+            " ABINTEL_REPEATED_LINES=refuse keep the first of each"
         )
     numbers = {"copies": repeated, "share": share, "limit": limit}
     return warning(name, day, "repeated_lines", share <= limit, sentence, **numbers)
